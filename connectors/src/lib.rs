@@ -1,0 +1,1 @@
+//! Sources: one module and one feature per system.

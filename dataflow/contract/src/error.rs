@@ -1,0 +1,201 @@
+//! The one error that crosses a crate's edge.
+//!
+//! An error says, by type, whose fault it is, whether the call may be repeated, and, for writes, what is known of its
+//! outcome. `Display` prints this level only; [`Error::chain`] prints the causes too.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+/// A result whose error is [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Whose fault an error is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The job, a flag or an option is wrong: a person changes it and runs again.
+    User,
+    /// A system that we talk to (disk, object store, network) failed.
+    Remote,
+    /// Data at rest is not what it should be.
+    Data,
+    /// Ours.
+    Bug,
+}
+
+/// Whether the same call may be made again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// It would fail the same way.
+    Never,
+    /// After a pause that grows.
+    BackOff,
+    /// After opening the partition, table or connection anew.
+    Reopen,
+}
+
+/// What is known of a write that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Nothing was written.
+    NotApplied,
+    /// It may or may not have been written: look before writing again.
+    Unknown,
+}
+
+/// A kind where a caller acts differently.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The job text or an option is wrong.
+    Invalid,
+    /// A named thing (file, bucket, table) does not exist.
+    NotFound,
+    /// The system refused access.
+    Denied,
+    /// A thing is taken: a table that another job owns, a checkpoint number that another run wrote.
+    Taken,
+    /// Anything else.
+    Other,
+}
+
+/// An error with its fault, retry and outcome. Build it with [`Error::user`] and its siblings.
+pub struct Error {
+    kind: ErrorKind,
+    fault: Fault,
+    retry: Retry,
+    outcome: Outcome,
+    message: String,
+    hint: Option<String>,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl Error {
+    fn new(kind: ErrorKind, fault: Fault, retry: Retry, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Error { kind, fault, retry, outcome: Outcome::NotApplied, message, hint: None, source: None }
+    }
+
+    /// The job, a flag or an option is wrong.
+    pub fn user(message: impl Into<String>) -> Self {
+        Error::new(ErrorKind::Invalid, Fault::User, Retry::Never, message)
+    }
+
+    /// A system that we talk to failed; the call may be repeated after a pause.
+    pub fn remote(message: impl Into<String>) -> Self {
+        Error::new(ErrorKind::Other, Fault::Remote, Retry::BackOff, message)
+    }
+
+    /// Data at rest is not what it should be.
+    pub fn data(message: impl Into<String>) -> Self {
+        Error::new(ErrorKind::Other, Fault::Data, Retry::Never, message)
+    }
+
+    /// An invariant of ours does not hold.
+    pub fn bug(message: impl Into<String>) -> Self {
+        Error::new(ErrorKind::Other, Fault::Bug, Retry::Never, message)
+    }
+
+    /// An I/O error while doing `what` (`read partition "x"`), with kind and retry from its code.
+    pub fn io(what: impl fmt::Display, error: std::io::Error) -> Self {
+        use std::io::ErrorKind as Io;
+        let made = match error.kind() {
+            Io::NotFound => {
+                Error::user(format!("cannot {what}: no such file or folder")).with_kind(ErrorKind::NotFound)
+            }
+            Io::PermissionDenied => {
+                Error::user(format!("cannot {what}: permission denied")).with_kind(ErrorKind::Denied)
+            }
+            _ => Error::remote(format!("could not {what}")),
+        };
+        made.with_source(error)
+    }
+
+    /// The same error with another kind.
+    pub fn with_kind(mut self, kind: ErrorKind) -> Self {
+        self.kind = kind;
+        self
+    }
+
+    /// The same error with what to do about it: one sentence fragment, lower case, no full stop.
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// The same error with its cause.
+    pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// The same error with another answer to "may it be retried".
+    pub fn with_retry(mut self, retry: Retry) -> Self {
+        self.retry = retry;
+        self
+    }
+
+    /// The same error for a write that may have been applied.
+    pub fn with_outcome(mut self, outcome: Outcome) -> Self {
+        self.outcome = outcome;
+        self
+    }
+
+    /// A kind where a caller acts differently.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// Whose fault it is.
+    pub fn fault(&self) -> Fault {
+        self.fault
+    }
+
+    /// Whether the call may be repeated.
+    pub fn retry(&self) -> Retry {
+        self.retry
+    }
+
+    /// What is known of the write that failed.
+    pub fn outcome(&self) -> Outcome {
+        self.outcome
+    }
+
+    /// What to do about it, if somebody knew.
+    pub fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
+    /// The error with all its causes, `: ` between them, and the hint at the end after `; `.
+    pub fn chain(&self) -> String {
+        let mut text = self.message.clone();
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            text.push_str(": ");
+            text.push_str(&error.to_string());
+            cause = error.source();
+        }
+        if let Some(hint) = &self.hint {
+            text.push_str("; ");
+            text.push_str(hint);
+        }
+        text
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} {:?} {:?}: {}", self.kind, self.fault, self.retry, self.chain())
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}

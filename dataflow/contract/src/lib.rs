@@ -1,0 +1,25 @@
+//! What every room of catchment agrees on: relations, update batches at the edge, the traits of sources and sinks,
+//! options, errors and ids.
+//!
+//! This crate knows nothing of timely, of differential or of DataFusion, so that a connector or a sink can be written
+//! and tested against it alone. The engine calls [`Source`] and [`Sink`] implementations from I/O threads, never from a
+//! dataflow worker.
+//!
+//! Arrow is reached through [`arrow`], re-exported here, so that the whole workspace moves to its next version at once.
+
+pub mod error;
+pub mod hash;
+pub mod options;
+pub mod sink;
+pub mod source;
+pub mod update;
+
+pub use arrow;
+
+pub use error::{Error, ErrorKind, Fault, Outcome, Result, Retry};
+pub use options::{OptionSpan, Options};
+pub use sink::{Sink, SinkConnector, SinkContext, SinkSpec, Staged, ViewFacts};
+pub use source::{
+    Decoded, Decoder, Partition, PartitionReader, Payload, Position, Reject, Relation, Replace, Source, SourceConnector,
+};
+pub use update::{Diff, Epoch, Run, UpdateBatch};

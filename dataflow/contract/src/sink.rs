@@ -1,0 +1,99 @@
+//! Sinks: a view's changes, made visible in another system exactly once.
+//!
+//! A sink takes part in checkpoints (numbered `n`, 1, 2, …) in three steps, each on the sink's own I/O thread:
+//!
+//! 1. [`Sink::write`] takes the updates of closed epochs;
+//! 2. [`Sink::stage`] makes all that was written so far durable but not visible, and describes it in a [`Staged`];
+//! 3. the engine commits checkpoint `n`, which holds every sink's `Staged`, and only then calls [`Sink::publish`], which
+//!    makes it visible. `publish` is idempotent: after a crash it is called again with the same `n` and `Staged`.
+
+use std::path::PathBuf;
+
+use arrow::datatypes::SchemaRef;
+use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
+use crate::options::Options;
+use crate::update::{Epoch, UpdateBatch};
+
+/// What is known of a relation when a sink for it is checked.
+#[derive(Clone, Debug)]
+pub struct ViewFacts {
+    /// The relation's name.
+    pub name: String,
+    /// Its columns.
+    pub schema: SchemaRef,
+    /// Columns whose values are unique in the relation at every epoch, if known.
+    pub key: Option<Vec<usize>>,
+    /// Whether it never retracts a row.
+    pub append_only: bool,
+}
+
+/// Where a job runs: given to sinks when they are opened.
+#[derive(Clone, Debug)]
+pub struct SinkContext {
+    /// The job's name: owner of its tables, first part of transaction ids.
+    pub job: String,
+    /// The lake: a folder (absolute or relative path) or a URL (`s3://bucket/prefix`, `file:///…`).
+    pub lake: String,
+    /// Folder for scratch files, if the sink needs one.
+    pub scratch: PathBuf,
+}
+
+/// What a sink made durable in a checkpoint, in its own words; stored in the checkpoint's manifest.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Staged(pub serde_json::Value);
+
+/// Makes sinks of one kind out of `CREATE SINK … WITH (connector = '<name>', …)`.
+pub trait SinkConnector: Send + Sync {
+    /// The connector's name in SQL.
+    fn name(&self) -> &'static str;
+
+    /// Checks the options of a sink named `name` for the relation `view`, without touching disk, network or clock.
+    /// Takes every option it knows from `options`; the caller refuses the ones left over.
+    ///
+    /// # Errors
+    /// [`crate::Fault::User`] for a missing or wrong option, or one that does not fit the relation.
+    fn check(&self, name: &str, view: &ViewFacts, options: &mut Options) -> Result<Box<dyn SinkSpec>>;
+}
+
+/// A checked sink.
+pub trait SinkSpec: Send + Sync {
+    /// One line for people: `lake table "comments", mode current, partitioned by day(created_utc)`.
+    fn describe(&self) -> String;
+
+    /// Opens the sink: makes what is missing, refuses what another job owns, and brings the outside to exactly the
+    /// state of checkpoint `last` (publishing its staged output if that is not known to be done, removing what later,
+    /// uncommitted attempts left). `None` if the job has no checkpoint, or none that knew this sink.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Taken`] if another job owns the target, [`crate::ErrorKind::Denied`] if it cannot be
+    /// written; any error ends the run.
+    fn open(&self, context: &SinkContext, last: Option<(u64, &Staged)>) -> Result<Box<dyn Sink>>;
+}
+
+/// An open sink. Used by one thread at a time.
+pub trait Sink: Send {
+    /// Takes updates of epochs that are closed: after this, no update of an epoch up to `upto` (inclusive) follows.
+    /// Within one call all updates have epochs in `(previous upto, upto]`; the engine has not consolidated them.
+    ///
+    /// # Errors
+    /// Any error ends the run; nothing becomes visible.
+    fn write(&mut self, updates: Vec<UpdateBatch>, upto: Epoch) -> Result<()>;
+
+    /// Makes everything written so far durable, not visible, for checkpoint `n` at epoch `epoch`. Returns `None` if
+    /// nothing changed since the checkpoint before.
+    ///
+    /// # Errors
+    /// Any error ends the run; what was staged is removed by the next [`SinkSpec::open`].
+    fn stage(&mut self, n: u64, epoch: Epoch) -> Result<Option<Staged>>;
+
+    /// Makes the staged output of checkpoint `n` visible, atomically and once, however often it is called.
+    ///
+    /// # Errors
+    /// Retried inside with back-off; an error that comes out ends the run, and the next open publishes again.
+    fn publish(&mut self, n: u64, staged: &Staged) -> Result<()>;
+
+    /// Rows that a reader sees after the last publish.
+    fn rows(&self) -> u64;
+}

@@ -1,0 +1,190 @@
+//! Sources: records of the outside world as rows.
+//!
+//! A source lists its *partitions*, opens each at a *position*, and cuts it into *payloads* of whole records; its
+//! *decoder* turns payloads into Arrow rows and rejects. Reading is sequential in a partition; decoding is pure and runs
+//! on several threads at once. A source knows nothing of epochs, workers or SQL.
+//!
+//! ```text
+//! SourceConnector::check ─▶ Source ─ discover ─▶ Partition ─ open ─▶ PartitionReader ─ next ─▶ Payload
+//!                              └ decoder(projection) ─▶ Decoder ─ decode(Payload) ─▶ Decoded { rows, rejects }
+//! ```
+//!
+//! **Arrival order** within a run is partition order as `discover` returns it, then payload order, then row order: never
+//! timing. The engine numbers rows by it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::{BooleanArray, Int64Array, RecordBatch};
+use arrow::datatypes::SchemaRef;
+use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
+use crate::options::Options;
+
+/// How rows of a relation replace one another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replace {
+    /// Never: every row that arrives is added (no key).
+    Never,
+    /// A row replaces the row with the same key.
+    Row,
+    /// All rows of a key in one payload replace all rows that the key had (a document of several rows).
+    Payload,
+}
+
+/// What a source yields: its columns, its key, and how rows replace one another.
+#[derive(Clone, Debug)]
+pub struct Relation {
+    /// All columns the source can give. Strings are `Utf8View`, times are `Timestamp(Microsecond, "UTC")`.
+    pub schema: SchemaRef,
+    /// Columns that name the unit of replacement; empty for [`Replace::Never`].
+    pub key: Vec<usize>,
+    /// How rows replace one another.
+    pub replace: Replace,
+}
+
+/// A source's unit of order, such as a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Partition {
+    /// Names the partition for good: a path below the source's root, a topic's partition number.
+    pub id: String,
+    /// Bytes to read from the start position, as far as known (compressed size for a compressed file); for progress.
+    pub bytes: Option<u64>,
+    /// Where to go on; `None` for the beginning.
+    pub from: Option<Position>,
+}
+
+/// An opaque resume point inside a partition: only the source that made it reads it.
+///
+/// Two positions are equal when nothing lies between them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Position(pub String);
+
+/// Whole records as they were read, before decoding.
+#[derive(Clone, Debug)]
+pub struct Payload {
+    /// The partition's id.
+    pub partition: Arc<str>,
+    /// The records' bytes (decompressed): whole lines for line formats, one document otherwise.
+    pub bytes: Vec<u8>,
+    /// Number of the first record of this payload in its partition, from 1 (a line number for line formats).
+    pub first_record: u64,
+    /// Bytes of the outside world (compressed, if so) consumed since the payload before; for progress.
+    pub bytes_read: u64,
+    /// Where to resume after this payload.
+    pub position: Position,
+    /// What the reader itself could not turn into records (a truncated frame, an empty file).
+    pub rejects: Vec<Reject>,
+}
+
+/// An input record that could not become a row, kept with its reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reject {
+    /// Where in the partition, for a person: `line 12`, `byte 1048576`, `listing 3, child 7`.
+    pub position: String,
+    /// The record's text, at most [`Reject::RAW_BYTES_MAX`] bytes of it, invalid UTF-8 replaced; `None` if there is none.
+    pub raw: Option<String>,
+    /// Why, in a sentence fragment: `not a JSON object: expected value at column 1`.
+    pub reason: String,
+}
+
+impl Reject {
+    /// How much of a record's text a reject keeps: 4 KiB.
+    pub const RAW_BYTES_MAX: usize = 4096;
+
+    /// A reject with `raw` cut to [`Reject::RAW_BYTES_MAX`] at a character's edge.
+    pub fn new(position: impl Into<String>, raw: Option<&[u8]>, reason: impl Into<String>) -> Self {
+        let raw = raw.map(|bytes| {
+            let cut = &bytes[..bytes.len().min(Self::RAW_BYTES_MAX)];
+            let mut text = String::from_utf8_lossy(cut).into_owned();
+            let mut end = text.len().min(Self::RAW_BYTES_MAX);
+            while !text.is_char_boundary(end) {
+                end -= 1;
+            }
+            text.truncate(end);
+            text
+        });
+        Reject { position: position.into(), raw, reason: reason.into() }
+    }
+}
+
+/// What a decoder made of one payload.
+///
+/// `records` = records that became rows + records that became rejects: the ledger adds up on it.
+#[derive(Clone, Debug)]
+pub struct Decoded {
+    /// Rows in record order, with the projected columns in the projection's order. A string column may be
+    /// dictionary-encoded (`Dictionary(UInt32, Utf8View)`) where the schema says `Utf8View`.
+    pub rows: RecordBatch,
+    /// Version of each row, higher is newer, null where the record carries none; `None` if no record does.
+    pub versions: Option<Int64Array>,
+    /// Rows that remove their key (only the key columns count); `None` if none does.
+    pub tombstones: Option<BooleanArray>,
+    /// Records that did not become rows, including those the reader rejected.
+    pub rejects: Vec<Reject>,
+    /// Input records seen, accepted and rejected.
+    pub records: u64,
+}
+
+/// Makes sources of one kind out of `CREATE SOURCE … WITH (connector = '<name>', …)`.
+pub trait SourceConnector: Send + Sync {
+    /// The connector's name in SQL.
+    fn name(&self) -> &'static str;
+
+    /// Checks the options of source `name` without touching disk, network or clock, and returns the source they
+    /// describe. Takes every option it knows from `options`; the caller refuses the ones left over.
+    ///
+    /// # Errors
+    /// [`crate::Fault::User`] for a missing or wrong option.
+    fn check(&self, name: &str, options: &mut Options) -> Result<Arc<dyn Source>>;
+}
+
+/// A checked source. `discover`, `open` and the readers may touch the outside world; nothing before them does.
+pub trait Source: Send + Sync {
+    /// Columns, key and replacement.
+    fn relation(&self) -> &Relation;
+
+    /// The partitions that have something to read, given the positions reached so far: new ones (`from` is `None`) and
+    /// grown ones (`from` is the known position), in arrival order. A partition with nothing new is left out; one that
+    /// vanished is not an error.
+    ///
+    /// Called on an I/O thread at start and again while a job stays up.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::NotFound`] for a path that does not exist, [`crate::ErrorKind::Denied`] for one that cannot
+    /// be read; both name the path and say what to do. A path that exists and holds no partition is an error only when
+    /// `known` is empty.
+    fn discover(&self, known: &BTreeMap<String, Position>) -> Result<Vec<Partition>>;
+
+    /// Opens `partition` at its `from`.
+    ///
+    /// # Errors
+    /// As [`Source::discover`]; [`crate::Fault::Data`] if the partition no longer holds what `from` refers to.
+    fn open(&self, partition: &Partition) -> Result<Box<dyn PartitionReader>>;
+
+    /// A decoder that yields the columns `projection` of the relation's schema, in that order, and touches no others
+    /// but what it needs for keys and versions.
+    fn decoder(&self, projection: &[usize]) -> Arc<dyn Decoder>;
+}
+
+/// Reads one partition in order. Called on an I/O thread; may block.
+pub trait PartitionReader: Send {
+    /// The next payload, `None` at the partition's present end.
+    ///
+    /// Payloads are about [`PAYLOAD_BYTES`] long: large enough to amortise, small enough to balance.
+    ///
+    /// # Errors
+    /// Damage to the data is a reject, not an error: the reader ends after it. An error is one of the outside world and
+    /// says whether to go on (`Retry`).
+    fn next(&mut self) -> Result<Option<Payload>>;
+}
+
+/// Target size of a payload: 1 MiB, some thousand comments, which fits a core's cache beside the rows made of it.
+pub const PAYLOAD_BYTES: usize = 1 << 20;
+
+/// Turns payloads into rows. Pure: no I/O, no state between payloads, any thread.
+pub trait Decoder: Send + Sync {
+    /// Rows and rejects of one payload.
+    fn decode(&self, payload: &Payload) -> Decoded;
+}

@@ -1,0 +1,14 @@
+//! The engine: what flows, how it is routed, and who decides what time it is.
+//!
+//! - [`updates`]: the stream container, a run of Arrow rows with epochs and diffs;
+//! - [`exchange`]: routing of rows to workers by key hash;
+//! - [`stash`]: updates held back until their epoch is complete.
+
+pub mod exchange;
+pub mod stash;
+pub mod updates;
+pub mod wire;
+
+pub use exchange::by_key;
+pub use stash::EpochStash;
+pub use updates::{UpdateStream, Updates, flatten};

@@ -1,0 +1,1 @@
+//! SQL text to a checked job to a dataflow.

@@ -1,0 +1,1 @@
+//! Incremental operators and the SQL function library.

@@ -1,0 +1,1 @@
+//! Sinks: one module and one feature per system.
