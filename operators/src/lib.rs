@@ -1,1 +1,2 @@
 //! Incremental operators and the SQL function library.
+pub mod join;
