@@ -1,2 +1,30 @@
 //! Incremental operators and the SQL function library.
+//!
+//! Operators work on [`catchment_engine::Updates`] and epochs in order: what belongs to an epoch is held back until the
+//! frontier has passed it, then the operator visits what changed and emits the net difference of its result.
+//!
+//! - [`transform`]: stages without state, unions, unnesting of lists;
+//! - [`upsert`]: a keyed source's arrivals to current rows;
+//! - [`aggregate`]: accumulators per group;
+//! - [`distinct`]: each row once;
+//! - [`top_k`]: the first rows of each partition;
+//! - [`top_groups`]: the first groups of each partition, counted and ranked in one state;
+//! - [`join`]: joins of two streams;
+//! - [`functions`]: the SQL functions.
+
+pub mod functions;
+
+pub mod aggregate;
+pub mod distinct;
 pub mod join;
+pub mod top_groups;
+pub mod top_k;
+pub mod transform;
+pub mod upsert;
+
+pub use aggregate::{Aggregate, AggregateSpec, Function, aggregate};
+pub use distinct::distinct;
+pub use top_groups::{TopGroupsSpec, top_groups};
+pub use top_k::{Order, Ranking, TopKSpec, top_k};
+pub use transform::{TransformFn, Transformed, transform, union, unnest};
+pub use upsert::{UpsertSpec, upsert};
