@@ -1,1 +1,3 @@
 //! catchment
+
+pub mod generate;
