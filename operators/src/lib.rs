@@ -22,6 +22,12 @@ pub mod top_k;
 pub mod transform;
 pub mod upsert;
 
+mod driver;
+mod key_table;
+mod lanes;
+mod touched;
+mod unnest;
+
 pub use aggregate::{Aggregate, AggregateSpec, Function, aggregate};
 pub use distinct::distinct;
 pub use top_groups::{TopGroupsSpec, top_groups};
