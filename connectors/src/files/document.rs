@@ -1,0 +1,64 @@
+//! Reading a file as one document: one payload, and again whole when the file has changed.
+//!
+//! A document that is damaged, empty or longer than [`DOCUMENT_BYTES_MAX`] is one reject; its payload holds no bytes.
+
+use catchment_contract::{PartitionReader, Payload, Reject, Result};
+
+use super::find::path_error;
+use super::open::{End, OpenFile};
+use super::position::{DocumentPosition, FilePosition, hash_file};
+
+/// The longest document, decompressed: 256 MiB.
+pub const DOCUMENT_BYTES_MAX: usize = 256 << 20;
+
+/// Size of the first read; documents are small as a rule.
+const FIRST_BYTES: usize = 64 << 10;
+
+/// Yields a file as one payload.
+pub struct DocumentReader {
+    file: Option<OpenFile>,
+}
+
+impl DocumentReader {
+    pub(super) fn new(file: OpenFile) -> Self {
+        DocumentReader { file: Some(file) }
+    }
+}
+
+impl PartitionReader for DocumentReader {
+    fn next(&mut self) -> Result<Option<Payload>> {
+        let Some(mut file) = self.file.take() else {
+            return Ok(None);
+        };
+        let mut bytes = std::mem::take(&mut file.stream.ahead);
+        let mut target = FIRST_BYTES;
+        while file.stream.end.is_none() && bytes.len() <= DOCUMENT_BYTES_MAX {
+            file.stream.fill(&mut bytes, target).map_err(|error| path_error(&file.path, error))?;
+            target = (bytes.len() * 2).clamp(FIRST_BYTES, DOCUMENT_BYTES_MAX + 1);
+        }
+        let reason = match &file.stream.end {
+            Some(End::Damaged(reason)) => Some(reason.clone()),
+            None => Some(format!("the document is longer than {} MiB", DOCUMENT_BYTES_MAX >> 20)),
+            Some(End::Clean) if file.fingerprint.bytes == 0 => Some("the file is empty (0 bytes)".to_owned()),
+            Some(End::Clean) if bytes.trim_ascii().is_empty() => Some("the document is empty".to_owned()),
+            Some(End::Clean) => None,
+        };
+        let mut rejects = Vec::new();
+        if let Some(reason) = reason {
+            let raw = (!bytes.is_empty()).then_some(&bytes[..]);
+            rejects.push(Reject::new(format!("byte {}", file.stream.offset + bytes.len() as u64), raw, reason));
+            bytes.clear();
+        }
+        let hash = hash_file(&file.path).map_err(|error| path_error(&file.path, error))?;
+        let position =
+            DocumentPosition { bytes: file.fingerprint.bytes, modified_us: file.fingerprint.modified_us, hash };
+        Ok(Some(Payload {
+            partition: file.partition.clone(),
+            bytes,
+            first_record: 1,
+            bytes_read: file.stream.bytes_read(),
+            position: FilePosition::Document(position).encode(),
+            rejects,
+        }))
+    }
+}

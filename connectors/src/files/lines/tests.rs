@@ -1,0 +1,312 @@
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use catchment_contract::{Options, Partition, Payload, Position};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+use super::*;
+use crate::files::FileSet;
+
+struct Folder {
+    folder: tempfile::TempDir,
+    files: FileSet,
+}
+
+impl Folder {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut options = Options::new("source \"s\"");
+        options.insert("path", folder.path().to_str().unwrap(), Default::default());
+        Folder { files: FileSet::from_options(&mut options).unwrap(), folder }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("a")
+    }
+
+    fn partition(&self, from: Option<Position>) -> Partition {
+        Partition { id: "a".to_owned(), bytes: None, from }
+    }
+
+    fn read(&self, from: Option<Position>) -> Vec<Payload> {
+        let mut reader = self.files.open(&self.partition(from)).unwrap().into_lines(Some(ends_with_brace));
+        std::iter::from_fn(|| reader.next().unwrap()).collect()
+    }
+
+    fn discover(&self, at: &Position) -> Option<Option<Position>> {
+        let known = BTreeMap::from([("a".to_owned(), at.clone())]);
+        self.files.discover(&known).unwrap().pop().map(|partition| partition.from)
+    }
+}
+
+fn ends_with_brace(line: &[u8]) -> bool {
+    line.trim_ascii_end().ends_with(b"}")
+}
+
+fn text(payloads: &[Payload]) -> String {
+    payloads.iter().map(|payload| String::from_utf8_lossy(&payload.bytes)).collect()
+}
+
+fn reasons(payloads: &[Payload]) -> Vec<String> {
+    payloads.iter().flat_map(|p| &p.rejects).map(|reject| format!("{}: {}", reject.position, reject.reason)).collect()
+}
+
+fn append(path: &Path, bytes: &[u8]) {
+    fs::OpenOptions::new().append(true).open(path).unwrap().write_all(bytes).unwrap();
+}
+
+fn zstd_frame(text: &[u8]) -> Vec<u8> {
+    let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), 1).unwrap();
+    encoder.window_log(27).unwrap();
+    encoder.long_distance_matching(true).unwrap();
+    encoder.write_all(text).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn gzip_member(text: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(text).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn bzip2_stream(text: &[u8]) -> Vec<u8> {
+    let mut encoder = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
+    encoder.write_all(text).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// Numbered lines, some of them long, about `bytes` of them in all.
+fn many_lines(bytes: usize, seed: u64) -> Vec<u8> {
+    let mut rng = StdRng::seed_from_u64(seed);
+    let mut made = Vec::new();
+    for n in 0.. {
+        if made.len() >= bytes {
+            break;
+        }
+        let length = if n % 97 == 5 { 50_000 } else { rng.random_range(0..2_000) };
+        let noise: String = (0..length).map(|_| char::from(rng.random_range(b'a'..=b'z'))).collect();
+        made.extend_from_slice(format!("{{\"n\":{n},\"t\":\"{noise}\"}}\n").as_bytes());
+    }
+    made
+}
+
+#[test]
+fn every_packing_is_told_by_content_and_may_come_in_several_pieces() {
+    let (one, two) = (b"{1}\n{2}\n".as_slice(), b"{3}\n{4}\n".as_slice());
+    let skippable = [0x50, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3].as_slice();
+    let cases: Vec<(&str, Vec<u8>)> = vec![
+        ("plain", [one, two].concat()),
+        ("plain with a byte order mark", [b"\xef\xbb\xbf", one, two].concat()),
+        ("zstd frames", [zstd_frame(one), zstd_frame(two)].concat()),
+        ("zstd after and around skippable frames", {
+            [skippable, &zstd_frame(one), skippable, &zstd_frame(two), skippable].concat()
+        }),
+        ("gzip members", [gzip_member(one), gzip_member(two)].concat()),
+        ("bzip2 streams", [bzip2_stream(one), bzip2_stream(two)].concat()),
+        ("zstd with a byte order mark inside", zstd_frame(&[b"\xef\xbb\xbf", one, two].concat())),
+    ];
+    for (name, bytes) in cases {
+        let folder = Folder::new();
+        fs::write(folder.path(), bytes).unwrap();
+        let payloads = folder.read(None);
+        assert_eq!(text(&payloads), "{1}\n{2}\n{3}\n{4}\n", "{name}");
+        assert_eq!(reasons(&payloads), Vec::<String>::new(), "{name}");
+        assert_eq!(folder.discover(&payloads.last().unwrap().position), None, "{name}: all was read");
+    }
+}
+
+#[test]
+fn payloads_hold_whole_lines_and_resume_anywhere() {
+    let lines = many_lines(6 << 20, 7);
+    for (name, packed) in [("plain", lines.clone()), ("zstd", zstd_frame(&lines)), ("gzip", gzip_member(&lines))] {
+        let folder = Folder::new();
+        fs::write(folder.path(), packed).unwrap();
+        let payloads = folder.read(None);
+        assert!(payloads.len() >= 5, "{name}: {} payloads", payloads.len());
+        assert!(text(&payloads).as_bytes() == lines, "{name}");
+        let mut line = 1;
+        for payload in &payloads {
+            assert_eq!(payload.first_record, line, "{name}");
+            assert_eq!(payload.bytes.last(), Some(&b'\n'), "{name}");
+            line += payload.bytes.iter().filter(|byte| **byte == b'\n').count() as u64;
+        }
+        let total: u64 = payloads.iter().map(|payload| payload.bytes_read).sum();
+        assert_eq!(total, fs::metadata(folder.path()).unwrap().len(), "{name}: bytes read");
+        for split in [0, 2, payloads.len() - 1] {
+            let at = payloads[split].position.clone();
+            let rest = folder.read(Some(at));
+            assert!(text(&rest) == text(&payloads[split + 1..]), "{name} from payload {split}");
+            assert_eq!(rest.first().map(|p| p.first_record), payloads.get(split + 1).map(|p| p.first_record));
+            assert_eq!(rest.last().map(|p| &p.position), payloads[split + 1..].last().map(|p| &p.position));
+        }
+    }
+}
+
+#[test]
+fn a_grown_file_is_read_on_from_its_position() {
+    type Pack = fn(&[u8]) -> Vec<u8>;
+    let packs: [(&str, Pack); 4] =
+        [("plain", |b| b.to_vec()), ("zstd", zstd_frame), ("gzip", gzip_member), ("bzip2", bzip2_stream)];
+    for (name, pack) in packs {
+        let folder = Folder::new();
+        fs::write(folder.path(), pack(b"{1}\n{2}\n")).unwrap();
+        let first = folder.read(None);
+        let at = first.last().unwrap().position.clone();
+        append(&folder.path(), &pack(b"{3}\n"));
+        let from = folder.discover(&at).expect("grown");
+        assert_eq!(from.as_ref(), Some(&at), "{name}");
+        let second = folder.read(from);
+        assert_eq!(text(&second), "{3}\n", "{name}");
+        assert_eq!(second[0].first_record, 3, "{name}");
+        assert_eq!(folder.discover(&second[0].position), None, "{name}");
+    }
+}
+
+#[test]
+fn a_replaced_file_is_read_from_its_beginning() {
+    for now in ["{9}\n{2}\n{3}\n", "{9}\n"] {
+        let folder = Folder::new();
+        fs::write(folder.path(), "{1}\n{2}\n").unwrap();
+        let at = folder.read(None).pop().unwrap().position;
+        fs::write(folder.path(), now).unwrap();
+        assert_eq!(folder.discover(&at), Some(None), "{now:?}");
+        let error = folder.files.open(&folder.partition(Some(at))).err().expect("refused");
+        assert_eq!(error.fault(), catchment_contract::Fault::Data);
+        assert!(error.chain().contains("it was replaced"), "{}", error.chain());
+    }
+}
+
+#[test]
+fn a_complete_last_line_without_newline_counts_once() {
+    let folder = Folder::new();
+    fs::write(folder.path(), "{1}\n{2}").unwrap();
+    let first = folder.read(None);
+    assert_eq!((text(&first).as_str(), reasons(&first).len()), ("{1}\n{2}", 0));
+    append(&folder.path(), b"\n{3}\n");
+    let second = folder.read(folder.discover(&first[0].position).expect("grown"));
+    assert_eq!((text(&second).as_str(), second[0].first_record), ("{3}\n", 3));
+    assert_eq!(reasons(&second), Vec::<String>::new());
+}
+
+#[test]
+fn a_newline_alone_moves_the_position() {
+    let folder = Folder::new();
+    fs::write(folder.path(), "{1}").unwrap();
+    let first = folder.read(None);
+    append(&folder.path(), b"\n");
+    let second = folder.read(folder.discover(&first[0].position).expect("grown"));
+    assert_eq!((text(&second).as_str(), second.len()), ("", 1));
+    assert_eq!(folder.discover(&second[0].position), None);
+}
+
+#[test]
+fn what_follows_a_line_that_was_delivered_is_rejected() {
+    let folder = Folder::new();
+    fs::write(folder.path(), "{1}").unwrap();
+    let first = folder.read(None);
+    append(&folder.path(), b" and more\n{2}\n");
+    let second = folder.read(folder.discover(&first[0].position).expect("grown"));
+    assert_eq!(text(&second), "{2}\n");
+    assert_eq!(reasons(&second), ["line 1: the line went on after it had been read as a complete last line"]);
+    assert_eq!(second[0].rejects[0].raw.as_deref(), Some("and more"));
+    assert_eq!(second[0].first_record, 2);
+}
+
+#[test]
+fn an_incomplete_last_line_is_rejected_and_read_again_when_it_has_grown() {
+    let folder = Folder::new();
+    fs::write(folder.path(), "{1}\n{2").unwrap();
+    let first = folder.read(None);
+    assert_eq!(text(&first), "{1}\n");
+    let reason = "line 2: the last line is incomplete and has no newline; it is read again when the file grows";
+    assert_eq!(reasons(&first), [reason]);
+    assert_eq!(first[0].rejects[0].raw.as_deref(), Some("{2"));
+    assert_eq!(folder.discover(&first[0].position), None, "not rejected again while nothing changes");
+    append(&folder.path(), b"2}\n{3}");
+    let second = folder.read(folder.discover(&first[0].position).expect("grown"));
+    assert_eq!((text(&second).as_str(), second[0].first_record), ("{22}\n{3}", 2));
+    assert_eq!(reasons(&second), Vec::<String>::new());
+}
+
+#[test]
+fn an_empty_file_is_one_reject() {
+    let cases = [("", "the file is empty (0 bytes)"), ("\n \n", "the file holds no record")];
+    for (bytes, reason) in cases {
+        let folder = Folder::new();
+        fs::write(folder.path(), bytes).unwrap();
+        let payloads = folder.read(None);
+        assert_eq!(reasons(&payloads), [format!("line 1: {reason}")]);
+        assert_eq!(folder.discover(&payloads[0].position), None);
+    }
+    let folder = Folder::new();
+    fs::write(folder.path(), zstd_frame(b"")).unwrap();
+    assert_eq!(reasons(&folder.read(None)), ["line 1: the file holds no record"]);
+}
+
+#[test]
+fn a_line_too_long_is_skipped_and_rejected() {
+    let folder = Folder::new();
+    let long = vec![b'x'; LINE_BYTES_MAX + 5];
+    fs::write(folder.path(), [b"{1}\n", &long[..], b"\n{3}\n"].concat()).unwrap();
+    let payloads = folder.read(None);
+    assert_eq!(text(&payloads), "{1}\n{3}\n");
+    assert_eq!(reasons(&payloads), ["line 2: the line is longer than 64 MiB"]);
+    assert_eq!(payloads.last().unwrap().first_record, 3);
+    let at = payloads[0].position.clone();
+    assert_eq!(text(&folder.read(Some(at))), "{3}\n");
+}
+
+#[test]
+fn a_packing_that_is_not_read_is_one_reject() {
+    for (magic, name) in
+        [(&b"\xfd7zXZ\0abc\n"[..], "xz"), (b"PK\x03\x04abc\n", "zip"), (b"\x04\x22\x4d\x18abc\n", "lz4")]
+    {
+        let folder = Folder::new();
+        fs::write(folder.path(), magic).unwrap();
+        let payloads = folder.read(None);
+        assert_eq!(text(&payloads), "");
+        let reason = format!("the file is packed with {name}, which is not read: pack it with zstd, gzip or bzip2");
+        assert_eq!(reasons(&payloads), [format!("line 1, byte 0: {reason}")]);
+    }
+}
+
+/// Any cut and any flipped bytes: never a panic, never an error; the lines delivered are the first ones of the file.
+#[test]
+fn damage_yields_a_prefix_and_one_reject() {
+    let lines = many_lines(600_000, 3);
+    let mut rng = StdRng::seed_from_u64(11);
+    for (name, whole) in [("zstd", zstd_frame(&lines)), ("gzip", gzip_member(&lines)), ("bzip2", bzip2_stream(&lines))]
+    {
+        let mut delivered_most = 0;
+        for _ in 0..10 {
+            let cut = rng.random_range(10..whole.len());
+            let folder = Folder::new();
+            fs::write(folder.path(), &whole[..cut]).unwrap();
+            let payloads = folder.read(None);
+            let got = text(&payloads);
+            assert!(lines.starts_with(got.as_bytes()), "{name} cut at {cut}");
+            assert!(got.is_empty() || got.ends_with('\n') || got.ends_with('}'), "{name} cut at {cut}");
+            let reasons = reasons(&payloads);
+            assert_eq!(reasons.len(), 1, "{name} cut at {cut}: {reasons:?}");
+            assert!(reasons[0].contains(&format!("the {name} stream is")), "{name} cut at {cut}: {reasons:?}");
+            let at = payloads.last().unwrap().position.clone();
+            assert_eq!(folder.discover(&at), None, "{name} cut at {cut}: rejected once");
+            append(&folder.path(), &whole[cut..]);
+            let rest = folder.read(folder.discover(&at).expect("grown"));
+            assert!([got.as_bytes(), text(&rest).as_bytes()].concat() == lines, "{name} cut at {cut}, then whole");
+            delivered_most = delivered_most.max(got.len());
+        }
+        assert!(delivered_most > lines.len() / 3, "{name} delivers what comes before the damage: {delivered_most}");
+        for _ in 0..10 {
+            let mut damaged = whole.clone();
+            let at = rng.random_range(10..damaged.len());
+            damaged[at] ^= 1 << rng.random_range(0..8);
+            let folder = Folder::new();
+            fs::write(folder.path(), damaged).unwrap();
+            folder.read(None);
+        }
+    }
+}

@@ -1,0 +1,221 @@
+use std::fs;
+use std::path::Path;
+
+use catchment_contract::PartitionReader;
+
+use super::*;
+
+fn files(path: impl AsRef<Path>) -> FileSet {
+    let mut options = Options::new("source \"s\"");
+    options.insert("path", path.as_ref().to_str().unwrap(), Default::default());
+    FileSet::from_options(&mut options).unwrap()
+}
+
+fn ids(path: impl AsRef<Path>) -> Vec<String> {
+    let found = files(path).discover(&BTreeMap::new()).unwrap();
+    found.into_iter().map(|partition| partition.id).collect()
+}
+
+fn tree() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for name in
+        ["RC_2.zst", "RC_1", "-x", ".hidden", "_y", "RS_1", "sub/a", "sub/deep/b.json", "RC_dir/c", "ü", "RC_[1]"]
+    {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, "{}\n").unwrap();
+    }
+    folder
+}
+
+#[test]
+fn a_folder_means_all_files_in_it_and_below_in_bytewise_order() {
+    let tree = tree();
+    let all =
+        ["-x", ".hidden", "RC_1", "RC_2.zst", "RC_[1]", "RC_dir/c", "RS_1", "_y", "sub/a", "sub/deep/b.json", "ü"];
+    assert_eq!(ids(tree.path()), all);
+    assert_eq!(ids(tree.path().join("")), all);
+    assert_eq!(ids(tree.path().join("**")), all);
+    assert_eq!(ids(tree.path().join("**/*")), all);
+    assert_eq!(ids(tree.path().join("*")), all);
+}
+
+#[test]
+fn globs_match_names() {
+    let tree = tree();
+    let check = |pattern: &str, expect: &[&str]| assert_eq!(ids(tree.path().join(pattern)), expect, "{pattern}");
+    check("RC_*", &["RC_1", "RC_2.zst", "RC_[1]", "RC_dir/c"]);
+    check("RC_?", &["RC_1"]);
+    check("RC_[12]*", &["RC_1", "RC_2.zst"]);
+    check("**/*.json", &["sub/deep/b.json"]);
+    check("**/b.json", &["sub/deep/b.json"]);
+    check("sub/**/?", &["a"]);
+    check("s*/a", &["sub/a"]);
+    check("RC_[1]", &["RC_[1]"]);
+    check("RC_1", &["RC_1"]);
+    check("sub/a", &["a"]);
+    check("sub/../RC_?", &["RC_1"]);
+}
+
+#[test]
+fn every_partition_that_is_found_opens() {
+    let tree = tree();
+    for pattern in ["", "**/*", "*/a", "RC_[1]", "RC_1", "sub"] {
+        let files = files(tree.path().join(pattern));
+        for partition in files.discover(&BTreeMap::new()).unwrap() {
+            let mut reader = files.open(&partition).unwrap().into_lines(None);
+            assert_eq!(reader.next().unwrap().unwrap().bytes, b"{}\n", "{pattern} {}", partition.id);
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn names_that_are_not_utf8_are_files_too() {
+    use std::os::unix::ffi::OsStrExt;
+    let folder = tempfile::tempdir().unwrap();
+    for name in [&b"a\xff"[..], b"a\xfe"] {
+        fs::write(folder.path().join(std::ffi::OsStr::from_bytes(name)), [name, b"\n"].concat()).unwrap();
+    }
+    for path in [folder.path().to_path_buf(), folder.path().join("a*")] {
+        let files = files(path);
+        let found = files.discover(&BTreeMap::new()).unwrap();
+        assert_eq!(found.len(), 2);
+        assert_ne!(found[0].id, found[1].id);
+        let read = |partition| files.open(partition).unwrap().into_lines(None).next().unwrap().unwrap().bytes;
+        assert_eq!((read(&found[0]), read(&found[1])), (b"a\xfe\n".to_vec(), b"a\xff\n".to_vec()));
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn links_are_followed_but_not_in_circles() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("d")).unwrap();
+    fs::write(folder.path().join("d/f"), "{}\n").unwrap();
+    std::os::unix::fs::symlink("..", folder.path().join("d/up")).unwrap();
+    std::os::unix::fs::symlink("d/f", folder.path().join("link")).unwrap();
+    std::os::unix::fs::symlink("nowhere", folder.path().join("dangling")).unwrap();
+    assert_eq!(ids(folder.path()), ["d/f", "link"]);
+    assert_eq!(ids(folder.path().join("**/*")), ["d/f", "link"]);
+}
+
+#[test]
+fn what_is_missing_or_empty_is_named_with_the_way_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let error = |path: &Path| files(path).discover(&BTreeMap::new()).unwrap_err();
+    let check = |name: &str, message: &str, hint: &str| {
+        let path = folder.path().join(name);
+        let error = error(&path);
+        assert_eq!(error.kind(), ErrorKind::NotFound, "{}", error.chain());
+        let message = message.replace("PATH", path.to_str().unwrap()).replace("ROOT", folder.path().to_str().unwrap());
+        assert_eq!((error.to_string(), error.hint()), (message, Some(hint)));
+    };
+    check("absent", "cannot read path \"PATH\": no such file or folder", "check the option \"path\"");
+    check("absent/*.zst", "cannot read path \"ROOT/absent/\": no such file or folder", "check the option \"path\"");
+    let empty = "put files there, or change the option \"path\"";
+    check("", "source \"s\" has nothing to read: \"PATH\" is a folder without files", empty);
+    check("*.zst", "source \"s\" has nothing to read: \"PATH\" matches no file", empty);
+    check("**/*", "source \"s\" has nothing to read: \"PATH\" matches no file", empty);
+    let relative = error(Path::new("no-such-folder-here"));
+    assert!(relative.hint().unwrap().contains("it is looked for in the working directory"), "{}", relative.chain());
+}
+
+#[test]
+fn a_source_that_once_had_files_may_be_empty_now() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("a"), "{}\n").unwrap();
+    let files = files(folder.path());
+    let partition = files.discover(&BTreeMap::new()).unwrap().pop().unwrap();
+    let position = files.open(&partition).unwrap().into_lines(None).next().unwrap().unwrap().position;
+    fs::remove_file(folder.path().join("a")).unwrap();
+    assert_eq!(files.discover(&BTreeMap::from([("a".to_owned(), position)])).unwrap(), []);
+}
+
+#[test]
+fn a_wrong_glob_and_an_empty_path_are_the_users_fault() {
+    let folder = tempfile::tempdir().unwrap();
+    for pattern in ["a**b", "[x"] {
+        let error = files(folder.path().join(pattern)).discover(&BTreeMap::new()).unwrap_err();
+        assert!(error.chain().contains("is wrong"), "{}", error.chain());
+        assert_eq!(error.fault(), catchment_contract::Fault::User);
+    }
+    let mut options = Options::new("source \"s\"");
+    assert!(FileSet::from_options(&mut options).unwrap_err().chain().contains("needs the option \"path\""));
+    options.insert("path", " ", Default::default());
+    assert!(FileSet::from_options(&mut options).unwrap_err().chain().contains("\"path\" of source \"s\" is empty"));
+}
+
+#[cfg(unix)]
+#[test]
+fn what_may_not_be_read_is_denied() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let (closed, file) = (folder.path().join("closed"), folder.path().join("file"));
+    fs::create_dir(&closed).unwrap();
+    fs::write(&file, "{}\n").unwrap();
+    let partition = files(&file).discover(&BTreeMap::new()).unwrap().pop().unwrap();
+    for path in [&closed, &file] {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o000)).unwrap();
+    }
+    if fs::read_dir(&closed).is_ok() {
+        println!("skipped: this user may read everything, whatever the permissions (root)");
+        return;
+    }
+    let opened = files(&file).open(&partition).err().unwrap();
+    let listed = files(folder.path()).discover(&BTreeMap::new()).unwrap_err();
+    for (error, path) in [(opened, &file), (listed, &closed)] {
+        assert_eq!(error.kind(), ErrorKind::Denied);
+        assert_eq!(error.to_string(), format!("cannot read path \"{}\": permission denied", path.display()));
+        assert!(error.hint().unwrap().contains("chmod"));
+    }
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o700)).unwrap();
+}
+
+#[test]
+fn an_error_about_permission_says_what_to_do_whoever_runs_the_test() {
+    let error = path_error(Path::new("data/x"), std::io::ErrorKind::PermissionDenied.into());
+    assert_eq!(error.kind(), ErrorKind::Denied);
+    let expect = "cannot read path \"data/x\": permission denied: permission denied; \
+                  give the user that runs the job the right to read it (chmod, chown)";
+    assert_eq!(error.chain(), expect);
+}
+
+#[test]
+fn a_document_is_read_again_when_its_content_has_changed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("d.json");
+    fs::write(&path, "\u{feff}[1,\n2]").unwrap();
+    let files = files(folder.path());
+    let partition = files.discover(&BTreeMap::new()).unwrap().pop().unwrap();
+    let mut reader = files.open(&partition).unwrap().into_document();
+    let payload = reader.next().unwrap().unwrap();
+    assert_eq!((payload.bytes.as_slice(), payload.rejects.len()), (b"[1,\n2]".as_slice(), 0));
+    assert!(reader.next().unwrap().is_none());
+    let known = BTreeMap::from([("d.json".to_owned(), payload.position)]);
+    assert_eq!(files.discover(&known).unwrap(), []);
+    fs::File::open(&path).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
+    assert_eq!(files.discover(&known).unwrap(), [], "touched, not changed");
+    fs::write(&path, "[1,2,3]\n").unwrap();
+    let changed = files.discover(&known).unwrap();
+    assert_eq!((changed.len(), &changed[0].from), (1, &None));
+}
+
+#[test]
+fn documents_that_cannot_be_read_are_one_reject() {
+    let packed = zstd::stream::encode_all(&b"[1,2,3]"[..], 1).unwrap();
+    let cases: [(&[u8], &str); 3] = [
+        (b"", "the file is empty (0 bytes)"),
+        (b" \n", "the document is empty"),
+        (&packed[..packed.len() - 3], "the zstd stream is cut off: incomplete frame"),
+    ];
+    for (bytes, reason) in cases {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("d"), bytes).unwrap();
+        let files = files(folder.path());
+        let partition = files.discover(&BTreeMap::new()).unwrap().pop().unwrap();
+        let payload = files.open(&partition).unwrap().into_document().next().unwrap().unwrap();
+        assert!(payload.bytes.is_empty());
+        assert_eq!(payload.rejects.iter().map(|reject| reject.reason.as_str()).collect::<Vec<_>>(), [reason]);
+    }
+}

@@ -1,0 +1,1 @@
+//! Reddit dumps, listings and snapshots.
