@@ -4,6 +4,7 @@
 //! - [`exchange`]: routing of rows to workers by key hash;
 //! - [`stash`]: updates held back until their epoch is complete.
 
+pub mod arrangement;
 pub mod exchange;
 pub mod stash;
 pub mod updates;
