@@ -12,6 +12,7 @@ pub mod hash;
 pub mod options;
 pub mod sink;
 pub mod source;
+pub mod store;
 pub mod update;
 
 pub use arrow;
@@ -22,4 +23,5 @@ pub use sink::{Sink, SinkConnector, SinkContext, SinkSpec, Staged, ViewFacts};
 pub use source::{
     Decoded, Decoder, Partition, PartitionReader, Payload, Position, Reject, Relation, Replace, Source, SourceConnector,
 };
+pub use store::{PutOutcome, Store};
 pub use update::{Diff, Epoch, Run, UpdateBatch};

@@ -2,10 +2,16 @@
 //!
 //! - [`updates`]: the stream container, a run of Arrow rows with epochs and diffs;
 //! - [`exchange`]: routing of rows to workers by key hash;
-//! - [`stash`]: updates held back until their epoch is complete.
+//! - [`stash`]: updates held back until their epoch is complete;
+//! - [`arrangement`]: shared indexes, differential's spines over Arrow chunks;
+//! - [`wire`]: the container between processes;
+//! - [`runtime`]: a running job, from source partitions to published sinks;
+//! - [`checkpoint`]: how progress becomes durable.
 
 pub mod arrangement;
+pub mod checkpoint;
 pub mod exchange;
+pub mod runtime;
 pub mod stash;
 pub mod updates;
 pub mod wire;

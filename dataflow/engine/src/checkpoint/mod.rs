@@ -1,0 +1,27 @@
+//! Checkpoints: the one protocol by which a job's progress becomes durable.
+//!
+//! All durable facts of a job lie below `_catchment/<job>/` in the lake:
+//!
+//! ```text
+//! checkpoints/00000000000000000042.json   one manifest a checkpoint, see [`Manifest`]
+//! state/<source>/<run>-<part>.arrow       arrivals of a source, Arrow IPC streams
+//! ```
+//!
+//! A checkpoint numbered `n` at epoch `E` is taken in this order:
+//!
+//! 1. every sink has *staged* its output of the epochs up to `E`, durable but not visible;
+//! 2. the arrivals that led there are written as state files;
+//! 3. manifest `n` is put *if absent*. **This is the commit point.** Whoever finds `n` taken, or a greater number
+//!    present, is a zombie and stops;
+//! 4. every sink *publishes* what manifest `n` holds for it; idempotent, so it is repeated when in doubt;
+//! 5. manifests before `n` are removed.
+//!
+//! A run begins by *fencing*: it puts manifest `n + 1`, equal to `n` but for the run's name. From then on no earlier run
+//! of the job can commit, so what such a run staged and did not commit may be removed, and what manifest `n` staged is
+//! published again by whoever opens the sinks.
+
+mod log;
+mod manifest;
+
+pub use log::CheckpointLog;
+pub use manifest::{Ledger, Manifest, SinkState, SourceState, StateFile};

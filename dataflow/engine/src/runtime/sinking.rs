@@ -1,0 +1,102 @@
+//! One thread a sink: takes captured updates, hands them over as epochs close, stages and publishes.
+
+use std::thread::JoinHandle;
+
+use catchment_contract::{Epoch, Result, Run, Sink, Staged, UpdateBatch};
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+
+use super::reading::spawn;
+
+/// What a sink's thread is told, in order.
+pub(crate) enum SinkMessage {
+    /// Updates of epochs that are not closed yet; from any worker.
+    Updates(UpdateBatch),
+    /// No update of an epoch up to this one will follow.
+    Closed(Epoch),
+    /// Make everything durable for a checkpoint.
+    Stage { number: u64, epoch: Epoch, reply: Sender<Result<Option<Staged>>> },
+    /// Make a checkpoint visible.
+    Publish { number: u64, staged: Staged, reply: Sender<Result<()>> },
+    /// How many rows a reader sees.
+    Rows(Sender<u64>),
+}
+
+/// The other end of a sink's thread.
+pub(crate) struct SinkThread {
+    pub messages: Sender<SinkMessage>,
+    pub thread: JoinHandle<()>,
+}
+
+/// Starts the thread of `sink`. An error of a write is answered at the next stage, which is when it matters.
+pub(crate) fn start(name: &str, sink: Box<dyn Sink>) -> SinkThread {
+    let (messages, queue) = unbounded();
+    let thread = spawn(format!("sink-{name}"), move || run(sink, queue));
+    SinkThread { messages, thread }
+}
+
+impl SinkThread {
+    /// Asks, and waits for the answer.
+    pub fn rows(&self) -> u64 {
+        let (reply, answer) = bounded(1);
+        let _ = self.messages.send(SinkMessage::Rows(reply));
+        answer.recv().unwrap_or_default()
+    }
+}
+
+fn run(mut sink: Box<dyn Sink>, queue: Receiver<SinkMessage>) {
+    let mut open: Vec<UpdateBatch> = Vec::new();
+    let mut failure = None;
+    for message in queue {
+        match message {
+            SinkMessage::Updates(updates) => open.push(updates),
+            SinkMessage::Closed(epoch) => {
+                let closed = split_closed(&mut open, epoch);
+                if failure.is_none() {
+                    failure = sink.write(closed, epoch).err();
+                }
+            }
+            SinkMessage::Stage { number, epoch, reply } => {
+                let staged = match failure.take() {
+                    Some(error) => Err(error),
+                    None => sink.stage(number, epoch),
+                };
+                let _ = reply.send(staged);
+            }
+            SinkMessage::Publish { number, staged, reply } => {
+                let _ = reply.send(sink.publish(number, &staged));
+            }
+            SinkMessage::Rows(reply) => {
+                let _ = reply.send(sink.rows());
+            }
+        }
+    }
+}
+
+/// Takes the updates of epochs up to `epoch` out of `open`.
+fn split_closed(open: &mut Vec<UpdateBatch>, epoch: Epoch) -> Vec<UpdateBatch> {
+    let mut closed = Vec::with_capacity(open.len());
+    let mut later = Vec::new();
+    for batch in open.drain(..) {
+        match batch.epochs.constant(batch.len()) {
+            Some(at) if at <= epoch => closed.push(batch),
+            Some(_) => later.push(batch),
+            None => {
+                let (early, late): (Vec<u32>, Vec<u32>) =
+                    (0..batch.len() as u32).partition(|row| batch.epochs.at(*row as usize) <= epoch);
+                closed.push(take(&batch, &early));
+                later.push(take(&batch, &late));
+            }
+        }
+    }
+    later.retain(|batch| !batch.is_empty());
+    *open = later;
+    closed
+}
+
+fn take(batch: &UpdateBatch, rows: &[u32]) -> UpdateBatch {
+    let indices = catchment_contract::arrow::array::UInt32Array::from(rows.to_vec());
+    let taken =
+        catchment_contract::arrow::compute::take_record_batch(&batch.rows, &indices).expect("positions are in range");
+    let diffs: Run<_> = batch.diffs.take(rows);
+    UpdateBatch { rows: taken, epochs: batch.epochs.take(rows), diffs }
+}

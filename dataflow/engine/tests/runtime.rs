@@ -1,0 +1,429 @@
+//! The runtime against a source, a sink and a store in memory: restarts, crashes at any store call, both kinds of fault.
+//!
+//! The published table must equal the input after every run, however many runs failed on the way, and every input record
+//! must be counted once.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use catchment_contract::arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch};
+use catchment_contract::arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
+use catchment_contract::{
+    Decoded, Decoder, Epoch, Error, Outcome, Partition, PartitionReader, Payload, Position, PutOutcome, Reject,
+    Relation, Replace, Result, Sink, SinkContext, SinkSpec, Source, Staged, Store, UpdateBatch,
+};
+use catchment_engine::UpdateStream;
+use catchment_engine::runtime::{Dataflow, JobSink, JobSource, JobSpec, RunOptions, RunReport, Runtime};
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+use timely::dataflow::Scope;
+
+fn schema() -> SchemaRef {
+    Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, true)]))
+}
+
+/// Files of lines by name; a line that is no number is a reject.
+type Files = Arc<Mutex<BTreeMap<String, Vec<String>>>>;
+
+struct Lines {
+    files: Files,
+    relation: Relation,
+}
+
+impl Source for Lines {
+    fn relation(&self) -> &Relation {
+        &self.relation
+    }
+
+    fn discover(&self, known: &BTreeMap<String, Position>) -> Result<Vec<Partition>> {
+        let files = self.files.lock().unwrap();
+        let at = |id: &str| known.get(id).map_or(0, |position| position.0.parse::<usize>().unwrap());
+        let new = files.iter().filter(|(id, lines)| at(id) < lines.len());
+        Ok(new.map(|(id, _)| Partition { id: id.clone(), bytes: None, from: known.get(id).cloned() }).collect())
+    }
+
+    fn open(&self, partition: &Partition) -> Result<Box<dyn PartitionReader>> {
+        let at = partition.from.as_ref().map_or(0, |position| position.0.parse().unwrap());
+        let lines = self.files.lock().unwrap()[&partition.id].clone();
+        Ok(Box::new(LineReader { partition: partition.id.as_str().into(), lines, at }))
+    }
+
+    fn decoder(&self, _projection: &[usize]) -> Arc<dyn Decoder> {
+        Arc::new(LineDecoder)
+    }
+}
+
+struct LineReader {
+    partition: Arc<str>,
+    lines: Vec<String>,
+    at: usize,
+}
+
+impl PartitionReader for LineReader {
+    fn next(&mut self) -> Result<Option<Payload>> {
+        let lines = &self.lines[self.at..self.lines.len().min(self.at + 3)];
+        if lines.is_empty() {
+            return Ok(None);
+        }
+        let first_record = self.at as u64 + 1;
+        self.at += lines.len();
+        Ok(Some(Payload {
+            partition: self.partition.clone(),
+            bytes: lines.join("\n").into_bytes(),
+            first_record,
+            bytes_read: 1,
+            position: Position(self.at.to_string()),
+            rejects: vec![],
+        }))
+    }
+}
+
+struct LineDecoder;
+
+impl Decoder for LineDecoder {
+    fn decode(&self, payload: &Payload) -> Decoded {
+        let text = std::str::from_utf8(&payload.bytes).unwrap();
+        let (mut numbers, mut rejects) = (Vec::new(), Vec::new());
+        for line in text.split('\n') {
+            match line.parse::<i64>() {
+                Ok(number) => numbers.push(number),
+                Err(_) => rejects.push(Reject::new("line", Some(line.as_bytes()), "not a number")),
+            }
+        }
+        let records = (numbers.len() + rejects.len()) as u64;
+        let rows = RecordBatch::try_new(schema(), vec![Arc::new(Int64Array::from(numbers)) as ArrayRef]).unwrap();
+        Decoded { rows, versions: None, tombstones: None, rejects, records }
+    }
+}
+
+/// Drops the arrival columns of an append-only source.
+struct Identity;
+
+impl Dataflow for Identity {
+    fn build<'s>(
+        &self,
+        _scope: Scope<'s, Epoch>,
+        inputs: BTreeMap<String, UpdateStream<'s>>,
+        rejects: UpdateStream<'s>,
+    ) -> BTreeMap<String, UpdateStream<'s>> {
+        use catchment_engine::Updates;
+        use timely::container::NoopBuilder;
+        use timely::dataflow::channels::pact::Pipeline;
+        use timely::dataflow::operators::generic::Operator;
+        let numbers = inputs["numbers"].clone().unary::<NoopBuilder<Updates>, _, _, _>(Pipeline, "Values", |_, _| {
+            |input, output| {
+                input.for_each(|capability, updates| {
+                    let columns = updates.columns()[..1].to_vec();
+                    let mut updates = std::mem::take(updates).with_columns(columns);
+                    output.session_with_builder(&capability).give_container(&mut updates);
+                });
+            }
+        });
+        BTreeMap::from([("numbers".to_string(), numbers), ("rejects".to_string(), rejects)])
+    }
+}
+
+/// A store in memory whose calls fail at random, before or after they took effect.
+#[derive(Default)]
+struct Memory {
+    objects: Mutex<BTreeMap<String, Vec<u8>>>,
+    faults: Mutex<Option<SmallRng>>,
+}
+
+impl Memory {
+    fn faulty<T>(&self, effect: impl FnOnce(&mut BTreeMap<String, Vec<u8>>) -> T) -> Result<T> {
+        let draw = self.faults.lock().unwrap().as_mut().map_or(100, |rng| rng.random_range(0..100));
+        if draw < 4 {
+            return Err(Error::remote("the store failed before"));
+        }
+        let answer = effect(&mut self.objects.lock().unwrap());
+        if draw < 8 {
+            return Err(Error::remote("the store failed after").with_outcome(Outcome::Unknown));
+        }
+        Ok(answer)
+    }
+}
+
+impl Store for Memory {
+    fn put(&self, path: &str, bytes: Vec<u8>) -> Result<()> {
+        self.faulty(|objects| drop(objects.insert(path.into(), bytes)))
+    }
+
+    fn put_if_absent(&self, path: &str, bytes: Vec<u8>) -> Result<PutOutcome> {
+        self.faulty(|objects| {
+            if objects.contains_key(path) {
+                return PutOutcome::Exists;
+            }
+            objects.insert(path.into(), bytes);
+            PutOutcome::Created
+        })
+    }
+
+    fn get(&self, path: &str) -> Result<Option<Vec<u8>>> {
+        self.faulty(|objects| objects.get(path).cloned())
+    }
+
+    fn list(&self, prefix: &str) -> Result<Vec<String>> {
+        self.faulty(|objects| objects.keys().filter(|path| path.starts_with(prefix)).cloned().collect())
+    }
+
+    fn delete(&self, path: &str) -> Result<()> {
+        self.faulty(|objects| drop(objects.remove(path)))
+    }
+}
+
+/// A published multiset of numbers, with the number of the last checkpoint in it.
+#[derive(Clone, Default)]
+struct Table {
+    rows: BTreeMap<i64, i64>,
+    version: u64,
+    publishes: u64,
+}
+
+#[derive(Clone, Default)]
+struct TableSpec {
+    table: Arc<Mutex<Table>>,
+    faults: Arc<Mutex<Option<SmallRng>>>,
+}
+
+struct TableSink {
+    spec: TableSpec,
+    pending: BTreeMap<i64, i64>,
+}
+
+fn chance(faults: &Arc<Mutex<Option<SmallRng>>>) -> Result<()> {
+    let fails = faults.lock().unwrap().as_mut().is_some_and(|rng| rng.random_bool(0.05));
+    if fails { Err(Error::remote("the sink failed")) } else { Ok(()) }
+}
+
+impl SinkSpec for TableSpec {
+    fn describe(&self) -> String {
+        "table".into()
+    }
+
+    fn open(&self, _context: &SinkContext, last: Option<(u64, &Staged)>) -> Result<Box<dyn Sink>> {
+        let mut sink = TableSink { spec: self.clone(), pending: BTreeMap::new() };
+        if let Some((number, staged)) = last {
+            sink.publish(number, staged)?;
+        }
+        Ok(Box::new(sink))
+    }
+}
+
+impl Sink for TableSink {
+    fn write(&mut self, updates: Vec<UpdateBatch>, upto: Epoch) -> Result<()> {
+        for batch in updates {
+            let column = batch.rows.column(0);
+            for row in 0..batch.len() {
+                assert!(batch.epochs.at(row) <= upto);
+                let key = match column.data_type() {
+                    DataType::Int64 => column.as_primitive::<Int64Type>().value(row),
+                    _ => -1,
+                };
+                *self.pending.entry(key).or_default() += batch.diffs.at(row);
+            }
+        }
+        Ok(())
+    }
+
+    fn stage(&mut self, _n: u64, _epoch: Epoch) -> Result<Option<Staged>> {
+        chance(&self.spec.faults)?;
+        if self.pending.is_empty() {
+            return Ok(None);
+        }
+        let pairs: Vec<(i64, i64)> = std::mem::take(&mut self.pending).into_iter().collect();
+        Ok(Some(Staged(serde_json::to_value(pairs).unwrap())))
+    }
+
+    fn publish(&mut self, n: u64, staged: &Staged) -> Result<()> {
+        chance(&self.spec.faults)?;
+        let mut table = self.spec.table.lock().unwrap();
+        if table.version < n {
+            let pairs: Vec<(i64, i64)> = serde_json::from_value(staged.0.clone()).unwrap();
+            pairs.into_iter().for_each(|(key, diff)| *table.rows.entry(key).or_default() += diff);
+            table.version = n;
+            table.publishes += 1;
+        }
+        drop(table);
+        chance(&self.spec.faults)
+    }
+
+    fn rows(&self) -> u64 {
+        self.spec.table.lock().unwrap().rows.values().sum::<i64>() as u64
+    }
+}
+
+struct World {
+    files: Files,
+    store: Arc<Memory>,
+    numbers: TableSpec,
+    rejects: TableSpec,
+    fingerprint: String,
+}
+
+impl World {
+    fn new() -> Self {
+        World {
+            files: Files::default(),
+            store: Arc::default(),
+            numbers: TableSpec::default(),
+            rejects: TableSpec::default(),
+            fingerprint: "v1".into(),
+        }
+    }
+
+    fn spec(&self) -> JobSpec {
+        let relation = Relation { schema: schema(), key: vec![], replace: Replace::Never };
+        let source = Arc::new(Lines { files: self.files.clone(), relation });
+        let sink = |name: &str, spec: &TableSpec, schema| JobSink {
+            name: format!("{name}_sink"),
+            from: name.into(),
+            spec: Box::new(spec.clone()),
+            schema,
+            fingerprint: self.fingerprint.clone(),
+        };
+        JobSpec {
+            name: "job".into(),
+            sources: vec![JobSource { name: "numbers".into(), source, projection: vec![0] }],
+            sinks: vec![
+                sink("numbers", &self.numbers, schema()),
+                sink("rejects", &self.rejects, catchment_engine::runtime::job::rejects_schema()),
+            ],
+            dataflow: Arc::new(Identity),
+        }
+    }
+
+    fn open(&self, workers: usize, checkpoint_interval: Duration) -> Result<Runtime> {
+        let options =
+            RunOptions { workers, epoch_interval: Duration::ZERO, checkpoint_interval, ..RunOptions::default() };
+        Runtime::open(self.spec(), self.store.clone(), options, Arc::new(AtomicBool::new(false)))
+    }
+
+    fn run(&self, workers: usize) -> Result<RunReport> {
+        let mut runtime = self.open(workers, Duration::ZERO)?;
+        runtime.drain()?;
+        runtime.finish()
+    }
+
+    fn expected(&self) -> (BTreeMap<i64, i64>, i64) {
+        let (mut rows, mut rejects) = (BTreeMap::new(), 0);
+        for line in self.files.lock().unwrap().values().flatten() {
+            match line.parse::<i64>() {
+                Ok(number) => *rows.entry(number).or_default() += 1,
+                Err(_) => rejects += 1,
+            }
+        }
+        (rows, rejects)
+    }
+
+    fn assert_published(&self, context: &str) {
+        let (rows, rejects) = self.expected();
+        assert_eq!(self.numbers.table.lock().unwrap().rows, rows, "{context}");
+        assert_eq!(self.rejects.table.lock().unwrap().rows.values().sum::<i64>(), rejects, "{context}");
+    }
+
+    fn grow(&self, rng: &mut SmallRng) {
+        let mut files = self.files.lock().unwrap();
+        for _ in 0..rng.random_range(1..4) {
+            let file = files.entry(format!("f{}", rng.random_range(0..4))).or_default();
+            for _ in 0..rng.random_range(1..20) {
+                file.push(if rng.random_bool(0.1) { "bad".into() } else { rng.random_range(0..30).to_string() });
+            }
+        }
+    }
+
+    fn set_faults(&self, seed: Option<u64>) {
+        *self.store.faults.lock().unwrap() = seed.map(SmallRng::seed_from_u64);
+        for (table, salt) in [(&self.numbers, 1), (&self.rejects, 2)] {
+            *table.faults.lock().unwrap() = seed.map(|seed| SmallRng::seed_from_u64(seed ^ salt));
+        }
+    }
+}
+
+#[test]
+fn runs_go_on_where_the_last_one_ended() {
+    let world = World::new();
+    let mut rng = SmallRng::seed_from_u64(1);
+    for round in 0..6 {
+        world.grow(&mut rng);
+        let report = world.run(1 + round % 2).unwrap();
+        world.assert_published(&format!("round {round}"));
+        let (rows, rejects) = world.expected();
+        assert_eq!(report.sources[0].records_total as i64, rows.values().sum::<i64>() + rejects);
+        assert_eq!(report.relations[0].rows, rows.values().sum::<i64>());
+    }
+}
+
+#[test]
+fn a_run_with_nothing_new_publishes_nothing_and_reports_the_rows() {
+    let world = World::new();
+    world.grow(&mut SmallRng::seed_from_u64(2));
+    let first = world.run(2).unwrap();
+    let publishes = world.numbers.table.lock().unwrap().publishes;
+    let second = world.run(2).unwrap();
+    assert_eq!(world.numbers.table.lock().unwrap().publishes, publishes);
+    assert_eq!(second.epochs, 0);
+    assert_eq!(first.relations[0].rows, second.relations[0].rows);
+}
+
+/// Every run may fail at any call of the store or a sink, before or after the call took effect. The next run is what a
+/// restarted process would be.
+#[test]
+fn crashes_at_any_step_lose_and_repeat_nothing() {
+    for seed in 0..60 {
+        let world = World::new();
+        let mut rng = SmallRng::seed_from_u64(seed);
+        let mut failures = 0;
+        for round in 0..4 {
+            world.grow(&mut rng);
+            world.set_faults(Some(rng.random()));
+            while world.run(1 + (seed % 2) as usize).is_err() {
+                failures += 1;
+                assert!(failures < 500, "seed {seed}: no run gets through");
+            }
+            world.set_faults(None);
+            // The run that got through published everything it had seen.
+            world.assert_published(&format!("seed {seed}, round {round}, after {failures} failures"));
+        }
+    }
+}
+
+#[test]
+fn an_older_run_that_is_still_alive_cannot_commit() {
+    let world = World::new();
+    world.grow(&mut SmallRng::seed_from_u64(3));
+    let mut zombie = world.open(1, Duration::from_secs(3600)).unwrap();
+    zombie.drain().unwrap();
+    world.run(1).unwrap();
+    let error = zombie.finish().err().or_else(|| Some(Error::bug("the zombie committed"))).unwrap();
+    assert_eq!(error.kind(), catchment_contract::ErrorKind::Taken, "{}", error.chain());
+    world.assert_published("after the zombie");
+}
+
+#[test]
+fn a_changed_definition_is_refused() {
+    let mut world = World::new();
+    world.grow(&mut SmallRng::seed_from_u64(4));
+    world.run(1).unwrap();
+    world.fingerprint = "v2".into();
+    let error = world.run(1).expect_err("the fingerprint changed");
+    assert!(
+        error.chain().starts_with("relation \"numbers\" of sink \"numbers_sink\" is not the one"),
+        "{}",
+        error.chain()
+    );
+}
+
+#[test]
+fn a_stopped_run_leaves_no_gap() {
+    let world = World::new();
+    world.grow(&mut SmallRng::seed_from_u64(5));
+    let stop = Arc::new(AtomicBool::new(true));
+    let mut runtime = Runtime::open(world.spec(), world.store.clone(), RunOptions::default(), stop).unwrap();
+    runtime.drain().unwrap();
+    runtime.finish().unwrap();
+    world.run(1).unwrap();
+    world.assert_published("after a stopped run");
+}
