@@ -191,7 +191,9 @@ impl AggregateLogic {
             let mut ids = Vec::with_capacity(updates.len());
             let hashes = updates.carried_key_hashes().map(|hashes| &hashes[..]);
             self.groups.intern(&keys, updates.len(), hashes, &mut ids);
-            ids.iter().for_each(|id| drop(self.touched.insert(*id)));
+            ids.iter().for_each(|id| {
+                self.touched.insert(*id);
+            });
             all.push(ids);
         }
         if self.spec.keys.is_empty() {

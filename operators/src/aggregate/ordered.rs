@@ -55,6 +55,9 @@ impl<V> Default for Values<V> {
 
 impl<V: Ord> Values<V> {
     fn add(&mut self, value: V, diff: i64) {
+        if diff == 0 {
+            return;
+        }
         match self {
             Values::Few(values) => {
                 match values.binary_search_by(|(other, _)| other.cmp(&value)) {
