@@ -9,7 +9,7 @@
 //!
 //! `prepare` keeps the columns that the join needs and drops rows that can match nothing (a null in the key, unless
 //! nulls are equal). Both sides are arranged by the hash of their key ([`catchment_engine::arrangement`]), and each new
-//! batch of one side is matched with all of the other; see [`matches`] for how, and for the bound on what is held.
+//! batch of one side is matched with all of the other; see the module `matches` for how, and for the bound on what is yielded at once.
 //!
 //! **State**: the needed columns of both sides and 32 bytes a row; 24 bytes a distinct right key more for semi and anti
 //! joins, which keep no right rows. A side whose other side has ended (its frontier is empty: a list of constants)
@@ -108,31 +108,26 @@ impl<'a> Join<'a> {
     }
 
     fn build<'s>(&self, left: UpdateStream<'s>, right: UpdateStream<'s>) -> UpdateStream<'s> {
-        let kept_left = |arranged| self.left_anti(left.clone(), right.clone(), arranged);
         match self.spec.kind {
-            JoinKind::Inner => {
-                let (left, right) = (self.arrange_left(left), self.arrange_right(right));
-                self.inner(left, right)
+            JoinKind::Inner => self.inner(self.arrange_left(left), self.arrange_right(right)),
+            JoinKind::LeftSemi => self.semi(&self.left, self.arrange_left(left), &self.spec.right_key, right),
+            JoinKind::LeftAnti => {
+                let lefts = self.arrange_left(left.clone());
+                self.left_anti(left, right, lefts)
             }
-            JoinKind::LeftSemi => {
-                let arranged = self.arrange_left(left);
-                self.semi(&self.left, arranged, &self.spec.right_key, right)
-            }
-            JoinKind::LeftAnti => kept_left(self.arrange_left(left.clone())),
             JoinKind::Left => {
-                let arranged = self.arrange_left(left.clone());
-                self.inner(arranged.clone(), self.arrange_right(right.clone())).concat(kept_left(arranged))
+                let (lefts, rights) = (self.arrange_left(left.clone()), self.arrange_right(right.clone()));
+                self.inner(lefts.clone(), rights).concat(self.left_anti(left, right, lefts))
             }
             JoinKind::Right => {
-                let arranged = self.arrange_right(right.clone());
-                let unmatched = self.right_anti(left.clone(), right, arranged.clone());
-                self.inner(self.arrange_left(left), arranged).concat(unmatched)
+                let (lefts, rights) = (self.arrange_left(left.clone()), self.arrange_right(right.clone()));
+                self.inner(lefts, rights.clone()).concat(self.right_anti(left, right, rights))
             }
             JoinKind::Full => {
                 let (lefts, rights) = (self.arrange_left(left.clone()), self.arrange_right(right.clone()));
-                let unmatched = kept_left(lefts.clone());
-                let unmatched = unmatched.concat(self.right_anti(left.clone(), right.clone(), rights.clone()));
-                self.inner(lefts, rights).concat(unmatched)
+                let pairs = self.inner(lefts.clone(), rights.clone());
+                let unmatched = self.left_anti(left.clone(), right.clone(), lefts);
+                pairs.concat(unmatched).concat(self.right_anti(left, right, rights))
             }
         }
     }

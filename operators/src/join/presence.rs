@@ -6,8 +6,8 @@
 use catchment_contract::hash::hash_rows;
 use catchment_contract::{Diff, Epoch, Run};
 use catchment_engine::arrangement::gather_column;
-use catchment_engine::{EpochStash, UpdateStream, Updates, by_key};
-use hashbrown::HashMap;
+use catchment_engine::{EpochStash, UpdateStream, Updates, by_key, flatten};
+use hashbrown::{HashMap, HashSet};
 use timely::container::NoopBuilder;
 use timely::dataflow::operators::generic::Operator;
 
@@ -47,13 +47,13 @@ impl Presence {
     /// Counts the updates of one epoch, and returns the keys that appeared or vanished in it, if any did.
     pub(super) fn apply(&mut self, epoch: Epoch, parts: &[Updates]) -> Option<Updates> {
         let mut touched: Vec<Touched> = Vec::new();
-        let mut seen: HashMap<u128, ()> = HashMap::new();
+        let mut seen: HashSet<u128> = HashSet::new();
         for (part, updates) in parts.iter().enumerate() {
             let lanes = hash_rows(updates.columns(), updates.len());
             for row in 0..updates.len() {
                 let identity = lanes.identity(row);
                 let count = self.counts.entry(identity).or_insert(0);
-                if seen.insert(identity, ()).is_none() {
+                if seen.insert(identity) {
                     let hash = lanes.low[row];
                     touched.push(Touched { identity, hash, was_present: *count > 0, at: (part, row) });
                 }
@@ -78,8 +78,7 @@ impl Presence {
         }
         let width = parts.first().map_or(0, |updates| updates.columns().len());
         let columns = (0..width).map(|column| {
-            let sources: Vec<_> =
-                parts.iter().map(|updates| catchment_engine::flatten(updates.column(column))).collect();
+            let sources: Vec<_> = parts.iter().map(|updates| flatten(updates.column(column))).collect();
             gather_column(&sources.iter().collect::<Vec<_>>(), &at)
         });
         (!at.is_empty()).then(|| {

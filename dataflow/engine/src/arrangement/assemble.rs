@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use catchment_contract::arrow::array::ArrayRef;
 use catchment_contract::{Diff, Epoch};
 use differential_dataflow::trace::chunk::Chunk;
 
@@ -85,7 +86,7 @@ impl<'a> Assembler<'a> {
     }
 
     /// The columns of the rows collected, from the sources that they use alone.
-    fn gather(&self) -> Vec<catchment_contract::arrow::array::ArrayRef> {
+    fn gather(&self) -> Vec<ArrayRef> {
         if self.sources.len() == 1 {
             return gather_columns(&self.sources, &self.at);
         }

@@ -414,7 +414,7 @@ fn rows_after_churn(epochs: Epoch, advance: bool) -> usize {
     let result = Arc::clone(&left);
     let send = |epoch: Epoch, input: &mut UpdatesInput| {
         let column: ArrayRef = Arc::new(Int64Array::from(vec![1]));
-        let diff = if epoch % 2 == 0 { 1 } else { -1 };
+        let diff = if epoch.is_multiple_of(2) { 1 } else { -1 };
         input.send_batch(&mut Updates::new(1, vec![column], Run::One(epoch), Run::One(diff)));
     };
     run_arranged(64, epochs, send, move |epoch, trace| {
@@ -424,8 +424,7 @@ fn rows_after_churn(epochs: Epoch, advance: bool) -> usize {
         }
         *left.lock().unwrap() = trace_rows(trace, epoch + 1).iter().map(|batch| batch.len()).sum();
     });
-    let left = *result.lock().unwrap();
-    left
+    *result.lock().unwrap()
 }
 
 #[test]
