@@ -1,3 +1,27 @@
-//! catchment
+//! catchment keeps SQL views over streams exactly right, while records arrive, change and disappear, and writes them as
+//! Delta tables into an object-store data lake.
+//!
+//! This crate is the facade: the registry of connectors and sinks, jobs as one SQL text, and the command line.
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//! use std::sync::atomic::AtomicBool;
+//!
+//! # fn main() -> catchment::Result<()> {
+//! let text = std::fs::read_to_string("pulse.sql").expect("the job file is there");
+//! let job = catchment::Job::from_sql("pulse", &text, &|name| std::env::var(name).ok())?;
+//! let mut runtime = job.open(catchment::RunOptions::default(), Arc::new(AtomicBool::new(false)))?;
+//! runtime.drain()?;
+//! println!("{}", runtime.finish()?);
+//! # Ok(())
+//! # }
+//! ```
 
+pub mod cli;
 pub mod generate;
+pub mod job;
+pub mod registry;
+
+pub use catchment_contract::{Error, Result};
+pub use catchment_engine::runtime::{RunOptions, RunReport, Runtime};
+pub use job::Job;

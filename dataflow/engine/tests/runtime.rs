@@ -3,6 +3,8 @@
 //! The published table must equal the input after every run, however many runs failed on the way, and every input record
 //! must be counted once.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};

@@ -105,6 +105,8 @@ struct Running {
     epoch_started: Instant,
     /// All epochs up to this one are complete.
     complete: Epoch,
+    /// Spans of the epochs on their way, from closed to complete.
+    spans: BTreeMap<Epoch, tracing::Span>,
     cut: Option<Cut>,
     committing: Option<JoinHandle<Result<Manifest>>>,
     committed: Receiver<()>,
@@ -226,6 +228,7 @@ impl Runtime {
             epoch_bytes: 0,
             epoch_started: Instant::now(),
             complete: 0,
+            spans: BTreeMap::new(),
             cut: None,
             committing: None,
             committed: never(),
@@ -355,6 +358,8 @@ impl Runtime {
 
     fn close_epoch(&mut self) {
         let Some(running) = &mut self.running else { return };
+        let span = tracing::debug_span!("epoch", epoch = running.epoch, bytes = running.epoch_bytes);
+        running.spans.insert(running.epoch, span);
         running.epoch += 1;
         running.epoch_bytes = 0;
         self.report.epochs += 1;
@@ -372,6 +377,7 @@ impl Runtime {
             return Ok(());
         }
         running.complete = complete;
+        running.spans.retain(|epoch, _| *epoch > complete);
         self.progress.epochs.store(complete, Ordering::Relaxed);
         // The frontier may have passed several epochs at once: what is staged must end with the cut's.
         if let Some(epoch) = running.cut.as_ref().map(|cut| cut.epoch).filter(|epoch| *epoch <= complete) {
@@ -465,6 +471,13 @@ impl Runtime {
         }
         self.manifest = manifest;
         Ok(())
+    }
+
+    /// Waits until the sinks have taken in everything that the views contain.
+    pub fn settle(&self) {
+        for sink in &self.sinks {
+            sink.rows();
+        }
     }
 
     /// Takes a checkpoint of everything fed so far, and returns when it is published. Does nothing if nothing changed.

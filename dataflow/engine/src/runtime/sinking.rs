@@ -30,7 +30,8 @@ pub(crate) struct SinkThread {
 /// Starts the thread of `sink`. An error of a write is answered at the next stage, which is when it matters.
 pub(crate) fn start(name: &str, sink: Box<dyn Sink>) -> SinkThread {
     let (messages, queue) = unbounded();
-    let thread = spawn(format!("sink-{name}"), move || run(sink, queue));
+    let label = name.to_string();
+    let thread = spawn(format!("sink-{name}"), move || run(&label, sink, queue));
     SinkThread { messages, thread }
 }
 
@@ -43,7 +44,7 @@ impl SinkThread {
     }
 }
 
-fn run(mut sink: Box<dyn Sink>, queue: Receiver<SinkMessage>) {
+fn run(name: &str, mut sink: Box<dyn Sink>, queue: Receiver<SinkMessage>) {
     let mut open: Vec<UpdateBatch> = Vec::new();
     let mut failure = None;
     for message in queue {
@@ -58,11 +59,15 @@ fn run(mut sink: Box<dyn Sink>, queue: Receiver<SinkMessage>) {
             SinkMessage::Stage { number, epoch, reply } => {
                 let staged = match failure.take() {
                     Some(error) => Err(error),
-                    None => sink.stage(number, epoch),
+                    None => {
+                        let _span = tracing::debug_span!("stage", sink = name, number, epoch).entered();
+                        sink.stage(number, epoch)
+                    }
                 };
                 let _ = reply.send(staged);
             }
             SinkMessage::Publish { number, staged, reply } => {
+                let _span = tracing::debug_span!("commit", sink = name, number).entered();
                 let _ = reply.send(sink.publish(number, &staged));
             }
             SinkMessage::Rows(reply) => {

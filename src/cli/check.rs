@@ -1,0 +1,21 @@
+//! `catchment check JOB.sql`.
+
+use clap::Args;
+
+use super::Failure;
+use super::variables::JobFile;
+
+/// Parse, plan and check a job without touching disk or network
+#[derive(Args)]
+pub struct Check {
+    #[command(flatten)]
+    job: JobFile,
+}
+
+impl Check {
+    /// Prints sources, views and sinks, each view's key and whether it can retract.
+    pub fn execute(&self) -> Result<(), Failure> {
+        print!("{}", self.job.check()?.checked().describe());
+        Ok(())
+    }
+}

@@ -1,0 +1,103 @@
+//! `catchment run JOB.sql`.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use catchment_engine::runtime::{RunOptions, RunReport, Runtime};
+use clap::{Args, ValueEnum};
+
+use super::Failure;
+use super::progress::Display;
+use super::variables::JobFile;
+
+/// How often a job that stays up looks for new and grown files.
+const DISCOVER: Duration = Duration::from_millis(500);
+
+/// Run a job: read its sources, keep its views, write its sinks
+#[derive(Args)]
+pub struct Run {
+    #[command(flatten)]
+    job: JobFile,
+    /// Where tables and checkpoints lie: a folder, or a URL such as s3://bucket/prefix
+    #[arg(long, default_value = "lake")]
+    lake: String,
+    /// When to end; without it the job stays up until it is told to stop
+    #[arg(long, value_enum)]
+    until: Option<Until>,
+    /// Worker threads; as many as the machine has cores, if not said
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=256))]
+    workers: Option<u16>,
+    /// Time between checkpoints, such as 10s, 500ms or 1m
+    #[arg(long, default_value = "10s", value_parser = duration)]
+    checkpoint_interval: Duration,
+    /// Time after which an epoch is closed
+    #[arg(long, default_value = "100ms", value_parser = duration)]
+    epoch_interval: Duration,
+    /// Print the summary as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum Until {
+    /// When every source is drained, after a last checkpoint
+    Idle,
+}
+
+/// `10s`, `500ms`, `1m 30s`, in the notation of jiff's spans.
+fn duration(text: &str) -> Result<Duration, String> {
+    let span: jiff::SignedDuration = text.parse().map_err(|_| "write a duration such as 10s, 500ms or 1m")?;
+    Duration::try_from(span).map_err(|_| "a duration cannot be negative".to_string())
+}
+
+impl Run {
+    /// Runs the job to its end and prints the summary.
+    pub fn execute(&self) -> Result<(), Failure> {
+        let job = self.job.check()?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let told = stop.clone();
+        ctrlc::set_handler(move || told.store(true, Ordering::Relaxed))
+            .map_err(|error| Failure::Failed(format!("could not listen for signals: {error}")))?;
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let options = RunOptions {
+            workers: self.workers.map_or(cores, usize::from),
+            checkpoint_interval: self.checkpoint_interval,
+            epoch_interval: self.epoch_interval,
+            lake: self.lake.clone(),
+            ..RunOptions::default()
+        };
+        let runtime = job.open(options, stop.clone()).map_err(Failure::failed)?;
+        let display = Display::start(runtime.progress(), self.json);
+        let report = self.drive(runtime, &stop).map_err(Failure::failed)?;
+        drop(display);
+        self.print(&report)
+    }
+
+    fn drive(&self, mut runtime: Runtime, stop: &AtomicBool) -> catchment_contract::Result<RunReport> {
+        let mut checkpointed = Instant::now();
+        loop {
+            let busy = runtime.drain()?;
+            if self.until == Some(Until::Idle) || stop.load(Ordering::Relaxed) {
+                return runtime.finish();
+            }
+            if checkpointed.elapsed() >= self.checkpoint_interval {
+                runtime.checkpoint()?;
+                checkpointed = Instant::now();
+            }
+            if !busy {
+                std::thread::sleep(DISCOVER);
+            }
+        }
+    }
+
+    fn print(&self, report: &RunReport) -> Result<(), Failure> {
+        if self.json {
+            let text = serde_json::to_string(report).map_err(|error| Failure::Failed(error.to_string()))?;
+            println!("{text}");
+        } else {
+            print!("{report}");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,41 @@
+//! `--set NAME=VALUE`: what fills `${NAME}` in a job, before the environment does.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::Failure;
+use crate::job::Job;
+
+/// A job file and what fills its variables.
+#[derive(Args)]
+pub struct JobFile {
+    /// The job: one SQL file of sources, views and sinks
+    job: PathBuf,
+    /// Fill ${NAME} in the job; the environment fills what is not set here
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = assignment)]
+    set: Vec<(String, String)>,
+}
+
+fn assignment(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("write NAME=VALUE")?;
+    if name.is_empty() {
+        return Err("write NAME=VALUE".into());
+    }
+    Ok((name.to_string(), value.to_string()))
+}
+
+impl JobFile {
+    /// Where the job file is.
+    pub fn path(&self) -> &Path {
+        &self.job
+    }
+
+    /// Reads and checks the job.
+    pub fn check(&self) -> Result<Job, Failure> {
+        let set: BTreeMap<&str, &str> = self.set.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let variables = |name: &str| set.get(name).map(|value| value.to_string()).or_else(|| std::env::var(name).ok());
+        Job::from_file(&self.job, &variables).map_err(Failure::wrong)
+    }
+}
