@@ -89,8 +89,7 @@ def import_table(con, name, source, columns):
 def wrong_types(con, source, columns):
     """What is wrong with a table's columns, as text."""
     found = {row[0]: row[1] for row in con.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()}
-    wrong = [f"column {name} is {found.get(name, 'missing')}, not {type}" for name, type in columns.items() if found.get(name) != type]
-    return wrong
+    return [f"column {name} is {found.get(name, 'missing')}, not {type}" for name, type in columns.items() if found.get(name) != type]
 
 
 def load_from_lake(con, lake):

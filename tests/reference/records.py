@@ -4,14 +4,13 @@ Nothing here is shared with the engine: this is what its counts and its decoded 
 """
 
 import bz2
-import gzip
-import io
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import zlib
 
 BOM = b"\xef\xbb\xbf"
 
@@ -32,18 +31,25 @@ def unzstd(data, path):
             fail(f"cannot decompress {path}: install the zstd command or the Python package zstandard")
         done = subprocess.run([command, "-dcq", "--long=31"], input=data, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         return done.stdout, done.returncode == 0
-    reader = zstandard.ZstdDecompressor(max_window_size=2**31).stream_reader(data, read_across_frames=True)
-    return drain(reader, zstandard.ZstdError)
+    return members(data, lambda: zstandard.ZstdDecompressor(max_window_size=2**31).decompressobj(), zstandard.ZstdError)
 
 
-def drain(reader, *errors):
-    """Everything up to the end or to the damage, and whether it was the end."""
+def members(data, decompressor, *errors):
+    """The content of all members (frames, streams) up to the end or to the damage, and whether it was the end."""
     parts = []
-    try:
-        while part := reader.read(1 << 20):
-            parts.append(part)
-    except (EOFError, OSError, *errors):
-        return b"".join(parts), False
+    while data:
+        member = decompressor()
+        # Piece by piece, so that what precedes the damage is kept.
+        for at in range(0, len(data), 1 << 16):
+            try:
+                parts.append(member.decompress(data[at : at + (1 << 16)]))
+            except (EOFError, OSError, *errors):
+                return b"".join(parts), False
+            if member.eof:
+                break
+        if not member.eof:
+            return b"".join(parts), False
+        data = member.unused_data + data[at + (1 << 16) :]
     return b"".join(parts), True
 
 
@@ -55,9 +61,9 @@ def read(path):
     if data[:4] == b"\x28\xb5\x2f\xfd":
         data, whole = unzstd(data, path)
     elif data[:2] == b"\x1f\x8b":
-        data, whole = drain(gzip.GzipFile(fileobj=io.BytesIO(data)))
+        data, whole = members(data, lambda: zlib.decompressobj(31), zlib.error)
     elif data[:3] == b"BZh":
-        data, whole = drain(bz2.BZ2File(io.BytesIO(data)))
+        data, whole = members(data, bz2.BZ2Decompressor)
     return data.removeprefix(BOM), whole
 
 
