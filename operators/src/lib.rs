@@ -10,6 +10,7 @@
 //! - [`top_k`]: the first rows of each partition;
 //! - [`top_groups`]: the first groups of each partition, counted and ranked in one state;
 //! - [`join`]: joins of two streams;
+//! - [`reduce`]: any function of a group's rows, recomputed when the group changes;
 //! - [`functions`]: the SQL functions.
 
 pub mod functions;
@@ -17,6 +18,7 @@ pub mod functions;
 pub mod aggregate;
 pub mod distinct;
 pub mod join;
+pub mod reduce;
 pub mod top_groups;
 pub mod top_k;
 pub mod transform;

@@ -7,11 +7,7 @@
 //!
 //! Epochs are totally ordered: a pair exists from the later of its rows' epochs on.
 
-use std::cmp::Ordering;
-
-use catchment_contract::arrow::array::{Array, ArrayRef, BooleanArray};
-use catchment_contract::arrow::compute::SortOptions;
-use catchment_contract::arrow::compute::kernels::cmp::not_distinct;
+use catchment_contract::arrow::array::{ArrayRef, BooleanArray};
 use catchment_contract::arrow::datatypes::ArrowNativeType;
 use catchment_contract::{Diff, Epoch, Run};
 use catchment_engine::Updates;
@@ -19,6 +15,7 @@ use catchment_engine::arrangement::{RowBatch, RowChunk, Seeker, gather_column};
 use differential_dataflow::operators::join::{Fresh, JoinTactic};
 
 use super::prepare::Side;
+use super::same::same_values;
 
 /// Rows of an output container at most: as many as a chunk has.
 pub(super) const PAIRS_MAX: usize = 8192;
@@ -299,20 +296,6 @@ fn output(
     };
     let columns = [columns(left_side, &left), columns(right_side, &right)].concat();
     Some(Updates::new(diffs.len(), columns, run_of(epochs), run_of(diffs)))
-}
-
-/// Which values of two columns of one type are equal, two nulls included.
-fn same_values(left: &ArrayRef, right: &ArrayRef) -> BooleanArray {
-    if let Ok(mask) = not_distinct(left, right) {
-        return mask;
-    }
-    // Nested types have no kernel; types without an order are compared as values.
-    match catchment_contract::arrow::array::make_comparator(left, right, SortOptions::default()) {
-        Ok(compare) => (0..left.len()).map(|row| Some(compare(row, row) == Ordering::Equal)).collect(),
-        Err(_) => {
-            (0..left.len()).map(|row| Some(left.slice(row, 1).as_ref() == right.slice(row, 1).as_ref())).collect()
-        }
-    }
 }
 
 fn retain<T: Copy>(values: &mut Vec<T>, mask: &BooleanArray) {

@@ -21,8 +21,9 @@
 mod matches;
 mod prepare;
 mod presence;
+pub(crate) mod same;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use catchment_contract::arrow::datatypes::DataType;
 use catchment_engine::UpdateStream;

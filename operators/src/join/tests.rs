@@ -23,25 +23,25 @@ use super::presence::Presence;
 use super::*;
 
 /// A row as text; null is `None`.
-type Row = Vec<Option<String>>;
+pub(crate) type Row = Vec<Option<String>>;
 /// Rows and how often each is there.
-type Bag = BTreeMap<Row, Diff>;
+pub(crate) type Bag = BTreeMap<Row, Diff>;
 /// Updates in the order of epochs: a bag of changes each.
-type History = Vec<Vec<(Row, Diff)>>;
+pub(crate) type History = Vec<Vec<(Row, Diff)>>;
 
-fn add(bag: &mut Bag, row: Row, diff: Diff) {
+pub(crate) fn add(bag: &mut Bag, row: Row, diff: Diff) {
     let sum = bag.entry(row).or_insert(0);
     *sum += diff;
 }
 
-fn without_zeros(mut bag: Bag) -> Bag {
+pub(crate) fn without_zeros(mut bag: Bag) -> Bag {
     bag.retain(|_, diff| *diff != 0);
     bag
 }
 
 /// How the values of a side's columns are made of small numbers.
 #[derive(Clone, Copy, Debug)]
-enum Kind {
+pub(crate) enum Kind {
     Int,
     /// Some longer than a string view holds inline.
     Text,
@@ -53,7 +53,7 @@ enum Kind {
 }
 
 impl Kind {
-    fn data_type(self) -> DataType {
+    pub(crate) fn data_type(self) -> DataType {
         match self {
             Kind::Words => DataType::Utf8View,
             _ => self.column(&[None]).data_type().clone(),
@@ -85,11 +85,11 @@ impl Kind {
 }
 
 /// Rows of small numbers, column by column as `kinds` say.
-fn columns(kinds: &[Kind], rows: &[Vec<Option<i64>>]) -> Vec<ArrayRef> {
+pub(crate) fn columns(kinds: &[Kind], rows: &[Vec<Option<i64>>]) -> Vec<ArrayRef> {
     (0..kinds.len()).map(|at| kinds[at].column(&rows.iter().map(|row| row[at]).collect::<Vec<_>>())).collect()
 }
 
-fn row_text(columns: &[ArrayRef], row: usize) -> Row {
+pub(crate) fn row_text(columns: &[ArrayRef], row: usize) -> Row {
     columns
         .iter()
         .map(|column| {
@@ -100,7 +100,7 @@ fn row_text(columns: &[ArrayRef], row: usize) -> Row {
 }
 
 /// Random changes to one side: inserts, updates (a row replaced by one of the same key), deletes, moved duplicates.
-fn changes(
+pub(crate) fn changes(
     rng: &mut StdRng,
     live: &mut Vec<Vec<Option<i64>>>,
     case: &Case,
@@ -138,27 +138,27 @@ fn changes(
 
 /// One run of the oracle.
 #[derive(Clone, Debug)]
-struct Case {
-    kind: JoinKind,
-    key: Vec<Kind>,
-    seed: u64,
-    workers: usize,
-    nulls_equal: bool,
-    keys: i64,
-    skew: f64,
-    changes: usize,
-    epochs: usize,
-    bits: u32,
+pub(crate) struct Case {
+    pub(crate) kind: JoinKind,
+    pub(crate) key: Vec<Kind>,
+    pub(crate) seed: u64,
+    pub(crate) workers: usize,
+    pub(crate) nulls_equal: bool,
+    pub(crate) keys: i64,
+    pub(crate) skew: f64,
+    pub(crate) changes: usize,
+    pub(crate) epochs: usize,
+    pub(crate) bits: u32,
 }
 
 impl Case {
-    fn new(kind: JoinKind, key: &[Kind], seed: u64) -> Self {
+    pub(crate) fn new(kind: JoinKind, key: &[Kind], seed: u64) -> Self {
         let (key, workers) = (key.to_vec(), 1 + (seed % 2) as usize);
         Case { kind, key, seed, workers, nulls_equal: false, keys: 6, skew: 0.2, changes: 12, epochs: 12, bits: 64 }
     }
 
     /// Left: key, Int, Text. Right: key, Text.
-    fn kinds(&self) -> (Vec<Kind>, Vec<Kind>) {
+    pub(crate) fn kinds(&self) -> (Vec<Kind>, Vec<Kind>) {
         ([&self.key[..], &[Kind::Int, Kind::Text]].concat(), [&self.key[..], &[Kind::Text]].concat())
     }
 
@@ -180,7 +180,7 @@ impl Case {
     }
 
     /// Batches an epoch for each side: updates as containers and as text.
-    fn history(&self, side: usize) -> (Vec<Vec<Updates>>, History) {
+    pub(crate) fn history(&self, side: usize) -> (Vec<Vec<Updates>>, History) {
         let kinds = if side == 0 { self.kinds().0 } else { self.kinds().1 };
         let mut rng = StdRng::seed_from_u64(self.seed * 2 + side as u64);
         let (mut live, mut batches, mut texts) = (Vec::new(), Vec::new(), Vec::new());
@@ -231,7 +231,7 @@ fn naive(spec: &JoinSpec, left: &Bag, right: &Bag) -> Bag {
     out
 }
 
-type UpdatesInput = InputHandle<Epoch, NoopBuilder<Updates>>;
+pub(crate) type UpdatesInput = InputHandle<Epoch, NoopBuilder<Updates>>;
 
 /// Runs the join of `case` and returns the changes of its output by epoch.
 fn run(case: &Case) -> BTreeMap<Epoch, Bag> {
@@ -270,7 +270,7 @@ fn run(case: &Case) -> BTreeMap<Epoch, Bag> {
 }
 
 /// Adds what passes to `collected`, and checks what every container promises.
-fn collect<'s>(stream: UpdateStream<'s>, collected: Arc<Mutex<BTreeMap<Epoch, Bag>>>) -> UpdateStream<'s> {
+pub(crate) fn collect<'s>(stream: UpdateStream<'s>, collected: Arc<Mutex<BTreeMap<Epoch, Bag>>>) -> UpdateStream<'s> {
     stream.unary::<NoopBuilder<Updates>, _, _, _>(Pipeline, "collect", move |_, _| {
         move |input, output| {
             input.for_each(|capability, updates| {

@@ -67,7 +67,8 @@ pub fn arrange<'s>(stream: UpdateStream<'s>, key: Vec<usize>, name: &str) -> Arr
 pub struct Arranger {
     /// Columns of the key.
     pub key: Vec<usize>,
-    /// Whether every row already is at the worker that owns its key, so that none need move.
+    /// Whether every row already is at the worker that owns its key, so that none need move; key hashes that the updates
+    /// carry are then those of `key`.
     pub routed: bool,
     /// High bits of the key hash that are kept: 64. Fewer make ties, for tests of what depends on hashes.
     pub key_hash_bits: u32,
@@ -76,18 +77,29 @@ pub struct Arranger {
 impl Arranger {
     /// Arranges `stream`.
     pub fn arrange<'s>(self, stream: UpdateStream<'s>, name: &str) -> ArrangedRows<'s> {
-        let low = u64::MAX.checked_shr(self.key_hash_bits).unwrap_or(0);
-        let batcher = batcher::Batcher::new(self.key.clone(), !low);
-        if self.routed {
-            drive(stream, Pipeline, name, batcher)
+        let Arranger { key, routed, key_hash_bits } = self;
+        let low = u64::MAX.checked_shr(key_hash_bits).unwrap_or(0);
+        let batcher = batcher::Batcher::new(key.clone(), !low);
+        // With one worker nothing is exchanged: hashes that come along belong to the key of some edge upstream.
+        let foreign = !routed && stream.scope().peers() == 1;
+        if routed {
+            drive(stream, Pipeline, name, batcher, foreign)
         } else {
-            drive(stream, by_key(self.key), name, batcher)
+            drive(stream, by_key(key), name, batcher, foreign)
         }
     }
 }
 
 /// The operator: stashes what arrives, and seals a batch whenever the frontier moves.
-fn drive<'s, P>(stream: UpdateStream<'s>, pact: P, name: &str, mut batcher: batcher::Batcher) -> ArrangedRows<'s>
+///
+/// Key hashes that the updates carry are forgotten if they are `foreign`, of another key.
+fn drive<'s, P>(
+    stream: UpdateStream<'s>,
+    pact: P,
+    name: &str,
+    mut batcher: batcher::Batcher,
+    foreign: bool,
+) -> ArrangedRows<'s>
 where
     P: ParallelizationContract<Epoch, Updates>,
 {
@@ -107,7 +119,8 @@ where
                 if hold.as_ref().is_none_or(|held| capability.time() < held.time()) {
                     hold = Some(capability.retain(0));
                 }
-                batcher.push(std::mem::take(updates));
+                let updates = std::mem::take(updates);
+                batcher.push(if foreign { updates.without_key_hashes() } else { updates });
             });
             if lower.borrow() != frontier.frontier() {
                 let upper = frontier.frontier().to_owned();
