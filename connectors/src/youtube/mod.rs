@@ -1,0 +1,98 @@
+//! YouTube transcripts: `connector = 'youtube'`, with the option `path` (a file, a folder with everything below it, or a
+//! glob). One file is one document; one row is one segment of it.
+//!
+//! | column | type | what |
+//! |---|---|---|
+//! | `video_id` | text | from the document, else from the file's name, else its path: see below |
+//! | `language_code` | text, nullable | `en`, `pt-BR`, … from the document, else from the name |
+//! | `is_generated` | boolean, nullable | whether captions were made by speech recognition, where something tells |
+//! | `segment` | integer | number of the segment in the document, from 0 |
+//! | `start` | float, nullable | seconds from the video's start; null in a transcript without times |
+//! | `duration` | float, nullable | seconds that the segment is shown |
+//! | `text` | text | what is said; lines of one caption are parted by `\n` |
+//! | `language` | text, nullable | the language's name as the document has it (`English (auto-generated)`) |
+//! | `title` | text, nullable | the video's title, where the document has it |
+//! | `file` | text | the file's path below the source's root |
+//!
+//! **Replacement.** The key is (`video_id`, `language_code`), and a document replaces the whole transcript of its key. A
+//! transcript without segments replaces it with nothing.
+//!
+//! **Formats**, told apart by content and never by name ([`transcript`] has the order): youtube-transcript-api's list and
+//! its raw form since 1.0, `{info, transcript}` and `{lang, availableLangs, content}` with milliseconds, YouTube's json3,
+//! srv1, srv2 and srv3, Whisper's JSON, WebVTT, SRT, TTML, and plain text in a file that is named after its video. All of
+//! them packed with zstd, gzip or bzip2, or not.
+//!
+//! **Rejects.** A document becomes rows or exactly one reject, whose reason says what it seems to be: an info JSON, a watch,
+//! consent or captcha page, an error object, an empty file, damage with its place.
+//!
+//! **Ids.** Captions whose document and name hold no id are kept all the same: their `video_id` is the file's path below
+//! the source's root without language and extension, which never equals an id of YouTube's. See [`name`] for the rules.
+//!
+//! Limits: a document of 256 MiB (as in [`crate::files`]).
+
+mod columns;
+mod cues;
+mod decoder;
+mod json;
+pub mod name;
+mod srt;
+pub mod transcript;
+mod vtt;
+mod xml;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
+
+use catchment_contract::{
+    Decoder, Options, Partition, PartitionReader, Position, Relation, Replace, Result, Source, SourceConnector,
+};
+
+use self::decoder::TranscriptDecoder;
+use crate::files::FileSet;
+
+static RELATION: LazyLock<Relation> = LazyLock::new(|| Relation {
+    schema: columns::schema(),
+    key: vec![columns::VIDEO_ID, columns::LANGUAGE_CODE],
+    replace: Replace::Payload,
+});
+
+/// Makes sources of transcripts.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct YoutubeConnector;
+
+impl SourceConnector for YoutubeConnector {
+    fn name(&self) -> &'static str {
+        "youtube"
+    }
+
+    fn check(&self, _name: &str, options: &mut Options) -> Result<Arc<dyn Source>> {
+        Ok(Arc::new(Transcripts { files: FileSet::from_options(options)? }))
+    }
+}
+
+/// A checked source: the transcripts among some files.
+#[derive(Debug)]
+struct Transcripts {
+    files: FileSet,
+}
+
+impl Source for Transcripts {
+    fn relation(&self) -> &Relation {
+        &RELATION
+    }
+
+    fn discover(&self, known: &BTreeMap<String, Position>) -> Result<Vec<Partition>> {
+        self.files.discover(known)
+    }
+
+    fn open(&self, partition: &Partition) -> Result<Box<dyn PartitionReader>> {
+        Ok(Box::new(self.files.open(partition)?.into_document()))
+    }
+
+    fn decoder(&self, projection: &[usize]) -> Arc<dyn Decoder> {
+        Arc::new(TranscriptDecoder::new(projection))
+    }
+}
+
+#[cfg(test)]
+mod tests;
