@@ -1,0 +1,442 @@
+//! The sink: updates in, commits out.
+//!
+//! Between commits updates are consolidated in memory ([`Pending`]); rows beyond a limit go to data files at once. To
+//! *stage* is to write all that is left to files, to find the rows that were taken back, to write the deletion vectors
+//! that hide them (or the rest of a file of which a third is hidden), and to bring it all to disk. To *publish* is one
+//! commit of the table's log, numbered as the checkpoint.
+//!
+//! What the sink remembers of the table (files, deleted rows, row index) is the state as of the last stage. It is never
+//! wrong by a crash: an open reads it from the log.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use catchment_contract::arrow::array::{ArrayRef, Int64Array};
+use catchment_contract::{Diff, Epoch, Error, Result, Run, Sink, Staged, UpdateBatch};
+use delta_kernel::actions::deletion_vector_writer::{KernelDeletionVector, StreamingDeletionVectorWriter};
+
+use crate::lake::files::{DataFile, DataFiles, FileWriter, read_identities, read_live};
+use crate::lake::held::{Held, Pending, identities_of};
+use crate::lake::index::{Location, RowIndex};
+use crate::lake::spec::{LakeSpec, Mode};
+use crate::lake::staged::{AddedFile, NewVector, StagedCommit, Vector};
+use crate::lake::store::LakeStore;
+use crate::lake::table::{Change, Table, kernel_error};
+use crate::lake::upkeep::{self, Upkeep};
+
+/// Rows held in memory before they are written to a file: 96 MiB of them.
+const HELD_BYTES_MAX: usize = 96 << 20;
+/// A file of which this part of rows is deleted (in percent) is written anew.
+const REWRITE_PERCENT: u64 = 30;
+
+/// An open lake table.
+#[derive(Debug)]
+pub struct LakeSink {
+    pub(super) spec: LakeSpec,
+    pub(super) job: String,
+    pub(super) table: Table,
+    /// The transaction id of this table's checkpoints.
+    pub(super) app: String,
+    pub(super) writer: FileWriter,
+    pub(super) held_bytes_max: usize,
+    pub(super) pending: Pending,
+    pub(super) files: DataFiles,
+    pub(super) index: RowIndex,
+    /// Files by number that the index does not know yet.
+    pub(super) unindexed: BTreeSet<u32>,
+    /// Files written since the last stage, by number, with what the log will say of them.
+    pub(super) written: BTreeMap<u32, AddedFile>,
+    /// Objects written since the last stage that may not be on disk.
+    pub(super) unsynced: Vec<object_store::path::Path>,
+    /// Files that the next commit removes.
+    pub(super) removes: Vec<String>,
+    /// Stages that were not published yet.
+    pub(super) unpublished: u64,
+    pub(super) rows: u64,
+    pub(super) upkeep: Upkeep,
+}
+
+impl LakeSink {
+    /// Opens the table of `spec` in `lake` for `job` at the state of checkpoint `last`; see
+    /// [`catchment_contract::SinkSpec::open`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open(spec: LakeSpec, lake: LakeStore, job: &str, last: Option<(u64, &Staged)>) -> Result<Self> {
+        let table = Table::open(lake, &spec, job)?;
+        let writer = FileWriter::new(&table)?;
+        let mut sink = LakeSink {
+            app: format!("{job}/{}", spec.sink),
+            job: job.to_owned(),
+            table,
+            writer,
+            held_bytes_max: HELD_BYTES_MAX,
+            pending: Pending::default(),
+            files: DataFiles::default(),
+            index: RowIndex::default(),
+            unindexed: BTreeSet::new(),
+            written: BTreeMap::new(),
+            unsynced: Vec::new(),
+            removes: Vec::new(),
+            unpublished: 0,
+            rows: 0,
+            upkeep: Upkeep::default(),
+            spec,
+        };
+        match last {
+            Some((_, staged)) => sink.resume(staged)?,
+            None => sink.start_over()?,
+        }
+        upkeep::remove_garbage(&sink.table)?;
+        Ok(sink)
+    }
+
+    /// Sets how many bytes of rows are held in memory before they are written to files; for tests.
+    pub fn with_held_bytes_max(mut self, bytes: usize) -> Self {
+        self.held_bytes_max = bytes;
+        self
+    }
+
+    /// Brings the table to the state of the checkpoint that holds `staged`.
+    fn resume(&mut self, staged: &Staged) -> Result<()> {
+        let last = StagedCommit::from_staged(staged, self.table.name())?;
+        self.app.clone_from(&last.app);
+        let published = self.table.last_number(&self.app)?.unwrap_or(0);
+        if published > number(last.checkpoint)? {
+            return Err(Error::data(format!(
+                "table \"{}\" is at checkpoint {published} of job \"{}\", and the job's own last one is {}",
+                self.table.name(),
+                self.job,
+                last.checkpoint
+            ))
+            .with_hint("the job's checkpoints in _catchment were lost or put back: remove them and the table's folder to load anew"));
+        }
+        self.commit(&last)?;
+        self.load_files()
+    }
+
+    /// No checkpoint knows the table. What a run wrote whose checkpoints are gone is replaced by the first commit, under
+    /// another transaction id, for the numbers begin anew.
+    fn start_over(&mut self) -> Result<()> {
+        let rows_before = self.table.live_files()?;
+        self.rows = rows_before.iter().map(|file| file.rows - file.deleted.len() as u64).sum();
+        if self.table.last_number(&self.app)?.is_some() {
+            self.app = format!("{}/{}", self.app, self.writer.incarnation());
+        }
+        if !rows_before.is_empty() {
+            tracing::warn!(
+                table = self.table.name(),
+                "no checkpoint knows this table's rows: the first commit replaces them"
+            );
+        }
+        self.removes = rows_before.into_iter().map(|file| file.path).collect();
+        Ok(())
+    }
+
+    fn load_files(&mut self) -> Result<()> {
+        for live in self.table.live_files()? {
+            let number = self.files.add(DataFile::live(live)?);
+            self.unindexed.insert(number);
+        }
+        self.rows = self.files.live_rows();
+        Ok(())
+    }
+
+    /// Rows and retractions of one batch.
+    fn take_current(&mut self, batch: &UpdateBatch) -> Result<()> {
+        let stored = self.spec.columns.store(batch.rows.columns())?;
+        let rows = Held::new(stored, batch.len(), true);
+        if batch.diffs == Run::One(1) {
+            self.pending.add(rows);
+            return Ok(());
+        }
+        let mut added = Vec::new();
+        for row in 0..batch.len() {
+            let diff: Diff = batch.diffs.at(row);
+            if diff > 0 {
+                added.extend(std::iter::repeat_n(row as u32, diff as usize));
+            } else if diff < 0 {
+                self.pending.retract(rows.identities[row], diff.unsigned_abs());
+            }
+        }
+        self.pending.add(rows.take(added)?);
+        Ok(())
+    }
+
+    fn take_append(&mut self, batch: &UpdateBatch) -> Result<()> {
+        let stored = self.spec.columns.store(batch.rows.columns())?;
+        let rows = Held::new(stored, batch.len(), false);
+        if batch.diffs == Run::One(1) {
+            self.pending.add(rows);
+            return Ok(());
+        }
+        let mut added = Vec::new();
+        for row in 0..batch.len() {
+            let diff: Diff = batch.diffs.at(row);
+            let times = usize::try_from(diff).map_err(|_| {
+                Error::bug(format!("table \"{}\" only grows, and its view took a row back", self.table.name()))
+                    .with_hint("write mode = 'current' for this sink")
+            })?;
+            added.extend(std::iter::repeat_n(row as u32, times));
+        }
+        self.pending.add(rows.take(added)?);
+        Ok(())
+    }
+
+    /// The updates of whole epochs, consolidated by row and epoch.
+    fn take_changes(&mut self, updates: &[UpdateBatch]) -> Result<()> {
+        let mut sums: HashMap<(u128, Epoch), Diff> = HashMap::new();
+        let mut parts = Vec::with_capacity(updates.len());
+        for batch in updates {
+            // The view's columns come first; `store` stops at the shorter of the two lists.
+            let stored = self.spec.columns.store(batch.rows.columns())?;
+            let identities = identities_of(&stored, batch.len());
+            for (row, identity) in identities.iter().enumerate() {
+                *sums.entry((*identity, batch.epochs.at(row))).or_default() += batch.diffs.at(row);
+            }
+            parts.push((stored, identities));
+        }
+        for (batch, (mut stored, identities)) in updates.iter().zip(parts) {
+            let (mut rows, mut epochs, mut diffs) = (Vec::new(), Vec::new(), Vec::new());
+            for (row, identity) in identities.iter().enumerate() {
+                // The first of equal updates stands for all of them.
+                let epoch = batch.epochs.at(row);
+                if let Some(diff) = sums.remove(&(*identity, epoch)).filter(|diff| *diff != 0) {
+                    rows.push(row as u32);
+                    epochs.push(number(epoch)?);
+                    diffs.push(diff);
+                }
+            }
+            let columns = stored.len();
+            let picked = Held::new(std::mem::take(&mut stored), batch.len(), false).take(rows)?;
+            let mut stored: Vec<ArrayRef> = picked.columns;
+            debug_assert_eq!(columns + 2, self.spec.columns.stored.fields().len());
+            let picked_rows = diffs.len();
+            stored.push(Arc::new(Int64Array::from(epochs)));
+            stored.push(Arc::new(Int64Array::from(diffs)));
+            self.pending.add(Held::new(stored, picked_rows, false));
+        }
+        Ok(())
+    }
+
+    /// Writes the held rows to files.
+    fn flush(&mut self) -> Result<()> {
+        self.pending.settle()?;
+        let held = self.pending.take_rows();
+        for written in self.writer.write(&self.table, &self.spec, held, false)? {
+            self.unsynced.push(written.object.clone());
+            let (added, file) = written.into_parts();
+            let number = self.files.add(file);
+            self.unindexed.insert(number);
+            self.written.insert(number, added);
+        }
+        Ok(())
+    }
+
+    fn flush_if_full(&mut self) -> Result<()> {
+        if self.pending.bytes() > self.held_bytes_max { self.flush() } else { Ok(()) }
+    }
+
+    /// Takes the rows that are left to retract out of the files; returns the files that lost some.
+    fn retract(&mut self) -> Result<BTreeSet<u32>> {
+        let retractions = self.pending.take_retractions();
+        let mut touched = BTreeSet::new();
+        if retractions.is_empty() {
+            return Ok(touched);
+        }
+        self.build_index()?;
+        for (identity, count) in retractions {
+            for _ in 0..count {
+                let Some(location) = self.index.take(identity, &self.files) else {
+                    return Err(Error::bug(format!(
+                        "a row was taken back that table \"{}\" does not hold",
+                        self.table.name()
+                    ))
+                    .with_hint("remove the table's folder and the job's checkpoints to load anew"));
+                };
+                if let Some(file) = self.files.get_mut(location.file()) {
+                    file.delete(location.row());
+                }
+                touched.insert(location.file());
+            }
+        }
+        Ok(touched)
+    }
+
+    /// Brings the index up to date with the files.
+    fn build_index(&mut self) -> Result<()> {
+        for number in std::mem::take(&mut self.unindexed) {
+            let Some(file) = self.files.get_mut(number) else {
+                continue;
+            };
+            if file.identities.is_none() {
+                file.identities = Some(read_identities(&self.table, &self.spec, file)?);
+            }
+            if let Some(file) = self.files.get(number)
+                && let Some(identities) = &file.identities
+            {
+                self.index.insert_file(number, identities, |row| file.is_deleted(row), &self.files);
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts the live rows of file `number` back into memory and forgets the file; the next flush writes them anew.
+    fn take_apart(&mut self, number: u32) -> Result<()> {
+        let Some(file) = self.files.get(number) else {
+            return Ok(());
+        };
+        let mut rows = Vec::new();
+        if file.live_rows() > 0 {
+            read_live(&self.table, &self.spec, file, |columns, count| {
+                rows.push(Held::new(columns, count, true));
+                Ok(())
+            })?;
+        }
+        self.forget(number);
+        for part in rows {
+            self.pending.add(part);
+            self.flush_if_full()?;
+        }
+        Ok(())
+    }
+
+    /// Removes a file from all that the sink remembers, and from the table with the next commit.
+    fn forget(&mut self, number: u32) {
+        self.unindex(number);
+        self.unindexed.remove(&number);
+        if let Some(file) = self.files.remove(number) {
+            // A file that no commit holds yet is removed as garbage at the next open.
+            if self.written.remove(&number).is_none() {
+                self.removes.push(file.path);
+            }
+        }
+    }
+
+    pub(super) fn unindex(&mut self, number: u32) {
+        if self.unindexed.contains(&number) {
+            return;
+        }
+        let Some(file) = self.files.get(number) else {
+            return;
+        };
+        let identities = file.identities.as_deref().unwrap_or_default();
+        let mut live = (0..file.rows).filter(|row| !file.is_deleted(*row));
+        let all = live.all(|row| match identities.get(row as usize) {
+            Some(identity) => self.index.remove(*identity, Location::new(number, row), &self.files),
+            None => true,
+        });
+        if !all {
+            self.index.clear();
+            self.unindexed = self.files.iter().map(|(number, _)| number).collect();
+        }
+    }
+
+    /// Writes one file with the deletion vectors of `touched`.
+    fn write_vectors(&mut self, touched: &[u32]) -> Result<Vec<NewVector>> {
+        if touched.is_empty() {
+            return Ok(Vec::new());
+        }
+        let failed = |error| kernel_error("write deletion vectors", error);
+        // Any partition's context will do: deletion vectors lie beside the partitions.
+        let path = upkeep::vector_path(self.writer.state(), &self.spec)?;
+        let mut bytes = Vec::new();
+        let mut writer = StreamingDeletionVectorWriter::new(&mut bytes);
+        let mut vectors = Vec::with_capacity(touched.len());
+        for file in touched.iter().filter_map(|number| self.files.get(*number)) {
+            let mut vector = KernelDeletionVector::new();
+            vector.add_deleted_row_indexes(file.deleted_positions());
+            let descriptor = writer.write_deletion_vector(vector).map_err(failed)?.to_descriptor(&path);
+            vectors.push(NewVector { path: file.path.clone(), vector: Vector::of(&descriptor) });
+        }
+        writer.finalize().map_err(failed)?;
+        let url = path.absolute_path().map_err(failed)?;
+        let object = object_store::path::Path::from_url_path(url.path())
+            .map_err(|error| Error::bug("a deletion vector has no path").with_source(error))?;
+        self.table.lake().put_object(&object, bytes.into())?;
+        self.unsynced.push(object);
+        Ok(vectors)
+    }
+
+    fn commit(&mut self, staged: &StagedCommit) -> Result<bool> {
+        let info = [
+            ("job", self.job.clone()),
+            ("sink", self.spec.sink.clone()),
+            ("checkpoint", staged.checkpoint.to_string()),
+            ("epoch", staged.epoch.to_string()),
+        ];
+        self.table.commit(&Change {
+            transaction: (&staged.app, number(staged.checkpoint)?),
+            adds: &staged.adds,
+            removes: &staged.removes,
+            vectors: &staged.vectors,
+            info: &info,
+            data_change: true,
+        })
+    }
+}
+
+impl Sink for LakeSink {
+    fn write(&mut self, updates: Vec<UpdateBatch>, _upto: Epoch) -> Result<()> {
+        match self.spec.mode {
+            Mode::Changes => self.take_changes(&updates)?,
+            Mode::Append => updates.iter().try_for_each(|batch| {
+                self.take_append(batch)?;
+                self.flush_if_full()
+            })?,
+            Mode::Current => updates.iter().try_for_each(|batch| {
+                self.take_current(batch)?;
+                self.flush_if_full()
+            })?,
+        }
+        self.flush_if_full()
+    }
+
+    fn stage(&mut self, n: u64, epoch: Epoch) -> Result<Option<Staged>> {
+        self.pending.settle()?;
+        let touched = self.retract()?;
+        let mut keep = Vec::new();
+        for file_number in touched {
+            let Some(file) = self.files.get(file_number) else {
+                continue;
+            };
+            let hidden = u64::from(file.deleted_rows) * 100 > u64::from(file.rows) * REWRITE_PERCENT;
+            if hidden || self.written.contains_key(&file_number) {
+                self.take_apart(file_number)?;
+            } else {
+                keep.push(file_number);
+            }
+        }
+        self.flush()?;
+        let mut staged = StagedCommit::new(self.table.name(), &self.app, n, epoch, self.files.live_rows());
+        staged.vectors = self.write_vectors(&keep)?;
+        staged.adds = std::mem::take(&mut self.written).into_values().collect();
+        staged.removes = std::mem::take(&mut self.removes);
+        self.table.lake().sync(&std::mem::take(&mut self.unsynced))?;
+        if staged.is_empty() {
+            return Ok(None);
+        }
+        self.unpublished += 1;
+        staged.to_staged().map(Some)
+    }
+
+    fn publish(&mut self, _n: u64, staged: &Staged) -> Result<()> {
+        let staged = StagedCommit::from_staged(staged, self.table.name())?;
+        self.commit(&staged)?;
+        self.rows = staged.rows;
+        self.unpublished = self.unpublished.saturating_sub(1);
+        if self.unpublished == 0 {
+            self.maintain()?;
+        }
+        Ok(())
+    }
+
+    fn rows(&self) -> u64 {
+        self.rows
+    }
+}
+
+/// A checkpoint or epoch as Delta counts.
+fn number(value: u64) -> Result<i64> {
+    i64::try_from(value).map_err(|error| Error::bug(format!("{value} is too large a number")).with_source(error))
+}
