@@ -26,6 +26,7 @@ use catchment_engine::{UpdateStream, Updates, flatten};
 use accumulator::{Accumulator, Batch, Count};
 use of_distinct::OfDistinct;
 use ordered::{End, ordered};
+pub(crate) use sum::integers;
 use sum::sum;
 
 use crate::driver::{Logic, drive};

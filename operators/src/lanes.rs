@@ -18,12 +18,26 @@ impl Default for Lane {
 }
 
 impl Lane {
-    /// The number of slots.
-    pub(crate) fn len(&self) -> usize {
+    /// A lane of the same width that holds the value of each old slot in the slot that `moves` names beside it.
+    pub(crate) fn moved(&self, moves: &[(u32, u32)], len: usize) -> Lane {
+        fn go<T: Copy + Default>(old: &[T], moves: &[(u32, u32)], len: usize) -> Vec<T> {
+            let mut new = vec![T::default(); len];
+            moves.iter().for_each(|(from, to)| new[*to as usize] = old[*from as usize]);
+            new
+        }
         match self {
-            Lane::I32(values) => values.len(),
-            Lane::I64(values) => values.len(),
-            Lane::I128(values) => values.len(),
+            Lane::I32(values) => Lane::I32(go(values, moves, len)),
+            Lane::I64(values) => Lane::I64(go(values, moves, len)),
+            Lane::I128(values) => Lane::I128(go(values, moves, len)),
+        }
+    }
+
+    /// Copies the value of slot `from` to slot `to`.
+    pub(crate) fn copy(&mut self, from: usize, to: usize) {
+        match self {
+            Lane::I32(values) => values[to] = values[from],
+            Lane::I64(values) => values[to] = values[from],
+            Lane::I128(values) => values[to] = values[from],
         }
     }
 
