@@ -39,8 +39,12 @@ impl Cue {
         }
     }
 
+    fn is_brief(&self) -> bool {
+        self.end - self.start <= REPEAT_SECONDS_MAX
+    }
+
     fn is_repeat_of(&self, before: &Cue) -> bool {
-        self.end - self.start <= REPEAT_SECONDS_MAX && self.lines.iter().all(|line| before.lines.contains(line))
+        self.is_brief() && self.lines.iter().all(|line| before.lines.contains(line))
     }
 }
 
@@ -51,15 +55,15 @@ pub(super) fn segments(cues: Vec<Cue>) -> (Vec<Segment>, bool) {
     let mut segments = Vec::<Segment>::new();
     let mut shown: &[String] = &[];
     for cue in &cues {
-        let mut new = if rolling { unseen(&cue.lines, shown) } else { cue.lines.clone() };
+        let mut new = if rolling { unseen(cue, shown) } else { cue.lines.clone() };
         shown = &cue.lines;
         if new.is_empty() {
             continue;
         }
         if rolling && let Some(last) = segments.last() {
             // A line that was shown in part for an instant, and is now shown whole, counts once.
-            let brief = last.duration.is_some_and(|duration| duration <= REPEAT_SECONDS_MAX);
-            if brief && continues(&last.text, &new[0]) {
+            let was_brief = last.duration.is_some_and(|duration| duration <= REPEAT_SECONDS_MAX);
+            if was_brief && continues(&last.text, &new[0]) {
                 segments.pop();
             }
         }
@@ -69,17 +73,22 @@ pub(super) fn segments(cues: Vec<Cue>) -> (Vec<Segment>, bool) {
     (segments, rolling)
 }
 
-/// The lines that are not among those `shown`, of which each stands for one line.
-fn unseen(lines: &[String], shown: &[String]) -> Vec<String> {
+/// The lines of `cue` that are not among those `shown`, of which each stands for one line. A brief cue may show the end
+/// of a line again, broken anew.
+fn unseen(cue: &Cue, shown: &[String]) -> Vec<String> {
     let mut left = shown.iter().collect::<Vec<_>>();
-    let is_new = |line: &&String| match left.iter().position(|shown| shown == line) {
+    let is_again = |shown: &str, line: &str| match shown.strip_suffix(line) {
+        Some(before) => before.is_empty() || (cue.is_brief() && before.ends_with(' ')),
+        None => false,
+    };
+    let is_new = |line: &&String| match left.iter().position(|shown| is_again(shown, line)) {
         Some(place) => {
             left.swap_remove(place);
             false
         }
         None => true,
     };
-    lines.iter().filter(is_new).cloned().collect()
+    cue.lines.iter().filter(is_new).cloned().collect()
 }
 
 fn continues(part: &str, whole: &str) -> bool {
