@@ -62,6 +62,16 @@ pub fn arrange<'s>(stream: UpdateStream<'s>, key: Vec<usize>, name: &str) -> Arr
     Arranger { key, routed: false, key_hash_bits: u64::BITS }.arrange(stream, name)
 }
 
+/// The chunks of a batch that holds `updates`: sorted by key hash, row hash and epoch, and consolidated.
+pub fn sort(updates: Vec<Updates>, key: &[usize]) -> Vec<RowChunk> {
+    let sources: Vec<Rows> = updates
+        .into_iter()
+        .filter(|updates| !updates.is_empty())
+        .map(|updates| Rows::new(updates, key, u64::MAX))
+        .collect();
+    settle_all(batcher::sorted(&sources))
+}
+
 /// How a stream is arranged.
 #[derive(Clone, Debug)]
 pub struct Arranger {
