@@ -97,7 +97,8 @@ fn continues(part: &str, whole: &str) -> bool {
 
 /// The difference of two times in milliseconds, without the noise of binary fractions.
 pub(super) fn rounded(seconds: f64) -> f64 {
-    (seconds * 1e6).round() / 1e6
+    let micros = seconds * 1e6;
+    if micros.is_finite() { micros.round() / 1e6 } else { seconds }
 }
 
 /// The times of `00:00:01.500 --> 00:00:02.000 align:start`: start and end in seconds. Hours may be missing, and a comma

@@ -173,18 +173,12 @@ fn segment(object: &Object, scale: f64, number: u64) -> Result<Segment, String> 
     if start.is_none()
         && let Some(offset) = offset
     {
-        let seconds = |number: f64| if scale == 1.0 { number } else { number / scale };
+        let seconds = |number: f64| number / scale;
         return Ok(Segment { start: Some(seconds(offset)), duration: duration.map(seconds), text });
     }
-    let lasts = match (duration, start, time("end")?) {
-        (Some(duration), _, _) => Some(duration),
-        (None, Some(start), Some(end)) => Some(rounded(end - start)),
-        _ => match object.get("dur") {
-            Some(dur) => finite(dur),
-            None => None,
-        },
-    };
-    Ok(Segment { start, duration: lasts, text })
+    let until_end = || Some(rounded(object.get("end").and_then(finite)? - start?)).filter(|number| number.is_finite());
+    let duration = duration.or_else(|| object.get("dur").and_then(finite)).or_else(until_end);
+    Ok(Segment { start, duration, text })
 }
 
 /// How many units of `offset` make a second.

@@ -121,7 +121,7 @@ impl FileName {
         }
         let is_bare = found.is_some_and(|(at, end)| {
             let joined = language.is_some() && stem.get(end + 1..) == language.as_deref();
-            end - at == stem.len() || stem[..at].ends_with('[') || joined
+            end - at == stem.len() || (stem[..at].ends_with('[') && &stem[end..] == "]") || joined
         });
         let in_folder = || (folder.len() == ID_BYTES && is_id(folder)).then(|| folder.to_owned());
         let path = if folders.is_empty() { stem.to_owned() } else { format!("{folders}/{stem}") };

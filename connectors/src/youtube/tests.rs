@@ -172,6 +172,8 @@ fn plain_text_needs_a_name_that_is_an_id() {
         "https://youtu.be/kjBOesZCoqc",
         "plain text in a file that is not named after a video",
     );
+    check("A talk [dQw4w9WgXcQ].txt", "hey", "dQw4w9WgXcQ - -", &["-+- hey"]);
+    check_reject("A talk [dQw4w9WgXcQ].description", "About this video", "plain text");
     check_reject("notes on dQw4w9WgXcQ.txt", "text", "plain text");
     check_reject("dQw4w9WgXcQ.txt", "a\u{0}b", "U+0000");
 }

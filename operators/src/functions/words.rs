@@ -37,7 +37,7 @@ const LETTERS_MIN: usize = 3;
 /// How many bytes the run walker looks at together: one bit of its mask each.
 const BLOCK: usize = 64;
 
-/// `view << 32` keeps a word's letters beside its length; this keeps the letters of a word of that length.
+/// By the length of a word that fits its view: the mask of its letters among the sixteen bytes read at its start.
 const LETTERS: [u128; INLINE_BYTES_MAX + 1] = letters_masks();
 
 thread_local! {
