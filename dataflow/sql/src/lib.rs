@@ -1,1 +1,35 @@
-//! SQL text to a checked job to a dataflow.
+//! SQL text to a checked job to a dataflow. Data in, data out: nothing here touches disk, network or clock.
+//!
+//! ```text
+//! text ─ Text (variables, places) ─ statement (CREATE …) ─ inspect (names, refusals) ─ plan (DataFusion: logical plans)
+//!      ─ lower (operator graph) ─ Job ─ build (timely) / explain / describe
+//! ```
+//!
+//! [`check`] does everything up to the [`Job`]; [`Job::build`] renders it on a worker; [`explain`] draws it.
+//!
+//! - [`text`]: variables filled in, and places in the text as it was written;
+//! - [`statement`]: statements and their clauses;
+//! - [`catalog`]: relations and functions by name;
+//! - [`inspect`]: what a query names must exist, what cannot be kept up to date is refused with its place;
+//! - [`expr`], [`stage`]: expressions over batches with dictionary-encoded strings, and transforms made of them;
+//! - [`graph`]: the operators.
+
+pub mod catalog;
+mod check;
+mod explain;
+pub mod expr;
+mod fault;
+pub mod graph;
+pub mod inspect;
+mod job;
+mod lower;
+mod plan;
+mod render;
+pub mod stage;
+pub mod statement;
+pub mod text;
+
+pub use catalog::{REJECTS, rejects_schema};
+pub use check::{Registry, check};
+pub use explain::{Format, explain};
+pub use job::{Job, JobSink, JobSource, JobView};

@@ -1,0 +1,342 @@
+//! Expressions compiled for batches whose strings may be dictionary-encoded.
+//!
+//! DataFusion's physical expressions know logical types: a column of type `Utf8View` is an array of views. On our edges it
+//! may be a `Dictionary(UInt32, Utf8View)` instead. An [`Expression`] bridges that:
+//!
+//! - a plain column passes through untouched;
+//! - an expression of one column that arrives as a dictionary is evaluated once for each of the dictionary's values, and
+//!   the result is spread over the rows by key;
+//! - anything else sees flat columns.
+//!
+//! Evaluating all of a dictionary's values may fail at a value that no row holds; the caller evaluates failed batches again
+//! in smaller pieces, and for pieces with fewer rows than values the dictionary is flattened first.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use catchment_contract::arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, DictionaryArray, RecordBatch, RecordBatchOptions, UInt32Array,
+    new_null_array,
+};
+use catchment_contract::arrow::compute::{concat, take};
+use catchment_contract::arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt32Type};
+use catchment_engine::flatten;
+use datafusion_common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion_common::{DFSchema, DataFusionError, Result, ScalarValue};
+use datafusion_expr::execution_props::ExecutionProps;
+use datafusion_expr::physical_planning_context::PhysicalPlanningContext;
+use datafusion_expr::{Expr, Operator};
+use datafusion_physical_expr::expressions::{BinaryExpr, CastExpr, Column, Literal};
+use datafusion_physical_expr::{PhysicalExpr, ScalarFunctionExpr, create_physical_expr};
+
+/// Functions that never fail on well-typed input, besides operators that compare and connect.
+const INFALLIBLE: [&str; 24] = [
+    "btrim",
+    "character_length",
+    "coalesce",
+    "concat",
+    "concat_ws",
+    "contains",
+    "date_part",
+    "date_trunc",
+    "ends_with",
+    "greatest",
+    "least",
+    "left",
+    "lower",
+    "ltrim",
+    "nullif",
+    "nvl",
+    "octet_length",
+    "replace",
+    "rtrim",
+    "starts_with",
+    "strpos",
+    "upper",
+    "words",
+    "youtube_video_ids",
+];
+
+/// An expression over the columns of a batch.
+#[derive(Clone, Debug)]
+pub struct Expression {
+    /// What is evaluated; its column `i` is `reads[i]`.
+    expr: Arc<dyn PhysicalExpr>,
+    /// The batch's columns that it reads.
+    reads: Vec<usize>,
+    /// The logical types of those.
+    schema: SchemaRef,
+    /// The logical type of the result.
+    output: DataType,
+    shape: Shape,
+}
+
+#[derive(Clone, Debug)]
+enum Shape {
+    Column(usize),
+    Constant(ScalarValue),
+    Computed,
+    /// A function whose list values may stay dictionary-encoded; the expression is its argument.
+    Encoded(catchment_operators::functions::Encoded),
+}
+
+impl Expression {
+    /// Compiles `expr` over a plan's output `schema`.
+    ///
+    /// # Errors
+    /// If the expression has no physical form (a subquery, an aggregate).
+    pub fn compile(expr: &Expr, schema: &DFSchema, props: &ExecutionProps) -> Result<Self> {
+        let physical = create_physical_expr(expr, schema, props, &PhysicalPlanningContext::default())?;
+        Self::of(checked(physical)?, &nullable(schema.as_arrow()))
+    }
+
+    /// The column `index` of a batch, whose type is `data_type`.
+    pub fn column(index: usize, name: &str, data_type: &DataType) -> Self {
+        let schema = Arc::new(Schema::new(vec![Field::new(name, data_type.clone(), true)]));
+        let (reads, shape, output) = (vec![index], Shape::Column(index), data_type.clone());
+        Expression { expr: Arc::new(Column::new(name, 0)), reads, schema, output, shape }
+    }
+
+    /// The same value for every row.
+    pub fn constant(value: ScalarValue) -> Self {
+        let (output, expr) = (value.data_type(), Arc::new(Literal::new(value.clone())));
+        Expression { expr, reads: Vec::new(), schema: Arc::new(Schema::empty()), output, shape: Shape::Constant(value) }
+    }
+
+    fn of(expr: Arc<dyn PhysicalExpr>, schema: &Schema) -> Result<Self> {
+        let mut reads = BTreeSet::new();
+        expr.apply(|node| {
+            if let Some(column) = node.downcast_ref::<Column>() {
+                reads.insert(column.index());
+            }
+            Ok(TreeNodeRecursion::Continue)
+        })?;
+        let output = expr.data_type(schema)?;
+        let shape = match (expr.downcast_ref::<Column>(), expr.downcast_ref::<Literal>()) {
+            (Some(column), _) => Shape::Column(column.index()),
+            (_, Some(literal)) => Shape::Constant(literal.value().clone()),
+            _ => Shape::Computed,
+        };
+        let reads: Vec<usize> = reads.into_iter().collect();
+        let schema = Arc::new(schema.project(&reads)?);
+        let expr = expr.transform_up(|node| match node.downcast_ref::<Column>() {
+            Some(column) => {
+                let place = reads.iter().position(|read| *read == column.index()).unwrap_or_default();
+                Ok(Transformed::yes(Arc::new(Column::new(column.name(), place)) as Arc<dyn PhysicalExpr>))
+            }
+            None => Ok(Transformed::no(node)),
+        })?;
+        Ok(Expression { expr: expr.data, reads, schema, output, shape })
+    }
+
+    /// The column that the expression is, if it is one.
+    pub fn as_column(&self) -> Option<usize> {
+        match self.shape {
+            Shape::Column(index) => Some(index),
+            _ => None,
+        }
+    }
+
+    /// The logical type of the result.
+    pub fn output(&self) -> &DataType {
+        &self.output
+    }
+
+    /// The same expression reading columns through `map`: its column `i` is `map[i]` of another batch.
+    pub fn through(&self, map: &[usize]) -> Self {
+        let mut moved = self.clone();
+        moved.reads.iter_mut().for_each(|read| *read = map[*read]);
+        if let Shape::Column(index) = &mut moved.shape {
+            *index = map[*index];
+        }
+        moved
+    }
+
+    /// The columns that it reads, ascending as compiled.
+    pub fn reads(&self) -> &[usize] {
+        &self.reads
+    }
+
+    /// For a list that is about to be unnested: lets the list's values stay dictionary-encoded if the expression is a
+    /// function of ours that can do that.
+    pub fn keep_encoded(&mut self) {
+        let Some(function) = self.expr.downcast_ref::<ScalarFunctionExpr>() else { return };
+        if let (Some(encoded), [argument]) = (catchment_operators::functions::encoded(function.name()), function.args())
+        {
+            self.shape = Shape::Encoded(encoded);
+            self.expr = argument.clone();
+        }
+    }
+
+    /// Whether evaluation may fail for some row.
+    pub fn fallible(&self) -> bool {
+        let mut fallible = false;
+        // The closure never fails, so neither does the walk.
+        let _ = self.expr.apply(|node| {
+            fallible |= match (node.downcast_ref::<ScalarFunctionExpr>(), node.downcast_ref::<BinaryExpr>()) {
+                (Some(function), _) => !INFALLIBLE.contains(&function.fun().name()),
+                (_, Some(binary)) => !(binary.op().supports_propagation() || binary.op().is_logic_operator()),
+                _ => node.downcast_ref::<CastExpr>().is_some_and(|cast| match cast.cast_type() {
+                    DataType::Utf8View | DataType::Utf8 | DataType::Date32 => {
+                        cast.expr().data_type(&self.schema).is_ok_and(|from| from.is_string())
+                    }
+                    _ => true,
+                }),
+            };
+            Ok(TreeNodeRecursion::Continue)
+        });
+        fallible
+    }
+
+    /// The expression's values for `len` rows of `columns`. May be a dictionary where the type is `Utf8View`.
+    ///
+    /// # Errors
+    /// If the evaluation of some row, or of some value of a dictionary, fails.
+    pub fn evaluate(&self, columns: &[ArrayRef], len: usize) -> Result<ArrayRef> {
+        match &self.shape {
+            Shape::Column(index) => return Ok(columns[*index].clone()),
+            Shape::Constant(value) => return constant_array(value, len),
+            Shape::Encoded(encoded) => {
+                let argument = flatten(&self.computed(columns, len)?);
+                return encoded(&argument).map_err(|error| DataFusionError::Execution(error.chain()));
+            }
+            Shape::Computed => {}
+        }
+        match self.dictionary(columns, len) {
+            Some(dictionary) => self.spread(dictionary),
+            None => self.computed(columns, len),
+        }
+    }
+
+    /// Whether the expression is true, row by row. Null is not true.
+    ///
+    /// # Errors
+    /// As [`Expression::evaluate`].
+    pub fn matches(&self, columns: &[ArrayRef], len: usize) -> Result<Mask> {
+        if let Some(dictionary) = self.dictionary(columns, len) {
+            let (values, keys) = values_with_null(dictionary)?;
+            let mask = self.computed(&self.only(&values, columns), values.len())?;
+            return Ok(Mask::ByKey(mask.as_boolean().clone(), keys));
+        }
+        let mask = match &self.shape {
+            Shape::Column(index) => columns[*index].clone(),
+            _ => self.computed(columns, len)?,
+        };
+        Ok(Mask::ByRow(mask.as_boolean().clone()))
+    }
+
+    /// The dictionary that is the expression's only input, if evaluating it by value pays.
+    fn dictionary<'a>(&self, columns: &'a [ArrayRef], len: usize) -> Option<&'a DictionaryArray<UInt32Type>> {
+        let [only] = self.reads.as_slice() else { return None };
+        let dictionary = columns[*only].as_dictionary_opt::<UInt32Type>()?;
+        (dictionary.values().len() <= len).then_some(dictionary)
+    }
+
+    /// Columns of which only the one that is read is `values`.
+    fn only(&self, values: &ArrayRef, columns: &[ArrayRef]) -> Vec<ArrayRef> {
+        let mut columns = columns.to_vec();
+        columns[self.reads[0]] = values.clone();
+        columns
+    }
+
+    fn spread(&self, dictionary: &DictionaryArray<UInt32Type>) -> Result<ArrayRef> {
+        let (values, keys) = values_with_null(dictionary)?;
+        let batch = self.batch(vec![values.clone()], values.len())?;
+        let result = self.expr.evaluate(&batch)?.into_array(values.len())?;
+        match result.data_type() {
+            DataType::Utf8View => Ok(Arc::new(DictionaryArray::<UInt32Type>::try_new(keys, result)?)),
+            _ => Ok(take(&result, &keys, None)?),
+        }
+    }
+
+    fn computed(&self, columns: &[ArrayRef], len: usize) -> Result<ArrayRef> {
+        let read = self.reads.iter().map(|index| flatten(&columns[*index])).collect();
+        let batch = self.batch(read, len)?;
+        self.expr.evaluate(&batch)?.into_array(len)
+    }
+
+    fn batch(&self, columns: Vec<ArrayRef>, len: usize) -> Result<RecordBatch> {
+        let options = RecordBatchOptions::new().with_row_count(Some(len));
+        Ok(RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)?)
+    }
+}
+
+/// Which rows a condition holds for.
+pub enum Mask {
+    /// One answer a row.
+    ByRow(BooleanArray),
+    /// One answer for each value of a dictionary, and each row's key.
+    ByKey(BooleanArray, UInt32Array),
+}
+
+impl Mask {
+    /// The rows for which it holds, ascending.
+    pub fn rows(&self) -> Vec<u32> {
+        match self {
+            Mask::ByRow(mask) => {
+                truths(mask).enumerate().filter(|(_, truth)| *truth).map(|(row, _)| row as u32).collect()
+            }
+            Mask::ByKey(mask, keys) => {
+                let truths: Vec<bool> = truths(mask).collect();
+                let mut rows = Vec::with_capacity(keys.len());
+                for (row, key) in keys.values().iter().enumerate() {
+                    if truths[*key as usize] {
+                        rows.push(row as u32);
+                    }
+                }
+                rows
+            }
+        }
+    }
+}
+
+fn truths(mask: &BooleanArray) -> impl Iterator<Item = bool> {
+    (0..mask.len()).map(|index| mask.is_valid(index) && mask.value(index))
+}
+
+/// A dictionary's values and keys without null keys: they refer to a null among the values instead.
+pub(crate) fn values_with_null(dictionary: &DictionaryArray<UInt32Type>) -> Result<(ArrayRef, UInt32Array)> {
+    let keys = dictionary.keys();
+    if keys.null_count() == 0 {
+        return Ok((dictionary.values().clone(), UInt32Array::new(keys.values().clone(), None)));
+    }
+    let null = new_null_array(dictionary.values().data_type(), 1);
+    let values = concat(&[dictionary.values().as_ref(), null.as_ref()])?;
+    let last = dictionary.values().len() as u32;
+    Ok((values, keys.iter().map(|key| key.unwrap_or(last)).collect::<Vec<u32>>().into()))
+}
+
+/// A constant text is a dictionary of one value; other constants are repeated.
+fn constant_array(value: &ScalarValue, len: usize) -> Result<ArrayRef> {
+    if matches!(value, ScalarValue::Utf8View(Some(_))) {
+        let keys = UInt32Array::from(vec![0; len]);
+        return Ok(Arc::new(DictionaryArray::<UInt32Type>::try_new(keys, value.to_array()?)?));
+    }
+    value.to_array_of_size(len)
+}
+
+fn nullable(schema: &Schema) -> Schema {
+    let field = |field: &Arc<Field>| Field::new(field.name(), field.data_type().clone(), true);
+    Schema::new(schema.fields().iter().map(field).collect::<Vec<_>>())
+}
+
+/// The expression with arithmetic that fails on overflow instead of wrapping: a wrong figure is worse than a reject.
+fn checked(expr: Arc<dyn PhysicalExpr>) -> Result<Arc<dyn PhysicalExpr>> {
+    let checked = expr.transform_up(|node| match node.downcast_ref::<BinaryExpr>() {
+        Some(binary) if matches!(binary.op(), Operator::Plus | Operator::Minus | Operator::Multiply) => {
+            let binary = BinaryExpr::new(binary.left().clone(), *binary.op(), binary.right().clone());
+            Ok(Transformed::yes(Arc::new(binary.with_fail_on_overflow(true)) as Arc<dyn PhysicalExpr>))
+        }
+        _ => Ok(Transformed::no(node)),
+    })?;
+    Ok(checked.data)
+}
+
+impl std::fmt::Display for Expression {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.shape {
+            Shape::Encoded(_) => write!(f, "encoded({})", self.expr),
+            _ => write!(f, "{}", self.expr),
+        }
+    }
+}

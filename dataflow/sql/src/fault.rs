@@ -1,0 +1,102 @@
+//! The planner's errors in our form: the view, the place in the job's text, the message, and the way out.
+
+use catchment_contract::Error;
+use catchment_contract::options::nearest;
+use datafusion_common::{Column, DataFusionError, Diagnostic, SchemaError};
+
+use crate::inspect::{Construct, Landmarks};
+use crate::statement::lower_first;
+use crate::text::{Place, Text};
+
+/// A view whose query is being planned, for messages.
+pub(crate) struct Subject<'a> {
+    /// The job's text.
+    pub text: &'a Text,
+    /// The view's name.
+    pub view: &'a str,
+    /// Where its statement begins.
+    pub place: Place,
+    /// Where the constructs of its query stand.
+    pub landmarks: &'a Landmarks,
+}
+
+impl Subject<'_> {
+    /// What the planner said, in our form.
+    pub fn planning(&self, error: &DataFusionError) -> Error {
+        let mut found = Found::default();
+        found.look(error);
+        if let Some((column, valid)) = found.missing {
+            return self.unknown_column(column, valid, found.diagnostic);
+        }
+        let message = lower_first(first_line(&found.message));
+        let place = found
+            .diagnostic
+            .and_then(|diagnostic| diagnostic.span)
+            .map(|span| self.text.place(span.start.line, span.start.column))
+            .or_else(|| self.landmarks.function_in(&found.message));
+        let hint =
+            found.diagnostic.and_then(|diagnostic| diagnostic.helps.first()).map(|help| lower_first(&help.message));
+        let hint = hint.unwrap_or_else(|| "check the names and types that the query uses here".to_string());
+        self.text.error(place.unwrap_or(self.place), format!("view \"{}\": {message}", self.view), hint)
+    }
+
+    fn unknown_column(&self, column: &Column, valid: &[Column], diagnostic: Option<&Diagnostic>) -> Error {
+        let span = column.spans().first().or_else(|| diagnostic.and_then(|diagnostic| diagnostic.span));
+        let place = span.map(|span| self.text.place(span.start.line, span.start.column));
+        let place = place.or_else(|| self.landmarks.name(&column.name)).unwrap_or(self.place);
+        let message = format!("view \"{}\": there is no column \"{}\"", self.view, column.quoted_flat_name());
+        let names: Vec<&str> = valid.iter().map(|column| column.name.as_str()).collect();
+        let hint = match nearest(&column.name, names.iter().copied()) {
+            Some(known) => format!("did you mean \"{known}\"?"),
+            None if names.is_empty() => "there is nothing to select from: add FROM".to_string(),
+            None => format!("columns here are {}", names.join(", ")),
+        };
+        self.text.error(place, message.replace("\"\"", "\""), hint)
+    }
+
+    /// A construct that cannot be kept up to date, found when the plan was lowered.
+    pub fn unsupported(&self, construct: Option<Construct>, what: &str, hint: &str) -> Error {
+        let place = construct.and_then(|construct| self.landmarks.construct(construct)).unwrap_or(self.place);
+        self.text.error(place, format!("view \"{}\": {what} cannot be kept up to date", self.view), hint)
+    }
+}
+
+fn first_line(message: &str) -> &str {
+    message.lines().next().unwrap_or_default()
+}
+
+/// What an error chain of DataFusion's holds.
+#[derive(Default)]
+struct Found<'a> {
+    missing: Option<(&'a Column, &'a [Column])>,
+    diagnostic: Option<&'a Diagnostic>,
+    message: String,
+}
+
+impl<'a> Found<'a> {
+    fn look(&mut self, error: &'a DataFusionError) {
+        match error {
+            DataFusionError::Diagnostic(diagnostic, inner) => {
+                self.diagnostic.get_or_insert(diagnostic);
+                self.look(inner);
+            }
+            DataFusionError::Context(_, inner) => self.look(inner),
+            DataFusionError::Shared(inner) => self.look(inner),
+            DataFusionError::Collection(errors) => errors.iter().take(1).for_each(|error| self.look(error)),
+            DataFusionError::SchemaError(inner, _) => {
+                if let SchemaError::FieldNotFound { field, valid_fields } = inner.as_ref() {
+                    self.missing.get_or_insert((field, valid_fields));
+                }
+                self.message = inner.to_string();
+            }
+            other => self.message = other.message().to_string(),
+        }
+    }
+}
+
+/// A fault of one row at run time, as a person reads it.
+pub(crate) fn reason(error: &DataFusionError) -> String {
+    let mut found = Found::default();
+    found.look(error);
+    lower_first(first_line(&found.message))
+}

@@ -1,0 +1,161 @@
+//! `GROUP BY`, aggregates and `DISTINCT`.
+
+use catchment_contract::arrow::datatypes::DataType;
+use catchment_contract::{Error, Result};
+use catchment_operators::{Aggregate as AggregateColumn, AggregateSpec, Function};
+use datafusion_common::ScalarValue;
+use datafusion_expr::expr::AggregateFunction;
+use datafusion_expr::{Aggregate, Distinct, Expr};
+
+use super::{Flow, Lowering, columns_of};
+use crate::expr::Expression;
+use crate::graph::{Column, Node, Op};
+use crate::inspect::Construct;
+
+impl Lowering<'_> {
+    pub(super) fn aggregate(&mut self, aggregate: &Aggregate) -> Result<Flow> {
+        let Aggregate { input, group_expr, aggr_expr, schema, .. } = aggregate;
+        if group_expr.iter().any(|expr| matches!(expr, Expr::GroupingSet(_))) {
+            let hint = "write one GROUP BY for each set and put UNION ALL between them";
+            return Err(self.refuse(Construct::GroupBy, "GROUPING SETS, ROLLUP or CUBE", hint));
+        }
+        let mut flow = self.flow(input)?;
+        let mut inputs = Inputs::default();
+        for expr in group_expr {
+            inputs.columns.push(self.compile(expr, input.schema())?);
+        }
+        let keys = group_expr.len();
+        let mut aggregates = Vec::new();
+        for (index, expr) in aggr_expr.iter().enumerate() {
+            let output = schema.field(keys + index).data_type().clone();
+            aggregates.push(self.aggregate_column(expr, output, input.schema(), &mut inputs)?);
+        }
+        let names = inputs.columns.iter().enumerate().map(|(index, expression)| {
+            let name = match index < keys {
+                true => schema.field(index).name().clone(),
+                false => format!("argument {}", index - keys + 1),
+            };
+            Column { name, data_type: expression.output().clone() }
+        });
+        let names = names.collect();
+        flow = flow.project(inputs.columns, names);
+        if aggregates.is_empty() {
+            return self.distinct_rows(flow, columns_of(schema));
+        }
+        let spec = AggregateSpec { keys: (0..keys).collect(), aggregates, input_types: flow.types() };
+        let columns = columns_of(schema);
+        let by: Vec<&str> = columns[..keys].iter().map(|column| column.name.as_str()).collect();
+        let view = self.subject.view;
+        let name = match by.is_empty() {
+            true => format!("Aggregate: {view}"),
+            false => format!("Aggregate: {view} by {}", by.join(", ")),
+        };
+        let input = flow.node(self.graph, view).map_err(|error| self.planning(&error))?;
+        let key = Some((0..keys).collect());
+        let node = Node { name, op: Op::Aggregate(spec), inputs: vec![input], columns, key, append_only: false };
+        let id = self.graph.add(node);
+        Ok(Flow::of(self.graph, id, view))
+    }
+
+    fn aggregate_column(
+        &self,
+        expr: &Expr,
+        output: DataType,
+        schema: &datafusion_common::DFSchema,
+        inputs: &mut Inputs,
+    ) -> Result<AggregateColumn> {
+        let Expr::AggregateFunction(AggregateFunction { func, params }) = expr.clone().unalias_nested().data else {
+            return Err(Error::bug(format!("\"{expr}\" is no aggregate")));
+        };
+        let argument = params.args.first();
+        let counts_rows = match argument {
+            Some(Expr::Literal(value, _)) => !value.is_null(),
+            Some(_) => false,
+            None => true,
+        };
+        let function = match func.name() {
+            "count" if counts_rows && !params.distinct => Function::CountRows,
+            "count" if params.args.len() <= 1 => Function::Count,
+            "sum" => Function::Sum,
+            "avg" => Function::Avg,
+            "min" => Function::Min,
+            "max" => Function::Max,
+            name => {
+                let place = self.subject.landmarks.function(name).unwrap_or(self.subject.place);
+                let what = match params.args.len() {
+                    0 | 1 => format!("view \"{}\": aggregate function \"{name}\"", self.subject.view),
+                    n => format!("view \"{}\": \"{name}\" of {n} columns", self.subject.view),
+                };
+                let hint = "aggregates that can be: count, sum, avg, min, max of one column, with DISTINCT and FILTER";
+                return Err(self.subject.text.error(place, format!("{what} cannot be kept up to date"), hint));
+            }
+        };
+        let input = match (function, argument) {
+            (Function::CountRows, _) | (_, None) => None,
+            (_, Some(argument)) => Some(inputs.place(self.compile(argument, schema)?, argument)),
+        };
+        let filter = match &params.filter {
+            Some(filter) => Some(inputs.place(self.compile(filter, schema)?, filter)),
+            None => None,
+        };
+        Ok(AggregateColumn { function, input, distinct: params.distinct, filter, output })
+    }
+
+    pub(super) fn distinct(&mut self, distinct: &Distinct) -> Result<Flow> {
+        match distinct {
+            Distinct::All(input) => {
+                let flow = self.flow(input)?;
+                let columns = flow.columns.clone();
+                self.distinct_rows(flow, columns)
+            }
+            Distinct::On(_) => {
+                let hint = "write row_number() OVER (PARTITION BY … ORDER BY …) AS n in a subquery and WHERE n = 1";
+                Err(self.subject.unsupported(None, "DISTINCT ON", hint))
+            }
+        }
+    }
+
+    fn distinct_rows(&mut self, flow: Flow, columns: Vec<Column>) -> Result<Flow> {
+        let view = self.subject.view;
+        let (append_only, label) = (flow.append_only, flow.label.clone());
+        let input = flow.node(self.graph, view).map_err(|error| self.planning(&error))?;
+        let key = Some((0..columns.len()).collect());
+        let name = format!("Distinct: {label}");
+        let id = self.graph.add(Node { name, op: Op::Distinct, inputs: vec![input], columns, key, append_only });
+        Ok(Flow::of(self.graph, id, view))
+    }
+}
+
+/// The columns that an aggregate needs: the group's, then arguments and filters, each once.
+#[derive(Default)]
+struct Inputs {
+    columns: Vec<Expression>,
+    seen: Vec<(Expr, usize)>,
+}
+
+impl Inputs {
+    fn place(&mut self, expression: Expression, expr: &Expr) -> usize {
+        if let Some((_, place)) = self.seen.iter().find(|(seen, _)| seen == expr) {
+            return *place;
+        }
+        let same = |known: &Expression| known.as_column().is_some() && known.as_column() == expression.as_column();
+        let place = match self.columns.iter().position(same) {
+            Some(place) => place,
+            None => {
+                self.columns.push(expression);
+                self.columns.len() - 1
+            }
+        };
+        self.seen.push((expr.clone(), place));
+        place
+    }
+}
+
+/// A bound or count in a plan, as a number.
+pub(super) fn number(expr: &Expr) -> Option<u64> {
+    let Expr::Literal(value, _) = expr else { return None };
+    match value.cast_to(&DataType::UInt64).ok()? {
+        ScalarValue::UInt64(number) => number,
+        _ => None,
+    }
+}

@@ -1,0 +1,172 @@
+//! Queries to logical plans, with DataFusion.
+//!
+//! A view is planned once, on its own, with the relations that it reads as leaves ([`plan_view`]). Its output has bare
+//! column names, strings as `Utf8View` and instants as `Timestamp(µs, "UTC")`. Later [`inline`] replaces leaves by the
+//! plans of views that are read once, and [`optimise`] rewrites what results.
+//!
+//! The optimiser's rules are chosen: those that serve a batch engine alone stay out (splitting `count(DISTINCT)` into two
+//! aggregates, pushing limits down, filters against null join keys, common table scans), so that plans keep the shapes
+//! which the operators maintain best.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use catchment_contract::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion_common::config::ConfigOptions;
+use datafusion_common::tree_node::{Transformed, TreeNodeRecursion};
+use datafusion_common::{Column, DataFusionError, Result, plan_datafusion_err, plan_err};
+use datafusion_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableScan, cast};
+use datafusion_optimizer::analyzer::Analyzer;
+use datafusion_optimizer::common_subexpr_eliminate::CommonSubexprEliminate;
+use datafusion_optimizer::decorrelate_predicate_subquery::DecorrelatePredicateSubquery;
+use datafusion_optimizer::eliminate_cross_join::EliminateCrossJoin;
+use datafusion_optimizer::eliminate_duplicated_expr::EliminateDuplicatedExpr;
+use datafusion_optimizer::eliminate_filter::EliminateFilter;
+use datafusion_optimizer::eliminate_group_by_constant::EliminateGroupByConstant;
+use datafusion_optimizer::eliminate_join::EliminateJoin;
+use datafusion_optimizer::eliminate_outer_join::EliminateOuterJoin;
+use datafusion_optimizer::extract_equijoin_predicate::ExtractEquijoinPredicate;
+use datafusion_optimizer::optimize_projections::OptimizeProjections;
+use datafusion_optimizer::optimize_unions::OptimizeUnions;
+use datafusion_optimizer::propagate_empty_relation::PropagateEmptyRelation;
+use datafusion_optimizer::push_down_filter::PushDownFilter;
+use datafusion_optimizer::rewrite_set_comparison::RewriteSetComparison;
+use datafusion_optimizer::scalar_subquery_to_join::ScalarSubqueryToJoin;
+use datafusion_optimizer::simplify_expressions::SimplifyExpressions;
+use datafusion_optimizer::{Optimizer, OptimizerContext, OptimizerRule};
+use datafusion_sql::planner::{ParserOptions, SqlToRel};
+use datafusion_sql::sqlparser::ast::{Query, Statement};
+
+use crate::catalog::{Catalog, RelationId, Table, timestamp_type};
+use crate::statement::Name;
+
+/// The analysed plan of a view's `query`, its columns called `columns` if there are any.
+pub(crate) fn plan_view(query: &Query, columns: &[Name], catalog: &Catalog) -> Result<LogicalPlan> {
+    let options = ParserOptions::new().with_collect_spans(true);
+    let planner = SqlToRel::new_with_options(catalog, options);
+    let plan = planner.sql_statement_to_plan(Statement::Query(Box::new(query.clone())))?;
+    let plan = Analyzer::new().execute_and_check(plan, catalog.config(), |_, _| {})?;
+    output(plan, columns)
+}
+
+/// `plan` with bare column names and the types that flow between views.
+fn output(plan: LogicalPlan, names: &[Name]) -> Result<LogicalPlan> {
+    let schema = plan.schema().clone();
+    if !names.is_empty() && names.len() != schema.fields().len() {
+        return plan_err!("the view names {} columns, its query has {}", names.len(), schema.fields().len());
+    }
+    let mut outputs = Vec::new();
+    let mut seen = BTreeMap::new();
+    for (index, column) in schema.columns().into_iter().enumerate() {
+        let field = schema.field(index);
+        let name = names.get(index).map_or_else(|| field.name().clone(), |name| name.text.clone());
+        if seen.insert(name.clone(), index).is_some() {
+            return plan_err!("two columns are called \"{name}\": give one of them another name with AS");
+        }
+        let wanted = flowing_type(field.data_type()).ok_or_else(|| {
+            plan_datafusion_err!("the column \"{name}\" has no type: write CAST(… AS type) around it")
+        })?;
+        let expr = Expr::Column(column);
+        let expr = if wanted == *field.data_type() { expr } else { cast(expr, wanted) };
+        outputs.push(expr.alias(name));
+    }
+    LogicalPlanBuilder::from(plan).project(outputs)?.build()
+}
+
+/// The type in which values of `data_type` flow out of a view; `None` for the type of a bare `NULL`.
+fn flowing_type(data_type: &DataType) -> Option<DataType> {
+    Some(match data_type {
+        DataType::Null => return None,
+        DataType::Utf8 | DataType::LargeUtf8 => DataType::Utf8View,
+        DataType::Dictionary(_, values) => return flowing_type(values),
+        DataType::Timestamp(_, _) => timestamp_type(),
+        DataType::List(item) => {
+            let inner = flowing_type(item.data_type())?;
+            DataType::List(Arc::new(Field::new(item.name(), inner, item.is_nullable())))
+        }
+        other => other.clone(),
+    })
+}
+
+/// The columns of a plan's output, without qualifiers.
+pub(crate) fn schema_of(plan: &LogicalPlan) -> SchemaRef {
+    let fields: Vec<Field> = plan
+        .schema()
+        .fields()
+        .iter()
+        .map(|field| Field::new(field.name(), field.data_type().clone(), field.is_nullable()))
+        .collect();
+    Arc::new(Schema::new(fields))
+}
+
+/// The relation that a scan reads.
+pub(crate) fn relation_of(scan: &TableScan) -> Result<RelationId> {
+    match scan.source.downcast_ref::<Table>() {
+        Some(table) => Ok(table.id),
+        None => Err(DataFusionError::Internal(format!("{} is no relation of this job", scan.table_name))),
+    }
+}
+
+/// The relations that `plan` reads, each as often as it is read.
+pub(crate) fn relations_of(plan: &LogicalPlan) -> Result<Vec<RelationId>> {
+    let mut relations = Vec::new();
+    plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::TableScan(scan) = node {
+            relations.push(relation_of(scan)?);
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(relations)
+}
+
+/// `plan` with each leaf for which `view` has a plan replaced by that plan, under the leaf's name.
+pub(crate) fn inline(plan: LogicalPlan, view: &dyn Fn(RelationId) -> Option<LogicalPlan>) -> Result<LogicalPlan> {
+    let inlined = plan.transform_up_with_subqueries(|node| {
+        if let LogicalPlan::TableScan(scan) = &node
+            && let Some(inner) = view(relation_of(scan)?)
+        {
+            let alias = scan.table_name.clone();
+            return Ok(Transformed::yes(LogicalPlanBuilder::from(inner).alias(alias)?.build()?));
+        }
+        Ok(Transformed::no(node))
+    })?;
+    Ok(inlined.data)
+}
+
+/// `plan` with only the columns `wanted`, in that order.
+pub(crate) fn narrow(plan: LogicalPlan, wanted: &[usize]) -> Result<LogicalPlan> {
+    if wanted.iter().copied().eq(0..plan.schema().fields().len()) {
+        return Ok(plan);
+    }
+    let columns = plan.schema().columns();
+    let kept: Vec<Expr> = wanted.iter().map(|index| Expr::Column(Column::clone(&columns[*index]))).collect();
+    LogicalPlanBuilder::from(plan).project(kept)?.build()
+}
+
+/// The plan that is lowered.
+pub(crate) fn optimise(plan: LogicalPlan, config: &Arc<ConfigOptions>) -> Result<LogicalPlan> {
+    let rules: Vec<Arc<dyn OptimizerRule + Send + Sync>> = vec![
+        Arc::new(RewriteSetComparison::new()),
+        Arc::new(OptimizeUnions::new()),
+        Arc::new(SimplifyExpressions::new()),
+        Arc::new(EliminateJoin::new()),
+        Arc::new(DecorrelatePredicateSubquery::new()),
+        Arc::new(ScalarSubqueryToJoin::new()),
+        Arc::new(ExtractEquijoinPredicate::new()),
+        Arc::new(EliminateDuplicatedExpr::new()),
+        Arc::new(EliminateFilter::new()),
+        Arc::new(EliminateCrossJoin::new()),
+        Arc::new(PropagateEmptyRelation::new()),
+        Arc::new(EliminateOuterJoin::new()),
+        Arc::new(PushDownFilter::new()),
+        Arc::new(EliminateGroupByConstant::new()),
+        Arc::new(CommonSubexprEliminate::new()),
+        Arc::new(OptimizeProjections::new()),
+    ];
+    let mut options = ConfigOptions::clone(config);
+    options.optimizer.skip_failed_rules = false;
+    // Scalar subqueries have no executor here: all become joins, as the correlated ones do.
+    options.optimizer.enable_physical_uncorrelated_scalar_subquery = false;
+    let context = OptimizerContext::new_with_config_options(Arc::new(options)).without_query_execution_start_time();
+    Optimizer::with_rules(rules).optimize(plan, &context, |_, _| {})
+}

@@ -1,0 +1,151 @@
+//! The operator graph as a timely dataflow.
+//!
+//! Every worker renders the same graph. Sources arrive as raw streams, in which rows still replace one another; where a
+//! source replaces rows, an upsert makes current rows of them. Faults of transforms are gathered into the rejects; those of
+//! transforms that themselves read the rejects go past their readers, straight to the sinks, so that nothing goes round in
+//! a circle.
+
+use std::collections::BTreeMap;
+
+use catchment_contract::arrow::array::RecordBatch;
+use catchment_contract::{Epoch, Replace, Run};
+use catchment_engine::{UpdateStream, Updates};
+use catchment_operators::join::join;
+use catchment_operators::transform::{transform, union};
+use catchment_operators::{UpsertSpec, aggregate, distinct, top_groups, top_k, upsert};
+use timely::container::NoopBuilder;
+use timely::dataflow::Scope;
+use timely::dataflow::operators::Capability;
+use timely::dataflow::operators::generic::operator::source;
+
+use crate::catalog::REJECTS;
+use crate::graph::{Node, NodeId, Op};
+use crate::job::{Job, JobSource};
+use crate::stage::{Stage, run_with_faults};
+
+/// The epoch in which constants appear: the first of a run.
+const FIRST_EPOCH: Epoch = 1;
+
+impl Job {
+    /// Renders the job's dataflow on one worker.
+    ///
+    /// `inputs` holds, by name, the raw stream of every source with [`JobSource::read`]: the columns of its `projection`,
+    /// then the version (`Int64`, nullable), the arrival number (`UInt64`) and whether the row removes its key (`Boolean`).
+    /// `rejects` holds the rejects of all sources, with the columns of [`crate::rejects_schema`].
+    ///
+    /// Returns the stream of every relation that a sink takes, and of the rejects, by name. Strings may be
+    /// dictionary-encoded; nothing is consolidated.
+    pub fn build<'s>(
+        &self,
+        scope: Scope<'s, Epoch>,
+        inputs: BTreeMap<String, UpdateStream<'s>>,
+        rejects: UpdateStream<'s>,
+    ) -> BTreeMap<String, UpdateStream<'s>> {
+        let mut rendering = Rendering { job: self, scope, inputs, streams: BTreeMap::new(), faults: Vec::new() };
+        let reads_rejects = self.reads_rejects();
+        for id in (0..self.graph.nodes.len()).filter(|id| !reads_rejects[*id]) {
+            rendering.node(id);
+        }
+        let known = std::mem::take(&mut rendering.faults);
+        let rejected = union([vec![rejects], known].concat(), "Rejects");
+        rendering.streams.insert(self.rejects, rejected.clone());
+        for id in (0..self.graph.nodes.len()).filter(|id| reads_rejects[*id] && *id != self.rejects) {
+            rendering.node(id);
+        }
+        let late = std::mem::take(&mut rendering.faults);
+        let all = if late.is_empty() { rejected } else { union([vec![rejected], late].concat(), "Rejects: all") };
+        let mut outputs: BTreeMap<String, UpdateStream<'s>> =
+            self.outputs.iter().map(|(name, node)| (name.clone(), rendering.streams[node].clone())).collect();
+        outputs.insert(REJECTS.to_string(), all);
+        outputs
+    }
+
+    /// For each node, whether it is the rejects or depends on them.
+    fn reads_rejects(&self) -> Vec<bool> {
+        let mut reads = vec![false; self.graph.nodes.len()];
+        for (id, node) in self.graph.nodes.iter().enumerate() {
+            reads[id] = matches!(node.op, Op::Rejects) || node.inputs.iter().any(|input| reads[*input]);
+        }
+        reads
+    }
+}
+
+struct Rendering<'a, 's> {
+    job: &'a Job,
+    scope: Scope<'s, Epoch>,
+    inputs: BTreeMap<String, UpdateStream<'s>>,
+    streams: BTreeMap<NodeId, UpdateStream<'s>>,
+    faults: Vec<UpdateStream<'s>>,
+}
+
+impl<'s> Rendering<'_, 's> {
+    fn node(&mut self, id: NodeId) {
+        let node = &self.job.graph.nodes[id];
+        let name = node.name.as_str();
+        let stream = match &node.op {
+            Op::Source(index) => self.source(&self.job.sources[*index].clone()),
+            Op::Rejects => return,
+            Op::Constant(rows) => constant(self.scope, name, rows.clone()),
+            Op::Transform { view, stages } => self.transform(node, view, stages),
+            Op::Union => union(node.inputs.iter().map(|input| self.streams[input].clone()).collect(), name),
+            Op::Join(spec) => join(self.input(node, 0), self.input(node, 1), name, spec.clone()),
+            Op::Aggregate(spec) => aggregate(self.input(node, 0), name, spec.clone()),
+            Op::Distinct => distinct(self.input(node, 0), name, node.types()),
+            Op::TopK(spec) => top_k(self.input(node, 0), name, spec.clone()),
+            Op::TopGroups(spec) => top_groups(self.input(node, 0), name, spec.clone()),
+        };
+        self.streams.insert(id, stream);
+    }
+
+    fn input(&self, node: &Node, number: usize) -> UpdateStream<'s> {
+        self.streams[&node.inputs[number]].clone()
+    }
+
+    fn source(&mut self, source: &JobSource) -> UpdateStream<'s> {
+        let raw = self.inputs.remove(&source.name).expect("the caller has a stream for every source that is read");
+        let relation = source.source.relation();
+        let columns = source.projection.len();
+        if relation.replace == Replace::Never {
+            let drop_extra = move |updates: Updates| {
+                let kept = updates.columns()[..columns].to_vec();
+                catchment_operators::Transformed { updates: updates.with_columns(kept), faults: None }
+            };
+            return transform(raw, &format!("Rows: {}", source.name), Box::new(drop_extra)).0;
+        }
+        let place = |column: &usize| source.projection.iter().position(|read| read == column);
+        let spec = UpsertSpec {
+            key: relation.key.iter().filter_map(place).collect(),
+            columns,
+            version: Some(columns),
+            arrival: columns + 1,
+            tombstone: Some(columns + 2),
+            whole_payload: relation.replace == Replace::Payload,
+        };
+        upsert(raw, &format!("Upsert: {}", source.name), spec)
+    }
+
+    fn transform(&mut self, node: &Node, view: &str, stages: &[Stage]) -> UpdateStream<'s> {
+        let input = &self.job.graph.nodes[node.inputs[0]];
+        let names: Vec<String> = input.columns.iter().map(|column| column.name.clone()).collect();
+        let (view, stages) = (view.to_string(), stages.to_vec());
+        let stage = Box::new(move |updates: Updates| run_with_faults(&stages, &view, &names, updates));
+        let (rows, faults) = transform(self.input(node, 0), &node.name, stage);
+        self.faults.push(faults);
+        rows
+    }
+}
+
+/// Rows that worker 0 adds in the first epoch.
+fn constant<'s>(scope: Scope<'s, Epoch>, name: &str, rows: RecordBatch) -> UpdateStream<'s> {
+    let mine = scope.index() == 0 && rows.num_rows() > 0;
+    source::<_, NoopBuilder<Updates>, _, _>(scope, name, move |capability: Capability<Epoch>, _info| {
+        let mut once = mine.then(|| (capability.delayed(&FIRST_EPOCH), rows));
+        move |output| {
+            if let Some((capability, rows)) = once.take() {
+                let columns = rows.columns().to_vec();
+                let mut updates = Updates::new(rows.num_rows(), columns, Run::One(FIRST_EPOCH), Run::One(1));
+                output.session_with_builder(&capability).give_container(&mut updates);
+            }
+        }
+    })
+}

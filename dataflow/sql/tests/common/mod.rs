@@ -1,0 +1,165 @@
+//! What the tests of this crate share: connectors without an outside world, and a job's dataflow run on histories.
+
+#![allow(dead_code, reason = "each test binary uses its own part")]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use catchment_contract::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use catchment_contract::{
+    Decoder, Error, Options, Partition, PartitionReader, Position, Relation, Replace, Result, Sink, SinkConnector,
+    SinkContext, SinkSpec, Source, SourceConnector, Staged, ViewFacts,
+};
+use catchment_sql::Registry;
+
+pub mod history;
+
+/// A source that only has a relation: its records come from the test.
+pub struct Table(pub Relation);
+
+impl Source for Table {
+    fn relation(&self) -> &Relation {
+        &self.0
+    }
+
+    fn discover(&self, _known: &BTreeMap<String, Position>) -> Result<Vec<Partition>> {
+        Err(Error::bug("a test's table has no partitions"))
+    }
+
+    fn open(&self, _partition: &Partition) -> Result<Box<dyn PartitionReader>> {
+        Err(Error::bug("a test's table has no partitions"))
+    }
+
+    fn decoder(&self, _projection: &[usize]) -> Arc<dyn Decoder> {
+        unreachable!("a test's table is not decoded")
+    }
+}
+
+/// The type of instants.
+pub fn instant() -> DataType {
+    DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
+}
+
+/// A schema of nullable columns, but for the first `keys`.
+pub fn schema(columns: &[(&str, DataType)], keys: usize) -> SchemaRef {
+    let field = |(index, (name, kind)): (usize, &(&str, DataType))| Field::new(*name, kind.clone(), index >= keys);
+    Arc::new(Schema::new(columns.iter().enumerate().map(field).collect::<Vec<_>>()))
+}
+
+fn reddit(kind: &str) -> Relation {
+    let mut columns = vec![
+        ("id", DataType::Utf8View),
+        ("subreddit", DataType::Utf8View),
+        ("author", DataType::Utf8View),
+        ("created_utc", instant()),
+        ("score", DataType::Int64),
+        ("edited_at", instant()),
+    ];
+    match kind {
+        "comments" => columns.extend(["body", "link_id", "parent_id"].map(|name| (name, DataType::Utf8View))),
+        _ => columns.extend(["title", "selftext", "url"].map(|name| (name, DataType::Utf8View))),
+    }
+    Relation { schema: schema(&columns, 1), key: vec![0], replace: Replace::Row }
+}
+
+fn youtube() -> Relation {
+    let columns = [
+        ("video_id", DataType::Utf8View),
+        ("language_code", DataType::Utf8View),
+        ("is_generated", DataType::Boolean),
+        ("segment", DataType::Int64),
+        ("start", DataType::Float64),
+        ("duration", DataType::Float64),
+        ("text", DataType::Utf8View),
+    ];
+    Relation { schema: schema(&columns, 2), key: vec![0, 1], replace: Replace::Payload }
+}
+
+/// Relations of the slt files and the oracle: a keyed one, one that grows only, and one of documents.
+pub fn relation_of(kind: &str) -> Option<Relation> {
+    let text = DataType::Utf8View;
+    let (columns, keys, replace) = match kind {
+        "posts" => (
+            vec![
+                ("id", DataType::Int64),
+                ("grp", text.clone()),
+                ("score", DataType::Int64),
+                ("at", instant()),
+                ("body", text),
+            ],
+            vec![0],
+            Replace::Row,
+        ),
+        "events" => (
+            vec![("name", text.clone()), ("grp", text), ("n", DataType::Int64), ("x", DataType::Float64)],
+            vec![],
+            Replace::Never,
+        ),
+        "docs" => (vec![("doc", text.clone()), ("line", DataType::Int64), ("word", text)], vec![0], Replace::Payload),
+        _ => return None,
+    };
+    Some(Relation { schema: schema(&columns, keys.len()), key: keys, replace })
+}
+
+struct TestSource(&'static str);
+
+impl SourceConnector for TestSource {
+    fn name(&self) -> &'static str {
+        self.0
+    }
+
+    fn check(&self, _name: &str, options: &mut Options) -> Result<Arc<dyn Source>> {
+        let relation = match self.0 {
+            "reddit" => {
+                options.require("path")?;
+                reddit(options.take_choice("kind", &["comments", "submissions"])?)
+            }
+            "youtube" => {
+                options.require("path")?;
+                youtube()
+            }
+            _ => {
+                let (kind, span) = options.require("kind")?;
+                relation_of(&kind).ok_or_else(|| options.error(span, format!("there is no kind '{kind}'")))?
+            }
+        };
+        Ok(Arc::new(Table(relation)))
+    }
+}
+
+struct TestSink;
+
+impl SinkConnector for TestSink {
+    fn name(&self) -> &'static str {
+        "lake"
+    }
+
+    fn check(&self, name: &str, view: &ViewFacts, options: &mut Options) -> Result<Box<dyn SinkSpec>> {
+        let mode = options.take_choice("mode", &["current", "append", "changes"])?;
+        if mode == "append" && !view.append_only {
+            let message = format!("sink \"{name}\" cannot append: \"{}\" can retract", view.name);
+            return Err(Error::user(message).with_hint("write mode = 'current'"));
+        }
+        options.take("table");
+        options.take("partition_by");
+        Ok(Box::new(Spec(format!("lake table \"{}\", mode {mode}", view.name))))
+    }
+}
+
+struct Spec(String);
+
+impl SinkSpec for Spec {
+    fn describe(&self) -> String {
+        self.0.clone()
+    }
+
+    fn open(&self, _context: &SinkContext, _last: Option<(u64, &Staged)>) -> Result<Box<dyn Sink>> {
+        Err(Error::bug("a test's sink is not opened"))
+    }
+}
+
+/// The connectors `reddit`, `youtube` and `table`, and the sink `lake`.
+pub fn registry() -> Registry {
+    let source = |name| Arc::new(TestSource(name)) as Arc<dyn SourceConnector>;
+    Registry { sources: ["reddit", "youtube", "table"].map(source).to_vec(), sinks: vec![Arc::new(TestSink)] }
+}
