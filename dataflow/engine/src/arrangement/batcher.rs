@@ -40,15 +40,18 @@ impl Batcher {
 
     /// All rows of epochs before `upper`, sorted and consolidated; none is no chunk.
     pub(super) fn seal(&mut self, upper: AntichainRef<'_, Epoch>) -> VecDeque<RowChunk> {
+        // No upper is past all epochs.
+        let upper = upper.first().copied();
+        let waits = |epoch: &Epoch| upper.is_some_and(|upper| *epoch >= upper);
         let mut ready = Vec::with_capacity(self.pending.len());
         for rows in std::mem::take(&mut self.pending) {
-            let (kept, shipped): (Vec<u32>, Vec<u32>) =
-                (0..rows.len() as u32).partition(|row| upper.less_equal(&rows.epochs[*row as usize]));
-            if kept.is_empty() {
+            if !rows.epochs.iter().any(waits) {
                 ready.push(rows);
-            } else if shipped.is_empty() {
+            } else if rows.epochs.iter().all(waits) {
                 self.pending.push(rows);
             } else {
+                let (kept, shipped): (Vec<u32>, Vec<u32>) =
+                    (0..rows.len() as u32).partition(|row| waits(&rows.epochs[*row as usize]));
                 self.pending.push(rows.select(&kept));
                 ready.push(rows.select(&shipped));
             }
