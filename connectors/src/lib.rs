@@ -17,11 +17,18 @@ use catchment_contract::SourceConnector;
 
 pub mod files;
 #[cfg(feature = "reddit")]
+mod json;
+#[cfg(feature = "reddit")]
 pub mod reddit;
 #[cfg(feature = "youtube")]
 pub mod youtube;
 
 /// All connectors of the features that are on, for a registry.
 pub fn all() -> Vec<Arc<dyn SourceConnector>> {
-    vec![]
+    vec![
+        #[cfg(feature = "reddit")]
+        Arc::new(reddit::Connector),
+        #[cfg(feature = "youtube")]
+        Arc::new(youtube::YoutubeConnector),
+    ]
 }

@@ -100,6 +100,11 @@ impl FilePosition {
         })
     }
 
+    /// Whether a payload at `position` is a whole document rather than lines: what a decoder that reads both asks.
+    pub fn is_document(position: &Position) -> bool {
+        position.0.starts_with("{\"document\"")
+    }
+
     /// Bytes as stored to read from this position on, in a file that now has `bytes`: a compressed file is read from its
     /// beginning.
     pub(super) fn bytes_left(&self, bytes: u64) -> u64 {
