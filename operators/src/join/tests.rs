@@ -1,7 +1,9 @@
 //! The oracle: at every epoch a join equals a naive join of what both sides then are, under random inserts, updates and
 //! deletes, on one worker and two, and when the hashes of different keys tie.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::rc::{Rc, Weak};
 use std::sync::{Arc, Mutex};
 
 use catchment_contract::arrow::array::{
@@ -17,7 +19,7 @@ use timely::container::NoopBuilder;
 use timely::dataflow::InputHandle;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::Operator;
-use timely::dataflow::operators::{Input, Probe};
+use timely::dataflow::operators::{Input, Inspect, Probe};
 
 use super::presence::Presence;
 use super::*;
@@ -437,6 +439,39 @@ fn a_skewed_key_is_yielded_in_bounded_containers() {
     let (pairs, largest) = *result.lock().unwrap();
     assert_eq!(pairs, left_rows * right_rows);
     assert!(largest <= matches::PAIRS_MAX, "{largest} rows in a container");
+}
+
+#[test]
+fn a_side_is_forgotten_when_the_other_has_ended() {
+    timely::execute_directly(|worker| {
+        let (mut left, mut right) = (UpdatesInput::new_with_builder(), UpdatesInput::new_with_builder());
+        let batches: Rc<RefCell<Vec<Weak<_>>>> = Rc::default();
+        let (seen, case) = (Rc::clone(&batches), Case::new(JoinKind::LeftSemi, &[Kind::Int], 70));
+        let probe = worker.dataflow::<Epoch, _, _>(|scope| {
+            let (left, right) = (scope.input_from(&mut left), scope.input_from(&mut right));
+            let join = Join::new("test", case.spec(), case.bits);
+            let mut arranged = join.arrange_left(left);
+            arranged.stream = arranged.stream.inspect(move |batch| seen.borrow_mut().push(Rc::downgrade(batch)));
+            join.semi(&join.left, arranged, &[0], right).probe().0
+        });
+        let (lefts, rights) = (case.history(0).0, case.history(1).0);
+        rights[0].iter().for_each(|part| right.send_batch(&mut part.clone()));
+        let mut right = Some(right);
+        for (epoch, parts) in lefts.into_iter().enumerate() {
+            parts.into_iter().for_each(|mut part| left.send_batch(&mut part));
+            left.advance_to(epoch as Epoch + 1);
+            if let Some(right) = right.as_mut() {
+                right.advance_to(epoch as Epoch + 1);
+            }
+            worker.step_while(|| probe.less_than(left.time()));
+            let alive = batches.borrow().iter().filter(|batch| batch.strong_count() > 0).count();
+            assert_eq!(alive > 0, right.is_some(), "{alive} batches are held in epoch {epoch}");
+            if epoch == 5 {
+                right = None;
+            }
+        }
+        assert!(batches.borrow().len() > 6);
+    });
 }
 
 #[test]
