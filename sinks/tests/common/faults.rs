@@ -47,9 +47,9 @@ impl Faulty {
         *self.weather.lock().unwrap() = weather;
     }
 
-    /// Whether the crash came.
-    pub fn crashed(&self) -> bool {
-        matches!(*self.weather.lock().unwrap(), Weather::Crash(after) if self.puts.load(Ordering::SeqCst) > after)
+    /// Whether every call does what it says.
+    pub fn is_fair(&self) -> bool {
+        *self.weather.lock().unwrap() == Weather::Fair
     }
 
     fn chance(&self, percent: u32) -> bool {

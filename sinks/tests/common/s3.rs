@@ -1,1 +1,234 @@
+//! A small S3 server on loopback: what object stores and the lake ask of one, in memory.
+//!
+//! PUT (with `If-None-Match: *`, checked and done under one lock), GET (with a range), HEAD, DELETE, bulk delete, and
+//! list of version 2. One thread a connection, HTTP/1.1 with keep-alive and bodies of known length. No signatures are
+//! checked, and there is no multipart upload: nothing that the lake writes needs one.
 
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+
+type Objects = Arc<Mutex<BTreeMap<String, Vec<u8>>>>;
+
+/// A server that runs until the process ends.
+pub struct S3Server {
+    address: SocketAddr,
+    objects: Objects,
+}
+
+struct Request {
+    method: String,
+    /// Path without the bucket's slash, decoded: `bucket/key`.
+    path: String,
+    query: BTreeMap<String, String>,
+    headers: BTreeMap<String, String>,
+    body: Vec<u8>,
+}
+
+struct Reply {
+    status: &'static str,
+    headers: Vec<(&'static str, String)>,
+    body: Vec<u8>,
+}
+
+impl S3Server {
+    /// Starts a server on a free port of loopback.
+    pub fn start() -> S3Server {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (address, objects) = (listener.local_addr().unwrap(), Objects::default());
+        let shared = Arc::clone(&objects);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let objects = Arc::clone(&shared);
+                std::thread::spawn(move || serve(stream, &objects));
+            }
+        });
+        S3Server { address, objects }
+    }
+
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Keys of all objects, `bucket/key`.
+    pub fn keys(&self) -> Vec<String> {
+        self.objects.lock().unwrap().keys().cloned().collect()
+    }
+}
+
+fn serve(stream: TcpStream, objects: &Objects) {
+    let _ = stream.set_nodelay(true);
+    let Ok(mut out) = stream.try_clone() else { return };
+    let mut input = BufReader::new(stream);
+    while let Some(request) = read_request(&mut input) {
+        let is_head = request.method == "HEAD";
+        let reply = answer(&request, objects);
+        let mut head = format!("HTTP/1.1 {}\r\n", reply.status);
+        for (name, value) in &reply.headers {
+            let _ = write!(head, "{name}: {value}\r\n");
+        }
+        if !is_head {
+            let _ = write!(head, "Content-Length: {}\r\n", reply.body.len());
+        }
+        head.push_str("\r\n");
+        let body = if is_head { &[] } else { reply.body.as_slice() };
+        if out.write_all(&[head.as_bytes(), body].concat()).is_err() {
+            return;
+        }
+    }
+}
+
+fn read_request(input: &mut impl BufRead) -> Option<Request> {
+    let mut line = String::new();
+    input.read_line(&mut line).ok().filter(|bytes| *bytes > 0)?;
+    let mut words = line.split_whitespace();
+    let (method, target) = (words.next()?.to_owned(), words.next()?.to_owned());
+    let mut headers = BTreeMap::new();
+    loop {
+        let mut line = String::new();
+        input.read_line(&mut line).ok()?;
+        let Some((name, value)) = line.trim_end().split_once(':') else { break };
+        headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
+    }
+    let length = headers.get("content-length").map_or(Ok(0), |length| length.parse()).ok()?;
+    let mut body = vec![0; length];
+    input.read_exact(&mut body).ok()?;
+    let (path, query) = target.split_once('?').unwrap_or((&target, ""));
+    let query = query.split('&').filter(|pair| !pair.is_empty()).map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    let query = query.map(|(name, value)| (decode(name), decode(value))).collect();
+    Some(Request { method, path: decode(path.trim_start_matches('/')), query, headers, body })
+}
+
+fn decode(text: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        let decoded = match byte {
+            b'%' => {
+                let digits = [rest.next().unwrap_or(b'0'), rest.next().unwrap_or(b'0')];
+                u8::from_str_radix(std::str::from_utf8(&digits).unwrap_or("00"), 16).unwrap_or(0)
+            }
+            other => other,
+        };
+        bytes.push(decoded);
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn reply(status: &'static str, body: impl Into<Vec<u8>>) -> Reply {
+    Reply { status, headers: Vec::new(), body: body.into() }
+}
+
+fn error(status: &'static str, code: &str) -> Reply {
+    reply(status, format!("<Error><Code>{code}</Code><Message>{code}</Message></Error>"))
+}
+
+const MODIFIED: &str = "Sat, 31 Jan 2026 00:00:00 GMT";
+
+fn tagged(mut made: Reply, bytes: &[u8]) -> Reply {
+    let sum = bytes.iter().fold(7_u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(*byte)));
+    made.headers.push(("ETag", format!("\"{sum:016x}\"")));
+    made.headers.push(("Last-Modified", MODIFIED.into()));
+    made
+}
+
+fn answer(request: &Request, objects: &Objects) -> Reply {
+    let mut objects = objects.lock().unwrap();
+    let is_bucket = !request.path.trim_end_matches('/').contains('/');
+    match request.method.as_str() {
+        "GET" if is_bucket => reply("200 OK", list(request, &objects)),
+        "POST" if request.query.contains_key("delete") => {
+            let text = String::from_utf8_lossy(&request.body).into_owned();
+            let bucket = request.path.trim_end_matches('/');
+            let mut body = String::from("<DeleteResult>");
+            for key in text.split("<Key>").skip(1).filter_map(|part| part.split("</Key>").next()) {
+                objects.remove(&format!("{bucket}/{}", unescape(key)));
+                let _ = write!(body, "<Deleted><Key>{key}</Key></Deleted>");
+            }
+            reply("200 OK", body + "</DeleteResult>")
+        }
+        "PUT" => {
+            if request.headers.contains_key("if-none-match") && objects.contains_key(&request.path) {
+                return error("412 Precondition Failed", "PreconditionFailed");
+            }
+            let made = tagged(reply("200 OK", ""), &request.body);
+            objects.insert(request.path.clone(), request.body.clone());
+            made
+        }
+        "DELETE" => {
+            objects.remove(&request.path);
+            reply("204 No Content", "")
+        }
+        "GET" | "HEAD" => match objects.get(&request.path) {
+            None => error("404 Not Found", "NoSuchKey"),
+            Some(bytes) => read(request, bytes),
+        },
+        _ => error("400 Bad Request", "NotImplemented"),
+    }
+}
+
+fn read(request: &Request, bytes: &[u8]) -> Reply {
+    let range = request.headers.get("range").and_then(|range| range.strip_prefix("bytes="));
+    let Some((from, to)) = range.and_then(|range| range.split_once('-')) else {
+        let mut made = tagged(reply("200 OK", bytes), bytes);
+        if request.method == "HEAD" {
+            made.headers.push(("Content-Length", bytes.len().to_string()));
+        }
+        return made;
+    };
+    let last = bytes.len().saturating_sub(1);
+    let (from, to) = match (from.parse::<usize>(), to.parse::<usize>()) {
+        (Ok(from), to) => (from, to.unwrap_or(last).min(last)),
+        (Err(_), Ok(suffix)) => (bytes.len().saturating_sub(suffix), last),
+        (Err(_), Err(_)) => (0, last),
+    };
+    if from > to || bytes.is_empty() {
+        return error("416 Range Not Satisfiable", "InvalidRange");
+    }
+    let mut made = tagged(reply("206 Partial Content", &bytes[from..=to]), bytes);
+    made.headers.push(("Content-Range", format!("bytes {from}-{to}/{}", bytes.len())));
+    made
+}
+
+fn list(request: &Request, objects: &BTreeMap<String, Vec<u8>>) -> String {
+    let asked = |name: &str| request.query.get(name).map(String::as_str).unwrap_or_default();
+    let (bucket, prefix) = (request.path.trim_end_matches('/'), asked("prefix"));
+    let (mut body, mut folders) = (String::from("<ListBucketResult><IsTruncated>false</IsTruncated>"), Vec::new());
+    for (path, bytes) in objects {
+        let Some(key) = path.strip_prefix(bucket).and_then(|rest| rest.strip_prefix('/')) else { continue };
+        let Some(rest) = key.strip_prefix(prefix) else { continue };
+        if key <= asked("start-after") {
+            continue;
+        }
+        match rest.split_once('/') {
+            Some((folder, _)) if asked("delimiter") == "/" => {
+                let folder = format!("{prefix}{folder}/");
+                if folders.last() != Some(&folder) {
+                    folders.push(folder);
+                }
+            }
+            _ => {
+                let _ = write!(
+                    body,
+                    "<Contents><Key>{}</Key><LastModified>2026-01-31T00:00:00.000Z</LastModified><Size>{}</Size></Contents>",
+                    escape(key),
+                    bytes.len()
+                );
+            }
+        }
+    }
+    for folder in folders {
+        let _ = write!(body, "<CommonPrefixes><Prefix>{}</Prefix></CommonPrefixes>", escape(&folder));
+    }
+    body + "</ListBucketResult>"
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;")
+}
+
+fn unescape(text: &str) -> String {
+    text.replace("&lt;", "<").replace("&amp;", "&")
+}
