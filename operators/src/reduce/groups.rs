@@ -1,7 +1,5 @@
 //! The groups that new batches touch: their rows before and after each epoch, and what that changes in the output.
 
-use std::collections::BTreeSet;
-
 use catchment_contract::arrow::array::{Array, ArrayRef, UInt32Array};
 use catchment_contract::arrow::compute::concat;
 use catchment_contract::arrow::datatypes::DataType;
@@ -36,9 +34,10 @@ struct Bucket {
 }
 
 /// The distinct rows of some key hashes, and their edits.
-#[derive(Default)]
 struct Window {
     chunks: Vec<RowChunk>,
+    /// The chunk that was read last, a batch each: its index there and here.
+    last: Vec<Option<(usize, usize)>>,
     at: Vec<(usize, usize)>,
     edits: Vec<Edit>,
     buckets: Vec<Bucket>,
@@ -60,18 +59,19 @@ impl Groups {
 
     /// Yields what the batches `fresh` change, given all batches `held` before them.
     pub(super) fn changes(&mut self, held: &[RowBatch], fresh: &[RowBatch], mut give: impl FnMut(Updates)) {
-        let keys: BTreeSet<u64> = fresh
-            .iter()
-            .flat_map(|batch| batch.chunks.iter().flat_map(|chunk| chunk.rows().keys().iter().copied()))
-            .collect();
+        let chunks = fresh.iter().flat_map(|batch| &batch.chunks);
+        let mut keys: Vec<u64> = chunks.flat_map(|chunk| chunk.rows().keys().iter().copied()).collect();
+        keys.sort_unstable();
+        keys.dedup();
         let batches: Vec<(&RowBatch, bool)> =
             held.iter().map(|batch| (batch, false)).chain(fresh.iter().map(|batch| (batch, true))).collect();
         let mut seekers = vec![Seeker::default(); batches.len()];
-        let (mut window, mut output) = (Window::default(), Output::default());
+        let (mut window, mut output) = (Window::new(batches.len()), Output::default());
         for key in keys {
             window.load(key, &batches, &mut seekers);
             if window.at.len() >= WINDOW_ROWS {
-                self.evaluate(std::mem::take(&mut window), &mut output, &mut give);
+                let full = std::mem::replace(&mut window, Window::new(batches.len()));
+                self.evaluate(full, &mut output, &mut give);
             }
         }
         self.evaluate(window, &mut output, &mut give);
@@ -165,8 +165,13 @@ impl Groups {
         if live.is_empty() {
             return Vec::new();
         }
-        let positions = UInt32Array::from_iter_values(live.iter().map(|at| rows[*at] as u32));
-        let columns: Vec<ArrayRef> = columns.iter().map(|column| take_rows(column, &positions)).collect();
+        let (first, last) = (rows[live[0]], rows[live[live.len() - 1]]);
+        let columns: Vec<ArrayRef> = if last - first + 1 == live.len() {
+            columns.iter().map(|column| column.slice(first, live.len())).collect()
+        } else {
+            let positions = UInt32Array::from_iter_values(live.iter().map(|at| rows[*at] as u32));
+            columns.iter().map(|column| take_rows(column, &positions)).collect()
+        };
         let counts: Vec<Diff> = live.iter().map(|at| counts[*at]).collect();
         let made = (self.logic)(&columns, &counts);
         debug_assert!(
@@ -178,24 +183,36 @@ impl Groups {
 }
 
 impl Window {
+    fn new(batches: usize) -> Self {
+        let last = vec![None; batches];
+        Window { chunks: Vec::new(), last, at: Vec::new(), edits: Vec::new(), buckets: Vec::new() }
+    }
+
+    /// The place among this window's chunks of chunk `chunk` of batch `batch`.
+    fn slot(&mut self, batches: &[(&RowBatch, bool)], batch: usize, chunk: usize) -> usize {
+        match self.last[batch] {
+            Some((last, slot)) if last == chunk => slot,
+            _ => {
+                self.chunks.push(batches[batch].0.chunks[chunk].clone());
+                self.last[batch] = Some((chunk, self.chunks.len() - 1));
+                self.chunks.len() - 1
+            }
+        }
+    }
+
     /// Adds all rows of key hash `key`; keys come in ascending order.
     fn load(&mut self, key: u64, batches: &[(&RowBatch, bool)], seekers: &mut [Seeker]) {
         let mut found: Vec<(u64, usize, usize, Option<Epoch>, Diff)> = Vec::new();
-        for ((batch, fresh), seeker) in batches.iter().zip(seekers) {
-            let mut last = None;
+        for (index, ((batch, fresh), seeker)) in batches.iter().zip(seekers).enumerate() {
             if !seeker.seek(&batch.chunks, key) {
                 continue;
             }
             while let Some((chunk, row)) = seeker.at(&batch.chunks)
                 && batch.chunks[chunk].rows().keys()[row] == key
             {
-                if last != Some(chunk) {
-                    last = Some(chunk);
-                    self.chunks.push(batch.chunks[chunk].clone());
-                }
                 let rows = batch.chunks[chunk].rows();
                 let epoch = fresh.then(|| rows.epochs()[row]);
-                found.push((rows.identities()[row], self.chunks.len() - 1, row, epoch, rows.diffs()[row]));
+                found.push((rows.identities()[row], self.slot(batches, index, chunk), row, epoch, rows.diffs()[row]));
                 seeker.step(&batch.chunks);
             }
         }
