@@ -10,8 +10,8 @@
 //! they are mixed, that rule alone would go in circles, and this one gives the same answer in whatever order and cut the
 //! arrivals come. A tombstone is a document without rows: it stays, so that an older version that comes late stays out.
 //!
-//! **Output**: the value columns; per epoch the net change, so that a row that came again unchanged is not in it. Rows are
-//! identified by their 128-bit hash.
+//! **Output**: the value columns with diffs +1 and −1; per epoch the net change, so that a row that came again unchanged is
+//! not in it (a row that a document holds twice comes twice). Rows are identified by their 128-bit hash.
 //!
 //! **State**: the value columns of rows that are current, or stand behind a current one of the other sort, in [`pieces`];
 //! beside each row about 60 bytes and its key's encoding. Keys are never forgotten, tombstones included: state grows with

@@ -158,7 +158,7 @@ impl Pieces {
 
     /// Pieces of one size class, if there are enough to merge.
     fn mates(&self, wanted: u32) -> Option<Vec<u32>> {
-        let of_class = |piece: &Piece| piece.live < PIECE_ROWS_MAX && class(piece.live) == wanted;
+        let of_class = |piece: &Piece| (1..PIECE_ROWS_MAX).contains(&piece.live) && class(piece.live) == wanted;
         let mates: Vec<u32> = (0..self.pieces.len() as u32)
             .filter(|piece| self.pieces[*piece as usize].as_ref().is_some_and(of_class))
             .collect();
