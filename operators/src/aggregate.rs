@@ -320,3 +320,6 @@ fn note_differences(old: &ArrayRef, new: &ArrayRef, differs: &mut [bool]) {
             .for_each(|(row, differs)| *differs |= old.slice(row, 1).to_data() != new.slice(row, 1).to_data()),
     }
 }
+
+#[cfg(test)]
+mod tests;

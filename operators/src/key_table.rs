@@ -317,3 +317,6 @@ fn comparable(column: &ArrayRef) -> ArrayRef {
         _ => column.clone(),
     }
 }
+
+#[cfg(test)]
+mod tests;

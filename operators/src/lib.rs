@@ -30,6 +30,9 @@ mod lanes;
 mod touched;
 mod unnest;
 
+#[cfg(test)]
+mod testing;
+
 pub use aggregate::{Aggregate, AggregateSpec, Function, aggregate};
 pub use distinct::distinct;
 pub use top_groups::{TopGroupsSpec, top_groups};

@@ -161,8 +161,10 @@ impl TopGroupsLogic {
         let mut has_retractions = false;
         for stretch in stretches {
             let Prepared { groups, diffs, feeds } = &prepared[stretch.container as usize];
-            for row in stretch.from as usize..stretch.to as usize {
-                let (group, diff) = (groups[row], diffs.at(row));
+            let (from, to) = (stretch.from as usize, stretch.to as usize);
+            for (row, group) in groups[from..to].iter().enumerate() {
+                let (row, group) = (from + row, *group);
+                let diff = diffs.at(row);
                 let (slot, is_new) = counts.find_or_insert(group);
                 self.holders[group as usize] += u32::from(is_new);
                 has_retractions |= diff <= 0;
@@ -302,3 +304,6 @@ impl Logic for TopGroupsLogic {
         vec![output]
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -108,6 +108,12 @@ struct Shown {
     copies: i64,
 }
 
+/// What a touched partition showed before the epoch.
+struct Before {
+    partition: u32,
+    shown: Vec<Shown>,
+}
+
 /// Rows of the output before they are columns.
 #[derive(Default)]
 struct Emitted {
@@ -133,7 +139,7 @@ impl TopKLogic {
     }
 
     /// The partitions of all rows; those touched first, with what they show.
-    fn intern(&mut self, input: &[Updates]) -> (Vec<Vec<u32>>, Vec<(u32, Vec<Shown>)>) {
+    fn intern(&mut self, input: &[Updates]) -> (Vec<Vec<u32>>, Vec<Before>) {
         let (mut all, mut before) = (Vec::with_capacity(input.len()), Vec::new());
         for updates in input {
             let keys: Vec<ArrayRef> = self.spec.partition.iter().map(|key| updates.column(*key).clone()).collect();
@@ -143,7 +149,7 @@ impl TopKLogic {
             self.rows.resize_with(self.partitions.bound(), Ranked::default);
             for id in &ids {
                 if self.touched.insert(*id) {
-                    before.push((*id, self.shown(*id)));
+                    before.push(Before { partition: *id, shown: self.shown(*id) });
                 }
             }
             all.push(ids);
@@ -274,12 +280,12 @@ impl Logic for TopKLogic {
             self.add(updates, ids);
         }
         let mut emitted = Emitted::default();
-        for (partition, old) in &before {
+        for Before { partition, shown: old } in &before {
             let new = self.shown(*partition);
             self.compare(*partition, old, &new, &mut emitted);
         }
         let output = self.columns(emitted);
-        for (partition, _) in before {
+        for Before { partition, .. } in before {
             if self.rows[partition as usize].is_empty() {
                 self.rows[partition as usize] = Ranked::default();
                 self.partitions.remove(partition);

@@ -94,3 +94,110 @@ fn of_fixed(list: &FixedSizeListArray) -> Spans {
     let span = |row: usize| (list.value_offset(row) as usize, if list.is_null(row) { 0 } else { size });
     Spans { values: list.values().clone(), each: (0..list.len()).map(span).collect() }
 }
+
+#[cfg(test)]
+mod tests {
+    use catchment_contract::Run;
+    use catchment_contract::arrow::array::{Int32Array, Int64Array, ListArray, StringViewArray};
+    use catchment_contract::arrow::buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
+    use catchment_contract::arrow::compute::cast;
+    use catchment_contract::arrow::datatypes::{Field, Int32Type};
+    use catchment_engine::flatten;
+
+    use super::*;
+
+    fn lists() -> ListArray {
+        ListArray::from_iter_primitive::<Int32Type, _, _>([
+            Some(vec![Some(1), None]),
+            None,
+            Some(vec![]),
+            Some(vec![Some(2), Some(3), Some(4)]),
+        ])
+    }
+
+    fn updates(list: ArrayRef) -> Updates {
+        let names: ArrayRef = Arc::new(StringViewArray::from(vec!["a", "b", "c", "d"]));
+        let epochs = Run::Each(vec![5, 6, 7, 8].into());
+        Updates::new(list.len(), vec![names.slice(0, list.len()), list], epochs, Run::Each(vec![1, 1, 1, -2].into()))
+    }
+
+    fn check(list: ArrayRef, preserve_nulls: bool, expected: &[(&str, Option<i32>, u64, i64)]) {
+        let made = unnest(updates(list), 1, preserve_nulls);
+        let names = flatten(made.column(0));
+        let values = flatten(made.column(1));
+        let values = values.as_any().downcast_ref::<Int32Array>().unwrap();
+        let found: Vec<_> = (0..made.len())
+            .map(|row| {
+                let value = values.is_valid(row).then(|| values.value(row));
+                (names.as_string_view().value(row), value, made.epochs().at(row), made.diffs().at(row))
+            })
+            .collect();
+        assert_eq!(found, expected);
+    }
+
+    const DROPPED: &[(&str, Option<i32>, u64, i64)] =
+        &[("a", Some(1), 5, 1), ("a", None, 5, 1), ("d", Some(2), 8, -2), ("d", Some(3), 8, -2), ("d", Some(4), 8, -2)];
+    const PRESERVED: &[(&str, Option<i32>, u64, i64)] = &[
+        ("a", Some(1), 5, 1),
+        ("a", None, 5, 1),
+        ("b", None, 6, 1),
+        ("c", None, 7, 1),
+        ("d", Some(2), 8, -2),
+        ("d", Some(3), 8, -2),
+        ("d", Some(4), 8, -2),
+    ];
+
+    #[test]
+    fn all_kinds_of_lists_repeat_their_rows() {
+        let item = || Arc::new(Field::new_list_field(DataType::Int32, true));
+        let list: ArrayRef = Arc::new(lists());
+        for kind in [DataType::LargeList(item()), DataType::ListView(item()), DataType::LargeListView(item())] {
+            let other = cast(&list, &kind).unwrap();
+            check(other.clone(), false, DROPPED);
+            check(other, true, PRESERVED);
+        }
+        check(list.clone(), false, DROPPED);
+        check(list, true, PRESERVED);
+        let fixed = FixedSizeListArray::from_iter_primitive::<Int32Type, _, _>(
+            [Some(vec![Some(1), None]), None, Some(vec![Some(3), Some(4)])],
+            2,
+        );
+        let dropped = [("a", Some(1), 5, 1), ("a", None, 5, 1), ("c", Some(3), 7, 1), ("c", Some(4), 7, 1)];
+        check(Arc::new(fixed), false, &dropped);
+    }
+
+    #[test]
+    fn slices_and_null_lists_that_hide_values_are_respected() {
+        let values = Arc::new(Int32Array::from(vec![9, 1, 2, 3, 4]));
+        let offsets = OffsetBuffer::new(ScalarBuffer::from(vec![0, 1, 3, 4, 5]));
+        let nulls = NullBuffer::from(vec![true, false, true, true]);
+        let field = Arc::new(Field::new_list_field(DataType::Int32, true));
+        let list: ArrayRef = Arc::new(ListArray::new(field, offsets, values, Some(nulls)));
+        check(list.slice(1, 3), false, &[("b", Some(3), 6, 1), ("c", Some(4), 7, 1)]);
+    }
+
+    #[test]
+    fn dictionaries_stay_and_what_repeats_becomes_one() {
+        let words: ArrayRef = Arc::new(StringViewArray::from(vec!["x", "y"]));
+        let keys = UInt32Array::from((0..40).map(|row| row % 2).collect::<Vec<_>>());
+        let child: ArrayRef = Arc::new(DictionaryArray::<UInt32Type>::new(keys, words));
+        let field = Arc::new(Field::new_list_field(child.data_type().clone(), true));
+        let offsets = OffsetBuffer::from_lengths([10, 30]);
+        let list: ArrayRef = Arc::new(ListArray::new(field, offsets, child, None));
+        let numbers: ArrayRef = Arc::new(Int64Array::from(vec![1, 2]));
+        let names: ArrayRef = Arc::new(StringViewArray::from(vec!["a", "b"]));
+        let made = unnest(Updates::new(2, vec![names, list, numbers], Run::One(1), Run::One(1)), 1, false);
+        assert_eq!(made.len(), 40);
+        assert!(matches!(made.column(0).data_type(), DataType::Dictionary(_, _)));
+        assert!(matches!(made.column(1).data_type(), DataType::Dictionary(_, _)));
+        assert_eq!(flatten(made.column(0)).as_string_view().value(10), "b");
+        assert_eq!(flatten(made.column(1)).as_string_view().value(11), "y");
+    }
+
+    #[test]
+    fn nothing_unnests_to_nothing() {
+        let made = unnest(updates(Arc::new(lists()) as ArrayRef).slice(1, 2), 1, false);
+        assert!(made.is_empty());
+        assert_eq!(made.column(1).data_type(), &DataType::Int32);
+    }
+}

@@ -252,3 +252,6 @@ impl Logic for UpsertLogic {
         output
     }
 }
+
+#[cfg(test)]
+mod tests;
