@@ -16,12 +16,13 @@ const PACKAGES: [&str; 2] = ["duckdb==1.5.5", "duckdb-extension-delta==1.5.5"];
 
 /// Reads statements from standard input, runs them, and prints the last one's rows, one JSON array of texts a line.
 const RUN: &str = r#"
-import json, sys
+import importlib.util, json, os, sys
 import duckdb
-from duckdb_extensions import import_extension
+folder = os.path.dirname(importlib.util.find_spec("duckdb_extension_delta").origin)
+extension = os.path.join(folder, "extensions", f"v{duckdb.__version__}", "delta.duckdb_extension")
 con = duckdb.connect()
-import_extension("delta", con=con)
-con.execute("LOAD delta; SET TimeZone = 'UTC'")
+con.execute("SET TimeZone = 'UTC'; SET autoinstall_known_extensions = false")
+con.execute("LOAD '" + extension.replace("'", "''") + "'")
 for name, value in json.loads(sys.argv[1]).items():
     con.execute(f"SET VARIABLE {name} = ?", [value])
 rows = con.execute(sys.stdin.read()).fetchall()

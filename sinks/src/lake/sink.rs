@@ -97,6 +97,12 @@ impl LakeSink {
         self
     }
 
+    /// Adds to the clock by which files ripen; for tests.
+    pub fn with_clock_ahead_ms(mut self, ms: i64) -> Self {
+        self.upkeep.clock_ahead_ms = ms;
+        self
+    }
+
     /// Brings the table to the state of the checkpoint that holds `staged`.
     fn resume(&mut self, staged: &Staged) -> Result<()> {
         let last = StagedCommit::from_staged(staged, self.table.name())?;

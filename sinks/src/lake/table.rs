@@ -212,7 +212,12 @@ impl Table {
         let table_names: Vec<&String> =
             self.snapshot.table_configuration().logical_partition_columns().iter().collect();
         if names != table_names {
-            return refused(format!("it is partitioned by {table_names:?}, and the sink asks for {names:?}"));
+            let list = |names: &[&String]| match names {
+                [] => "no column".to_owned(),
+                some => some.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", "),
+            };
+            let (was, is) = (list(&table_names), list(&names));
+            return refused(format!("it is partitioned by {was}, and the sink asks for {is}"));
         }
         for field in found.fields() {
             match wanted.field(field.name()) {

@@ -50,6 +50,8 @@ const VECTORS: &str = "dv";
 pub struct Upkeep {
     /// Version of the newest checkpoint of the log, once looked for.
     checkpoint: Option<u64>,
+    /// Added to the clock; for tests.
+    pub(super) clock_ahead_ms: i64,
 }
 
 impl LakeSink {
@@ -69,7 +71,7 @@ impl LakeSink {
     /// Groups of files that are to be gathered.
     fn due(&self) -> Vec<Vec<u32>> {
         let mut groups: BTreeMap<(&PartitionValues, u32), Vec<u32>> = BTreeMap::new();
-        let ripe = now_ms() - WAIT_MS;
+        let ripe = self.ripe_ms();
         let mut waited: BTreeSet<&PartitionValues> = BTreeSet::new();
         let hot = || self.files.iter().filter(|(number, file)| file.is_hot() && !self.written.contains_key(number));
         if self.spec.mode == Mode::Append {
@@ -83,13 +85,15 @@ impl LakeSink {
         groups.into_iter().filter(|((_, size), files)| is_full(*size, files)).map(|(_, files)| files).collect()
     }
 
+    /// Files written before this time waited long enough.
+    fn ripe_ms(&self) -> i64 {
+        now_ms() + self.upkeep.clock_ahead_ms - WAIT_MS
+    }
+
     /// Writes the rows of `files` into as few new ones as can be.
     fn gather(&mut self, files: &[u32]) -> Result<()> {
         let sealed = self.spec.mode == Mode::Append
-            && files
-                .iter()
-                .filter_map(|number| self.files.get(*number))
-                .any(|file| file.modified_ms < now_ms() - WAIT_MS);
+            && files.iter().filter_map(|number| self.files.get(*number)).any(|file| file.modified_ms < self.ripe_ms());
         let mut rows = Pending::default();
         let mut written = Vec::new();
         for file in files.iter().filter_map(|number| self.files.get(*number)) {

@@ -111,9 +111,22 @@ pub fn texts(batches: &[RecordBatch], names: &[&str]) -> Vec<String> {
 
 /// Every row of a table, read through the kernel's scan.
 pub fn read(lake: &LakeStore, table: &str) -> Vec<RecordBatch> {
+    read_at(lake, table, None)
+}
+
+/// Every row of a version of a table.
+pub fn read_version(lake: &LakeStore, table: &str, version: u64) -> Vec<RecordBatch> {
+    read_at(lake, table, Some(version))
+}
+
+fn read_at(lake: &LakeStore, table: &str, version: Option<u64>) -> Vec<RecordBatch> {
     let engine: Arc<dyn Engine> = Arc::new(DefaultEngineBuilder::new(Arc::clone(lake.object_store())).build());
     let url = lake.root().join(&format!("{table}/")).unwrap();
-    let snapshot = Snapshot::builder_for(&url).build(engine.as_ref()).unwrap();
+    let mut builder = Snapshot::builder_for(&url);
+    if let Some(version) = version {
+        builder = builder.at_version(version);
+    }
+    let snapshot = builder.build(engine.as_ref()).unwrap();
     let scan = snapshot.scan_builder().build().unwrap();
     let batches = scan.execute(engine).unwrap();
     batches.map(|batch| batch.unwrap().try_into_record_batch().unwrap()).filter(|batch| batch.num_rows() > 0).collect()

@@ -1,0 +1,148 @@
+//! Lake tables as their users read them: with DuckDB.
+
+#![allow(clippy::unwrap_used, reason = "this is a test's code")]
+
+mod common;
+#[path = "../../tests/support/duckdb.rs"]
+mod duckdb;
+
+use catchment_contract::{Sink, Staged};
+use catchment_sinks::lake::{LakeSink, LakeStore, store};
+use common::{Row, spec, updates, view};
+use duckdb::DuckDb;
+
+fn row(number: i64) -> Row {
+    Row {
+        id: Some(format!("t1_{number:07}")),
+        subreddit: ["rust", "news", "a b/c%=d"][number as usize % 3].into(),
+        day: number % 4,
+        score: (number % 5 != 0).then_some(number % 11),
+        good: number % 2 == 0,
+        body: format!("comment {number}"),
+    }
+}
+
+fn rows(numbers: std::ops::Range<i64>, diff: i64) -> Vec<(Row, i64)> {
+    numbers.map(|number| (row(number), diff)).collect()
+}
+
+fn checkpoint(sink: &mut LakeSink, n: u64) -> Staged {
+    let staged = sink.stage(n, n).unwrap().unwrap();
+    sink.publish(n, &staged).unwrap();
+    staged
+}
+
+fn lake() -> (tempfile::TempDir, LakeStore) {
+    let folder = tempfile::tempdir().unwrap();
+    let lake = store::open(folder.path().to_str().unwrap()).unwrap();
+    (folder, lake)
+}
+
+/// `id|subreddit|microseconds|score|good|body` of each row, as DuckDB reads them with `from`.
+fn texts(duckdb: &DuckDb, from: &str, folder: &tempfile::TempDir) -> Vec<String> {
+    let sql = format!(
+        "SELECT id, subreddit, epoch_us(created_utc), score, good, body FROM {from} ORDER BY id, subreddit, body"
+    );
+    let path = folder.path().join("comments");
+    let rows = duckdb.query(&sql, &[("t", path.to_str().unwrap())]).unwrap();
+    let cells = |row: Vec<Option<String>>| row.into_iter().map(Option::unwrap_or_default).collect::<Vec<_>>().join("|");
+    rows.into_iter().map(cells).collect()
+}
+
+fn expected(numbers: impl Iterator<Item = i64>) -> Vec<String> {
+    let text = |row: Row| {
+        let time = 1_767_225_600_000_000 + row.day * 86_400_000_000 + 1_234_567;
+        let score = row.score.map(|score| score.to_string()).unwrap_or_default();
+        let good = if row.good { "True" } else { "False" };
+        format!("{}|{}|{time}|{score}|{good}|{}", row.id.unwrap(), row.subreddit, row.body)
+    };
+    let mut all: Vec<String> = numbers.map(|number| text(row(number))).collect();
+    all.sort();
+    all
+}
+
+const SCAN: &str = "delta_scan(getvariable('t'))";
+
+#[test]
+fn duckdb_reads_a_current_table_with_deletion_vectors() {
+    let Some(duckdb) = DuckDb::find() else {
+        println!("skipped: duckdb_reads_a_current_table_with_deletion_vectors");
+        return;
+    };
+    for partition in ["day(created_utc)", "subreddit"] {
+        let (folder, lake) = lake();
+        let spec = spec(&view(false), &[("partition_by", partition)]);
+        let mut sink = spec.open_in(lake.clone(), "job", None).unwrap();
+        sink.write(vec![updates(1, &rows(0..400, 1))], 1).unwrap();
+        checkpoint(&mut sink, 1);
+        sink.write(vec![updates(2, &rows(10..40, -1)), updates(2, &rows(400..420, 1))], 2).unwrap();
+        checkpoint(&mut sink, 2);
+        let log = String::from_utf8(lake.get("comments/_delta_log/00000000000000000002.json").unwrap().unwrap().into())
+            .unwrap();
+        assert!(log.contains("deletionVector") && log.contains(r#""txn":{"appId":"job/lake","version":2"#), "{log}");
+        assert_eq!(texts(&duckdb, SCAN, &folder), expected((0..10).chain(40..420)), "{partition}");
+        // A third of each file goes: what is left of them is written anew.
+        sink.write(vec![updates(3, &rows(40..300, -1))], 3).unwrap();
+        let last = checkpoint(&mut sink, 3);
+        assert_eq!(texts(&duckdb, SCAN, &folder), expected((0..10).chain(300..420)), "{partition}");
+        let mut sink = spec.open_in(lake.clone(), "job", Some((3, &last))).unwrap();
+        sink.write(vec![updates(4, &rows(0..5, -1))], 4).unwrap();
+        checkpoint(&mut sink, 4);
+        assert_eq!(texts(&duckdb, SCAN, &folder), expected((5..10).chain(300..420)), "{partition}");
+        let old = "delta_scan(getvariable('t'), version => 2)";
+        assert_eq!(texts(&duckdb, old, &folder), expected((0..10).chain(40..420)), "version 2 of {partition}");
+    }
+}
+
+#[test]
+fn duckdb_prunes_by_partition_and_statistics() {
+    let Some(duckdb) = DuckDb::find() else {
+        println!("skipped: duckdb_prunes_by_partition_and_statistics");
+        return;
+    };
+    let (folder, lake) = lake();
+    let spec = spec(&view(false), &[("partition_by", "day(created_utc)")]);
+    let mut sink = spec.open_in(lake, "job", None).unwrap();
+    sink.write(vec![updates(1, &rows(0..400, 1))], 1).unwrap();
+    checkpoint(&mut sink, 1);
+    let path = folder.path().join("comments");
+    let count = |filter: &str| {
+        let sql = format!("SELECT count(*), min(day), max(day) FROM delta_scan(getvariable('t')) WHERE {filter}");
+        duckdb.query(&sql, &[("t", path.to_str().unwrap())]).unwrap().remove(0)
+    };
+    let some = |texts: [&str; 3]| texts.map(|text| Some(text.to_owned())).to_vec();
+    assert_eq!(count("day = DATE '2026-01-02'"), some(["100", "2026-01-02", "2026-01-02"]));
+    assert_eq!(count("id = 't1_0000007'"), some(["1", "2026-01-04", "2026-01-04"]));
+    assert_eq!(count("score > 9"), some(["28", "2026-01-01", "2026-01-04"]));
+}
+
+#[test]
+fn a_plain_reader_of_an_append_table_lags_and_never_doubles() {
+    let Some(duckdb) = DuckDb::find() else {
+        println!("skipped: a_plain_reader_of_an_append_table_lags_and_never_doubles");
+        return;
+    };
+    let (folder, lake) = lake();
+    let spec = spec(&view(true), &[("mode", "append")]);
+    let mut sink = spec.open_in(lake.clone(), "job", None).unwrap();
+    for n in 1..=20 {
+        sink.write(vec![updates(n, &rows(n as i64 * 10..n as i64 * 10 + 10, 1))], n).unwrap();
+        checkpoint(&mut sink, n);
+    }
+    assert_eq!(texts(&duckdb, SCAN, &folder), expected(10..210));
+    let files = lake.list("comments/data").unwrap().len();
+    assert_eq!(files, 0, "nothing waited an hour");
+    // The same, an hour later.
+    let aged = sink.with_clock_ahead_ms(3_700_000);
+    let mut sink = aged;
+    sink.write(vec![updates(21, &rows(210..220, 1))], 21).unwrap();
+    checkpoint(&mut sink, 21);
+    let plain = "read_parquet(getvariable('t') || '/data/**/*.parquet')";
+    assert_eq!(texts(&duckdb, plain, &folder), expected(10..220));
+    assert_eq!(texts(&duckdb, SCAN, &folder), expected(10..220));
+    sink.write(vec![updates(22, &rows(220..230, 1))], 22).unwrap();
+    checkpoint(&mut sink, 22);
+    let lagging = texts(&duckdb, plain, &folder);
+    assert!(lagging == expected(10..220) || lagging == expected(10..230), "{} rows", lagging.len());
+    assert_eq!(texts(&duckdb, SCAN, &folder), expected(10..230));
+}
