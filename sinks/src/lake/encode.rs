@@ -149,3 +149,56 @@ fn mean_bytes(column: &ArrayRef) -> usize {
     let texts = column.as_string_view();
     texts.lengths().map(|length| length as usize).sum::<usize>() / texts.len().max(1)
 }
+
+#[cfg(test)]
+mod tests {
+    use catchment_contract::arrow::array::{Int64Array, StringViewArray};
+    use catchment_contract::arrow::compute::concat_batches;
+    use catchment_contract::arrow::datatypes::Field;
+    use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+    use super::*;
+
+    #[test]
+    fn encodings_follow_the_values_and_rows_come_back_in_order() {
+        let count = 300_000_i64;
+        let schema = Arc::new(Schema::new(vec![
+            Field::new("id", DataType::Utf8View, true),
+            Field::new("subreddit", DataType::Utf8View, true),
+            Field::new("body", DataType::Utf8View, true),
+            Field::new("time", DataType::Int64, true),
+        ]));
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new((0..count).map(|number| Some(format!("k{number:07}"))).collect::<StringViewArray>()),
+            Arc::new((0..count).map(|number| Some(format!("subreddit{}", number % 9))).collect::<StringViewArray>()),
+            Arc::new(
+                (0..count).map(|number| Some(format!("{number} {}", "word ".repeat(12)))).collect::<StringViewArray>(),
+            ),
+            Arc::new((0..count).map(|number| Some(number * 1000)).collect::<Int64Array>()),
+        ];
+        // Odd rows only, from the last to the first.
+        let order: Vec<u32> = (0..count as u32).rev().filter(|row| row % 2 == 1).collect();
+        let rows = Rows { columns: &columns, rows: &order };
+        let mut seen = 0;
+        let bytes = parquet_file(&schema, Some(0), rows, |batch| {
+            seen += batch.num_rows();
+            Ok(())
+        });
+        assert_eq!(seen, order.len());
+        let builder = ParquetRecordBatchReaderBuilder::try_new(bytes.unwrap()).unwrap();
+        let meta = Arc::clone(builder.metadata());
+        assert_eq!(meta.num_row_groups(), 2);
+        let group = meta.row_group(0);
+        assert_eq!(group.num_rows(), GROUP_ROWS as i64);
+        let has = |column: usize, encoding| group.column(column).encodings().any(|one| one == encoding);
+        assert!(has(0, Encoding::DELTA_BYTE_ARRAY) && has(1, Encoding::RLE_DICTIONARY));
+        assert!(has(2, Encoding::DELTA_LENGTH_BYTE_ARRAY) && has(3, Encoding::DELTA_BINARY_PACKED));
+        assert!(group.column(0).statistics().is_some() && group.column(2).statistics().is_none());
+        let read: Vec<RecordBatch> = builder.build().unwrap().map(|batch| batch.unwrap()).collect();
+        let read = concat_batches(&schema, &read).unwrap();
+        let positions = UInt32Array::from(order);
+        for (column, expect) in read.columns().iter().zip(&columns) {
+            assert_eq!(column, &take(expect, &positions, None).unwrap());
+        }
+    }
+}

@@ -165,3 +165,52 @@ fn cancel(retractions: &mut Counts, identity: u128) -> bool {
     }
     true
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use catchment_contract::arrow::array::{Int64Array, StringViewArray};
+
+    use super::*;
+
+    fn rows(numbers: &[i64]) -> Held {
+        let column: ArrayRef = Arc::new(Int64Array::from(numbers.to_vec()));
+        Held::new(vec![column], numbers.len(), true)
+    }
+
+    #[test]
+    fn a_retraction_cancels_one_equal_row_whichever_came_first() {
+        let mut pending = Pending::default();
+        let identity = |number: i64| rows(&[number]).identities[0];
+        pending.retract(identity(3), 2);
+        pending.add(rows(&[1, 3, 2]));
+        pending.add(rows(&[3, 3, 5]));
+        pending.retract(identity(5), 1);
+        pending.retract(identity(9), 4);
+        pending.settle().unwrap();
+        let held = pending.take_rows();
+        let left: Vec<i64> = held
+            .iter()
+            .flat_map(|part| {
+                part.columns[0].as_primitive::<catchment_contract::arrow::datatypes::Int64Type>().values().to_vec()
+            })
+            .collect();
+        assert_eq!(left, [1, 2, 3]);
+        assert_eq!(held.iter().map(|part| part.identities.len()).sum::<usize>(), 3);
+        assert_eq!(pending.take_retractions().into_iter().collect::<Vec<_>>(), [(identity(9), 4)]);
+        assert_eq!(pending.bytes(), 0);
+    }
+
+    #[test]
+    fn a_few_rows_do_not_hold_the_memory_of_many() {
+        let many: StringViewArray =
+            (0..100_000).map(|number| Some(format!("a text that is not inlined {number}"))).collect();
+        let few: ArrayRef = Arc::new(many.slice(500, 10));
+        let mut pending = Pending::default();
+        pending.add(Held::new(vec![Arc::clone(&few)], 10, false));
+        let held = pending.take_rows();
+        assert!(held[0].columns[0].get_array_memory_size() < 10_000);
+        assert_eq!(&held[0].columns[0], &few);
+    }
+}

@@ -1,4 +1,30 @@
-//! Lake tables.
+//! Lake tables: Delta Lake on an object store, exactly once.
+//!
+//! ```text
+//!  updates ─▶ held rows ─(full, or a checkpoint)─▶ data files ─┐ staged: durable, in no log
+//!     └ retractions ─▶ row index ─▶ deletion vectors ──────────┤
+//!                                                              ▼
+//!                                     publish: one commit of the log, numbered as the checkpoint
+//! ```
+//!
+//! A table lies at `<lake>/<table>`:
+//!
+//! | path | holds |
+//! |---|---|
+//! | `_delta_log/` | the log; its commits carry job, sink, checkpoint and epoch |
+//! | `hot/[day=…/]…parquet` | small data files, gathered by eight |
+//! | `data/[day=…/]…parquet` | data files of about the size aimed at |
+//! | `dv/…bin` | deletion vectors, one file a commit |
+//!
+//! Any reader of Delta tables with deletion vectors sees each commit whole. Of a table in mode `append`, a plain
+//! `read_parquet('<table>/data/**/*.parquet')` sees every row once, an hour late at most while rows arrive; of other
+//! modes it does not, for rows go away there.
+//!
+//! **Invariants.** Nothing is in the log before the checkpoint's manifest exists; the log knows the number of the last
+//! checkpoint, and nothing is committed twice; no file name is used twice; only the sink writes to its table.
+//!
+//! **Limits.** 64 MiB of held rows a sink, 32 bytes a retraction between commits, 16 bytes a row of the table for
+//! identities, and 9 to 21 more once a row was taken back. 2³² rows a file.
 
 mod columns;
 mod encode;
@@ -7,14 +33,15 @@ mod held;
 mod index;
 mod local;
 mod order;
+mod sink;
 mod spec;
 mod staged;
 pub mod store;
 mod table;
 mod upkeep;
 
-mod sink;
-
+pub use encode::{Rows, parquet_file};
+pub use index::{Identities, Location, RowIndex};
 pub use sink::LakeSink;
 pub(crate) use spec::connector;
 pub use spec::{LakeConnector, LakeSpec, Mode};

@@ -24,8 +24,8 @@ use crate::lake::store::LakeStore;
 use crate::lake::table::{Change, Table, kernel_error};
 use crate::lake::upkeep::{self, Upkeep};
 
-/// Rows held in memory before they are written to a file: 96 MiB of them.
-const HELD_BYTES_MAX: usize = 96 << 20;
+/// Rows held in memory before they are written to files: 64 MiB of them, some 300,000 comments.
+const HELD_BYTES_MAX: usize = 64 << 20;
 /// A file of which this part of rows is deleted (in percent) is written anew.
 const REWRITE_PERCENT: u64 = 30;
 
@@ -364,7 +364,7 @@ impl LakeSink {
         Ok(vectors)
     }
 
-    fn commit(&mut self, staged: &StagedCommit) -> Result<bool> {
+    fn commit(&mut self, staged: &StagedCommit) -> Result<()> {
         let info = [
             ("job", self.job.clone()),
             ("sink", self.spec.sink.clone()),

@@ -332,17 +332,17 @@ impl Table {
         builder.build(self.engine.as_ref(), Box::new(FileSystemCommitter::new()))
     }
 
-    /// Commits `change`, unless the log shows that it was committed before. Returns whether this call did it.
+    /// Commits `change`, unless the log shows that it was committed before.
     ///
     /// # Errors
     /// After some seconds of failures; the change may or may not be committed then. [`Fault::Data`] if a file that it
     /// removes rows from is not in the table any more.
-    pub fn commit(&mut self, change: &Change<'_>) -> Result<bool> {
+    pub fn commit(&mut self, change: &Change<'_>) -> Result<()> {
         let (app, number) = change.transaction;
         let mut attempt = 0;
         loop {
             if self.last_number(app)?.is_some_and(|last| last >= number) {
-                return Ok(attempt > 0);
+                return Ok(());
             }
             let failure = match self.try_commit(change) {
                 Ok(CommitResult::Committed(done)) => {
@@ -350,7 +350,7 @@ impl Table {
                         Some(snapshot) => self.snapshot = Arc::clone(snapshot),
                         None => self.refresh()?,
                     }
-                    return Ok(true);
+                    return Ok(());
                 }
                 Ok(CommitResult::Conflicted(lost)) => {
                     Error::remote(format!("another commit was version {}", lost.conflict_version()))

@@ -25,7 +25,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde::Deserialize;
 
 use crate::lake::columns::{PartitionValues, Transform};
-use crate::lake::files::{now_ms, read_live};
+use crate::lake::files::{DataFile, Written, now_ms, read_live};
 use crate::lake::held::{Held, Pending};
 use crate::lake::sink::LakeSink;
 use crate::lake::spec::{LakeSpec, Mode};
@@ -61,8 +61,9 @@ impl LakeSink {
     /// If a commit or the store fails; what is not done is done later.
     pub(super) fn maintain(&mut self) -> Result<()> {
         self.table.write_checksum();
-        for group in self.due() {
-            self.gather(&group)?;
+        let due = self.due();
+        if !due.is_empty() {
+            self.gather(&due)?;
             self.table.write_checksum();
         }
         self.tend_log()
@@ -90,27 +91,18 @@ impl LakeSink {
         now_ms() + self.upkeep.clock_ahead_ms - WAIT_MS
     }
 
-    /// Writes the rows of `files` into as few new ones as can be.
-    fn gather(&mut self, files: &[u32]) -> Result<()> {
-        let sealed = self.spec.mode == Mode::Append
-            && files.iter().filter_map(|number| self.files.get(*number)).any(|file| file.modified_ms < self.ripe_ms());
-        let mut rows = Pending::default();
+    /// Writes the rows of each group into as few files as can be, and commits that.
+    fn gather(&mut self, groups: &[Vec<u32>]) -> Result<()> {
         let mut written = Vec::new();
-        for file in files.iter().filter_map(|number| self.files.get(*number)) {
-            read_live(&self.table, &self.spec, file, |columns, count| {
-                rows.add(Held::new(columns, count, self.spec.mode == Mode::Current));
-                if rows.bytes() > self.held_bytes_max {
-                    written.extend(self.writer.write(&self.table, &self.spec, rows.take_rows(), sealed)?);
-                }
-                Ok(())
-            })?;
+        for group in groups {
+            self.rewrite(group, &mut written)?;
         }
-        written.extend(self.writer.write(&self.table, &self.spec, rows.take_rows(), sealed)?);
         let objects: Vec<Path> = written.iter().map(|one| one.object.clone()).collect();
         self.table.lake().sync(&objects)?;
-        let (adds, new): (Vec<AddedFile>, Vec<_>) = written.into_iter().map(|one| one.into_parts()).unzip();
+        let (adds, new): (Vec<AddedFile>, Vec<DataFile>) = written.into_iter().map(Written::into_parts).unzip();
+        let old: Vec<u32> = groups.concat();
         let removes: Vec<String> =
-            files.iter().filter_map(|number| self.files.get(*number)).map(|file| file.path.clone()).collect();
+            old.iter().filter_map(|number| self.files.get(*number)).map(|file| file.path.clone()).collect();
         let version = i64::try_from(self.table.snapshot().version() + 1)
             .map_err(|error| Error::bug("the table has too many versions").with_source(error))?;
         let info = [("job", self.job.clone()), ("sink", self.spec.sink.clone())];
@@ -120,15 +112,33 @@ impl LakeSink {
             Change { transaction, adds: &adds, removes: &removes, vectors: &[], info: &info, data_change: false };
         self.table.commit(&change)?;
         tracing::debug!(table = self.table.name(), from = removes.len(), to = adds.len(), "gathered small files");
-        for number in files {
-            self.unindex(*number);
-            self.unindexed.remove(number);
-            self.files.remove(*number);
+        for number in old {
+            self.unindex(number);
+            self.unindexed.remove(&number);
+            self.files.remove(number);
         }
         for file in new {
             let number = self.files.add(file);
             self.unindexed.insert(number);
         }
+        Ok(())
+    }
+
+    fn rewrite(&mut self, group: &[u32], written: &mut Vec<Written>) -> Result<()> {
+        let ripe = self.ripe_ms();
+        let files = || group.iter().filter_map(|number| self.files.get(*number));
+        let sealed = self.spec.mode == Mode::Append && files().any(|file| file.modified_ms < ripe);
+        let mut rows = Pending::default();
+        for file in files() {
+            read_live(&self.table, &self.spec, file, |columns, count| {
+                rows.add(Held::new(columns, count, self.spec.mode == Mode::Current));
+                if rows.bytes() > self.held_bytes_max {
+                    written.extend(self.writer.write(&self.table, &self.spec, rows.take_rows(), sealed)?);
+                }
+                Ok(())
+            })?;
+        }
+        written.extend(self.writer.write(&self.table, &self.spec, rows.take_rows(), sealed)?);
         Ok(())
     }
 
