@@ -1,12 +1,17 @@
 //! A job: one SQL text, checked, that can be opened as often as there are runs of it.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use catchment_contract::{Error, Result};
-use catchment_engine::runtime::{RunOptions, Runtime};
+use catchment_contract::arrow::array::{ArrayRef, StringArray};
+use catchment_contract::hash::hash_rows;
+use catchment_contract::{Epoch, Error, Result};
+use catchment_engine::UpdateStream;
+use catchment_engine::runtime::{Dataflow, JobSink, JobSource, JobSpec, RunOptions, Runtime};
 use catchment_sinks::lake::store;
+use timely::dataflow::Scope;
 
 use crate::registry::registry;
 
@@ -59,6 +64,46 @@ impl Job {
     pub fn open(self, options: RunOptions, stop: Arc<AtomicBool>) -> Result<Runtime> {
         let lake = store::open(&options.lake)?;
         lake.probe()?;
-        Runtime::open(self.checked.into_spec(&self.name), Arc::new(lake), options, stop)
+        Runtime::open(self.into_spec()?, Arc::new(lake), options, stop)
+    }
+
+    fn into_spec(self) -> Result<JobSpec> {
+        let Job { name, mut checked } = self;
+        let mut sinks = Vec::new();
+        for sink in std::mem::take(&mut checked.sinks) {
+            let fingerprint = fingerprint(&checked, &sink.from)?;
+            let catchment_sql::JobSink { name, from, spec, facts } = sink;
+            sinks.push(JobSink { name, from, spec, schema: facts.schema, fingerprint });
+        }
+        let read = checked.sources.iter().filter(|source| source.read);
+        let sources = read.map(|source| JobSource {
+            name: source.name.clone(),
+            source: source.source.clone(),
+            projection: source.projection.clone(),
+        });
+        Ok(JobSpec { name, sources: sources.collect(), sinks, dataflow: Arc::new(Operators(checked)) })
+    }
+}
+
+/// A relation's definition in short: another one means that its table does not fit any more.
+fn fingerprint(checked: &catchment_sql::Job, relation: &str) -> Result<String> {
+    let text = match checked.views.iter().any(|view| view.facts.name == relation) {
+        true => catchment_sql::explain(checked, Some(relation), catchment_sql::Format::Text)?,
+        false => relation.to_string(),
+    };
+    let column: ArrayRef = Arc::new(StringArray::from(vec![text]));
+    Ok(format!("{:032x}", hash_rows(&[column], 1).identity(0)))
+}
+
+struct Operators(catchment_sql::Job);
+
+impl Dataflow for Operators {
+    fn build<'s>(
+        &self,
+        scope: Scope<'s, Epoch>,
+        inputs: BTreeMap<String, UpdateStream<'s>>,
+        rejects: UpdateStream<'s>,
+    ) -> BTreeMap<String, UpdateStream<'s>> {
+        self.0.build(scope, inputs, rejects)
     }
 }

@@ -27,7 +27,8 @@ impl Display {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
         let bars = !quiet && std::io::stderr().is_terminal();
-        let thread = std::thread::spawn(move || if bars { draw(&progress, &stopped) } else { log(&progress, &stopped) });
+        let thread =
+            std::thread::spawn(move || if bars { draw(&progress, &stopped) } else { log(&progress, &stopped) });
         Display { stop, thread: Some(thread) }
     }
 }

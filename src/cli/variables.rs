@@ -1,7 +1,7 @@
 //! `--set NAME=VALUE`: what fills `${NAME}` in a job, before the environment does.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 
@@ -27,11 +27,6 @@ fn assignment(text: &str) -> Result<(String, String), String> {
 }
 
 impl JobFile {
-    /// Where the job file is.
-    pub fn path(&self) -> &Path {
-        &self.job
-    }
-
     /// Reads and checks the job.
     pub fn check(&self) -> Result<Job, Failure> {
         let set: BTreeMap<&str, &str> = self.set.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
