@@ -66,14 +66,17 @@ impl Flow {
         self
     }
 
-    /// Two projections in a row are one if the second only picks columns of the first.
+    /// Two projections in a row are one if either of them only picks columns.
     fn push_projection(&mut self, expressions: Vec<Expression>, kept: &[Option<usize>]) {
         let picked: Option<Vec<usize>> = kept.iter().copied().collect();
-        match (self.stages.last_mut(), picked) {
-            (Some(Stage::Project(before)), Some(picked)) => {
-                *before = picked.iter().map(|place| before[*place].clone()).collect();
-            }
-            _ => self.stages.push(Stage::Project(expressions)),
+        let Some(Stage::Project(before)) = self.stages.last_mut() else {
+            return self.stages.push(Stage::Project(expressions));
+        };
+        let below: Option<Vec<usize>> = before.iter().map(Expression::as_column).collect();
+        match (below, picked) {
+            (Some(below), _) => *before = expressions.iter().map(|expression| expression.through(&below)).collect(),
+            (None, Some(picked)) => *before = picked.iter().map(|place| before[*place].clone()).collect(),
+            (None, None) => self.stages.push(Stage::Project(expressions)),
         }
     }
 

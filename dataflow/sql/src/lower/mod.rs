@@ -70,8 +70,14 @@ impl<'a> Lowering<'a> {
     /// # Errors
     /// For a construct that cannot be kept up to date.
     pub fn view(&mut self, plan: &LogicalPlan) -> Result<NodeId> {
+        let first = self.graph.nodes.len();
         let flow = self.flow(plan)?.labelled(self.subject.view);
-        flow.node(self.graph, self.subject.view).map_err(|error| self.planning(&error))
+        let columns = flow.columns.clone();
+        let node = flow.node(self.graph, self.subject.view).map_err(|error| self.planning(&error))?;
+        if node >= first {
+            self.graph.nodes[node].columns = columns;
+        }
+        Ok(node)
     }
 
     /// The stream of `plan`'s rows.
@@ -83,7 +89,7 @@ impl<'a> Lowering<'a> {
             LogicalPlan::Projection(projection) => self.projection(projection),
             LogicalPlan::Filter(filter) => self.filter(filter),
             LogicalPlan::Unnest(unnest) => self.unnest(unnest),
-            LogicalPlan::Union(union) => self.union(union),
+            LogicalPlan::Union(union) => self.union(union, None),
             LogicalPlan::Values(values) => self.values(values),
             LogicalPlan::EmptyRelation(empty) => self.empty(empty),
             LogicalPlan::Aggregate(aggregate) => self.aggregate(aggregate),
@@ -144,6 +150,9 @@ impl<'a> Lowering<'a> {
 
     fn projection(&mut self, projection: &Projection) -> Result<Flow> {
         let Projection { expr, input, schema, .. } = projection;
+        if let LogicalPlan::Union(union) = input.as_ref() {
+            return self.union(union, Some(projection));
+        }
         let flow = match self.unranked(expr, input)? {
             Some(flow) => flow,
             None => self.flow(input)?,
@@ -188,23 +197,25 @@ impl<'a> Lowering<'a> {
         Ok(flow)
     }
 
-    fn union(&mut self, union: &Union) -> Result<Flow> {
-        let flows: Vec<Flow> = union.inputs.iter().map(|input| self.flow(input)).collect::<Result<_>>()?;
-        let columns = columns_of(&union.schema);
-        let append_only = flows.iter().all(|flow| flow.append_only);
+    /// The union, each side projected by `projection` first if there is one: constants stay small and casts see them.
+    fn union(&mut self, union: &Union, projection: Option<&Projection>) -> Result<Flow> {
         let view = self.subject.view;
-        let mut inputs = Vec::new();
-        for mut flow in flows {
-            let casts = flow.types() != columns.iter().map(|c| c.data_type.clone()).collect::<Vec<_>>();
-            if casts {
+        let columns = columns_of(projection.map_or(&union.schema, |projection| &projection.schema));
+        let (mut inputs, mut append_only) = (Vec::new(), true);
+        for input in &union.inputs {
+            let mut flow = self.flow(input)?;
+            if let Some(projection) = projection {
+                flow = flow.project(self.compile_all(&projection.expr, &union.schema)?, columns.clone());
+            }
+            if !flow.types().into_iter().eq(columns.iter().map(|column| column.data_type.clone())) {
                 return Err(Error::bug(format!("view \"{view}\": the sides of a union have different types")));
             }
             flow.columns.clone_from(&columns);
+            append_only &= flow.append_only;
             inputs.push(flow.node(self.graph, view).map_err(|error| self.planning(&error))?);
         }
         let name = format!("Union: {view}");
-        let node = Node { name, op: Op::Union, inputs, columns, key: None, append_only };
-        let id = self.graph.add(node);
+        let id = self.graph.add(Node { name, op: Op::Union, inputs, columns, key: None, append_only });
         Ok(Flow::of(self.graph, id, view))
     }
 

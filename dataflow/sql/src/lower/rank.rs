@@ -3,6 +3,7 @@
 use catchment_contract::{Error, Result};
 use catchment_operators::{Order, Ranking, TopGroupsSpec, TopKSpec};
 use datafusion_common::ScalarValue;
+use datafusion_common::tree_node::{Transformed, TreeNode};
 use datafusion_expr::expr::{Sort as SortExpr, WindowFunction, WindowFunctionParams};
 use datafusion_expr::utils::split_conjunction;
 use datafusion_expr::{
@@ -51,28 +52,31 @@ impl Lowering<'_> {
     /// A filter over `row_number()` that bounds it: the first rows of each partition. `None` if the plan is something else.
     /// With `rank` the number is computed, else its column is null.
     pub(super) fn ranked(&mut self, filter: &Filter, rank: bool) -> Result<Option<Flow>> {
-        let LogicalPlan::Window(window) = filter.input.as_ref() else { return Ok(None) };
-        let numbered = self.row_number(window)?;
-        let column = Expr::Column(window.schema.columns()[window.input.schema().fields().len()].clone());
-        let bounds = split_conjunction(&filter.predicate).into_iter().map(|part| upper_bound(part, &column));
+        let Some(numbered) = Numbered::find(filter).map_err(|error| self.planning(&error))? else { return Ok(None) };
+        let Numbered { window, between, predicate, column } = &numbered;
+        let params = self.row_number(window)?;
+        let bounds = split_conjunction(predicate).into_iter().map(|part| upper_bound(part, column));
         let Some(limit) = bounds.flatten().min() else {
             let hint = "add a bound: WHERE n <= 10, where n is the name that row_number() has";
             return Err(self.refuse(Construct::Window, "row_number() without a bound", hint));
         };
         let ranking = if rank { Ranking::RowNumber } else { Ranking::None };
-        let (partition, order) = (&numbered.partition_by, &numbered.order_by);
         let input = self.flow(&window.input)?;
+        let (partition, order) = (&params.partition_by, &params.order_by);
         let wanted = Wanted { partition, order, offset: 0, limit: limit as usize, ranking };
         let mut flow = self.top(input, &window.input, wanted)?;
         if !rank {
             flow = with_null_rank(flow);
         }
         flow.columns = columns_of(&window.schema);
-        let exact = |part: &&Expr| upper_bound(part, &column) != Some(limit) || equals(part);
-        let rest: Vec<&Expr> = split_conjunction(&filter.predicate).into_iter().filter(exact).collect();
-        for part in rest {
+        let done = |part: &Expr| !rank || upper_bound(part, column) == Some(limit) && !equals(part);
+        for part in split_conjunction(predicate).into_iter().filter(|part| !done(part)) {
             let condition = self.compile(part, &window.schema)?;
             flow = flow.filter(Stage::Filter(condition));
+        }
+        for projection in between.iter().rev() {
+            let expressions = self.compile_all(&projection.expr, projection.input.schema())?;
+            flow = flow.project(expressions, columns_of(&projection.schema));
         }
         Ok(Some(flow))
     }
@@ -80,23 +84,20 @@ impl Lowering<'_> {
     /// As [`Lowering::ranked`] for a projection that does not use the number: ranks need not be kept up to date.
     pub(super) fn unranked(&mut self, projected: &[Expr], input: &LogicalPlan) -> Result<Option<Flow>> {
         let LogicalPlan::Filter(filter) = input else { return Ok(None) };
-        let LogicalPlan::Window(window) = filter.input.as_ref() else { return Ok(None) };
-        let column = window.schema.columns()[window.input.schema().fields().len()].clone();
-        let bound = |part: &Expr| upper_bound(part, &Expr::Column(column.clone())).is_some() && !equals(part);
-        // `= 1` is a bound alone: the first row has no other number.
-        let first = |part: &Expr| upper_bound(part, &Expr::Column(column.clone())) == Some(1);
-        let parts = split_conjunction(&filter.predicate);
-        let used = projected.iter().any(|expr| expr.column_refs().contains(&column))
-            || parts.iter().any(|part| part.column_refs().contains(&column) && !bound(part) && !first(part));
-        if used || parts.len() > 1 {
-            return Ok(None);
+        let Some(numbered) = Numbered::find(filter).map_err(|error| self.planning(&error))? else { return Ok(None) };
+        let Numbered { between, predicate, column, .. } = &numbered;
+        let Expr::Column(number) = column else { return Ok(None) };
+        for expr in projected {
+            let below = substituted(expr.clone(), between).map_err(|error| self.planning(&error))?;
+            if below.column_refs().contains(number) {
+                return Ok(None);
+            }
         }
-        let Some(limit) = parts.first().and_then(|part| upper_bound(part, &Expr::Column(column.clone()))) else {
-            return Ok(None);
-        };
-        let at_most = Expr::Column(column).lt_eq(Expr::Literal(ScalarValue::UInt64(Some(limit)), None));
-        let filter = Filter::try_new(at_most, filter.input.clone()).map_err(|error| self.planning(&error))?;
-        self.ranked(&filter, false)
+        // Alone and a bound from above only; `= 1` is one too, since no number is less.
+        let bound = upper_bound(predicate, column);
+        let alone =
+            bound.is_some_and(|bound| !equals(predicate) || bound == 1 && !matches!(predicate, Expr::Between(_)));
+        if alone { self.ranked(filter, false) } else { Ok(None) }
     }
 
     /// The parameters of the only `row_number()` of a window node.
@@ -194,6 +195,46 @@ impl Lowering<'_> {
         kept.extend(ranked.then_some(width));
         Ok(Some(Flow::of(self.graph, id, flow.label.clone()).pick(&kept)))
     }
+}
+
+/// A filter over `row_number()`, with projections between them.
+struct Numbered<'a> {
+    window: &'a Window,
+    /// Outermost first.
+    between: Vec<&'a Projection>,
+    /// The filter's predicate, over the window's output.
+    predicate: Expr,
+    /// The number, in the window's output.
+    column: Expr,
+}
+
+impl<'a> Numbered<'a> {
+    fn find(filter: &'a Filter) -> datafusion_common::Result<Option<Self>> {
+        let mut between = Vec::new();
+        let mut plan = filter.input.as_ref();
+        while let LogicalPlan::Projection(projection) = plan {
+            between.push(projection);
+            plan = projection.input.as_ref();
+        }
+        let LogicalPlan::Window(window) = plan else { return Ok(None) };
+        let predicate = substituted(filter.predicate.clone(), &between)?;
+        let column = Expr::Column(window.schema.columns()[window.input.schema().fields().len()].clone());
+        Ok(Some(Numbered { window, between, predicate, column }))
+    }
+}
+
+/// `expr`, which is over the output of the first of `projections`, over the input of the last.
+fn substituted(expr: Expr, projections: &[&Projection]) -> datafusion_common::Result<Expr> {
+    projections.iter().try_fold(expr, |expr, projection| {
+        let below = expr.transform_up(|node| match &node {
+            Expr::Column(column) => {
+                let index = projection.schema.index_of_column(column)?;
+                Ok(Transformed::yes(projection.expr[index].clone().unalias()))
+            }
+            _ => Ok(Transformed::no(node)),
+        })?;
+        Ok(below.data)
+    })
 }
 
 struct Wanted<'a> {
