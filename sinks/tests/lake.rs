@@ -247,6 +247,7 @@ fn every_type_comes_back() {
     };
     let inner: ArrayRef = Arc::new(Int32Array::from(vec![Some(1), None, Some(3)]));
     let columns: Vec<(&str, ArrayRef)> = vec![
+        ("odd.name-`x", Arc::new(Int32Array::from(vec![Some(1), None, Some(2)]))),
         ("int8", Arc::new(Int8Array::from(vec![Some(-3), None, Some(4)]))),
         ("uint8", Arc::new(UInt8Array::from(vec![Some(255), None, Some(4)]))),
         ("uint32", Arc::new(UInt32Array::from(vec![Some(u32::MAX), None, Some(4)]))),

@@ -12,12 +12,13 @@ use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use futures::stream::BoxStream;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{
     CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMode,
-    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, UploadPart,
 };
 use rand::Rng;
 
@@ -52,19 +53,14 @@ impl ObjectStore for DurableLocal {
             return self.inner.put_opts(location, payload, opts).await;
         }
         let file = self.inner.path_to_filesystem(location)?;
-        let shown = location.to_string();
-        let written = tokio::task::spawn_blocking(move || put_durably(&file, &payload, &opts.mode)).await?;
-        written.map_err(|source| match source.kind() {
-            io::ErrorKind::AlreadyExists => object_store::Error::AlreadyExists { path: shown, source: source.into() },
-            io::ErrorKind::PermissionDenied => {
-                object_store::Error::PermissionDenied { path: shown, source: source.into() }
-            }
-            _ => object_store::Error::Generic { store: "local", source: source.into() },
-        })?;
-        Ok(PutResult { e_tag: None, version: None })
+        put_on_thread(file, location.to_string(), payload, opts.mode).await
     }
 
     async fn put_multipart_opts(&self, location: &Path, opts: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
+        if is_commit(location) {
+            let file = self.inner.path_to_filesystem(location)?;
+            return Ok(Box::new(Gathered { file, shown: location.to_string(), parts: Vec::new() }));
+        }
         self.inner.put_multipart_opts(location, opts).await
     }
 
@@ -91,6 +87,42 @@ impl ObjectStore for DurableLocal {
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
         self.inner.copy_opts(from, to, options).await
     }
+}
+
+/// The parts of a large object that becomes visible at once (a checkpoint of a log).
+#[derive(Debug)]
+struct Gathered {
+    file: PathBuf,
+    shown: String,
+    parts: Vec<Bytes>,
+}
+
+#[async_trait]
+impl MultipartUpload for Gathered {
+    fn put_part(&mut self, data: PutPayload) -> UploadPart {
+        self.parts.extend(data);
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    async fn complete(&mut self) -> Result<PutResult> {
+        let parts = std::mem::take(&mut self.parts);
+        put_on_thread(self.file.clone(), self.shown.clone(), parts.into_iter().collect(), PutMode::Overwrite).await
+    }
+
+    async fn abort(&mut self) -> Result<()> {
+        self.parts.clear();
+        Ok(())
+    }
+}
+
+async fn put_on_thread(file: PathBuf, shown: String, payload: PutPayload, mode: PutMode) -> Result<PutResult> {
+    let written = tokio::task::spawn_blocking(move || put_durably(&file, &payload, &mode)).await?;
+    written.map_err(|source| match source.kind() {
+        io::ErrorKind::AlreadyExists => object_store::Error::AlreadyExists { path: shown, source: source.into() },
+        io::ErrorKind::PermissionDenied => object_store::Error::PermissionDenied { path: shown, source: source.into() },
+        _ => object_store::Error::Generic { store: "local", source: source.into() },
+    })?;
+    Ok(PutResult { e_tag: None, version: None })
 }
 
 /// Writes beside `file`, brings that to disk, and moves it into place.
@@ -121,4 +153,37 @@ fn write_synced(path: &FilePath, payload: &PutPayload) -> io::Result<()> {
 /// Brings a folder's entries to disk.
 pub fn sync_folder(folder: &FilePath) -> io::Result<()> {
     File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use object_store::ObjectStoreExt;
+
+    use super::*;
+
+    #[test]
+    fn commits_are_put_once_and_large_ones_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| Path::from_filesystem_path(folder.path()).unwrap().join("_delta_log").join(name);
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let store = DurableLocal::new();
+            let create = || PutOptions::from(PutMode::Create);
+            store.put_opts(&path("1.json"), "one".into(), create()).await.unwrap();
+            let again = store.put_opts(&path("1.json"), "two".into(), create()).await.unwrap_err();
+            assert!(matches!(again, object_store::Error::AlreadyExists { .. }), "{again}");
+            store.put(&path("2.json"), "old".into()).await.unwrap();
+            store.put(&path("2.json"), "new".into()).await.unwrap();
+            let mut upload = store.put_multipart(&path("3.parquet")).await.unwrap();
+            upload.put_part("first ".into()).await.unwrap();
+            upload.put_part("second".into()).await.unwrap();
+            assert!(store.head(&path("3.parquet")).await.is_err(), "not visible yet");
+            upload.complete().await.unwrap();
+            for (name, expect) in [("1.json", "one"), ("2.json", "new"), ("3.parquet", "first second")] {
+                assert_eq!(store.get(&path(name)).await.unwrap().bytes().await.unwrap(), expect);
+            }
+        });
+        let names = fs::read_dir(folder.path().join("_delta_log")).unwrap().count();
+        assert_eq!(names, 3, "nothing is left beside them");
+    }
 }

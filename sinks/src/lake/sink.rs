@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use catchment_contract::arrow::array::{ArrayRef, Int64Array};
-use catchment_contract::{Diff, Epoch, Error, Result, Run, Sink, Staged, UpdateBatch};
+use catchment_contract::{Diff, Epoch, Error, Result, Sink, Staged, UpdateBatch};
 use delta_kernel::actions::deletion_vector_writer::{KernelDeletionVector, StreamingDeletionVectorWriter};
 
 use crate::lake::files::{DataFile, DataFiles, FileWriter, read_identities, read_live};
@@ -152,7 +152,7 @@ impl LakeSink {
     fn take_current(&mut self, batch: &UpdateBatch) -> Result<()> {
         let stored = self.spec.columns.store(batch.rows.columns())?;
         let rows = Held::new(stored, batch.len(), true);
-        if batch.diffs == Run::One(1) {
+        if batch.diffs.constant(batch.len()) == Some(1) {
             self.pending.add(rows);
             return Ok(());
         }
@@ -172,7 +172,7 @@ impl LakeSink {
     fn take_append(&mut self, batch: &UpdateBatch) -> Result<()> {
         let stored = self.spec.columns.store(batch.rows.columns())?;
         let rows = Held::new(stored, batch.len(), false);
-        if batch.diffs == Run::One(1) {
+        if batch.diffs.constant(batch.len()) == Some(1) {
             self.pending.add(rows);
             return Ok(());
         }
@@ -399,6 +399,7 @@ impl Sink for LakeSink {
     }
 
     fn stage(&mut self, n: u64, epoch: Epoch) -> Result<Option<Staged>> {
+        let _span = tracing::info_span!("stage", table = self.table.name(), checkpoint = n).entered();
         self.pending.settle()?;
         let touched = self.retract()?;
         let mut keep = Vec::new();
@@ -426,7 +427,8 @@ impl Sink for LakeSink {
         staged.to_staged().map(Some)
     }
 
-    fn publish(&mut self, _n: u64, staged: &Staged) -> Result<()> {
+    fn publish(&mut self, n: u64, staged: &Staged) -> Result<()> {
+        let _span = tracing::info_span!("publish", table = self.table.name(), checkpoint = n).entered();
         let staged = StagedCommit::from_staged(staged, self.table.name())?;
         self.commit(&staged)?;
         self.rows = staged.rows;

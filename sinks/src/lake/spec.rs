@@ -15,6 +15,8 @@ use catchment_contract::{
     Error, OptionSpan, Options, Result, Sink, SinkConnector, SinkContext, SinkSpec, Staged, ViewFacts,
 };
 
+use delta_kernel::expressions::ColumnName;
+
 use crate::lake::columns::{PartitionColumn, TableColumns, Transform, can_partition, stored_type};
 use crate::lake::sink::LakeSink;
 use crate::lake::store::{self, LakeStore};
@@ -106,7 +108,8 @@ impl LakeSpec {
     }
 
     /// The columns whose least and greatest values the log keeps: at most 32, numbers and times first of all, and of
-    /// strings those that rows are sorted by and those among the first four columns (later ones tend to be long).
+    /// strings those that rows are sorted by and those among the first four columns (later ones tend to be long). Names
+    /// are escaped as Delta reads them.
     pub fn stats_columns(&self) -> Vec<String> {
         let wanted = |index: &usize| {
             let kind = self.columns.stored.field(*index).data_type();
@@ -114,7 +117,7 @@ impl LakeSpec {
             !kind.is_nested() && kind != &DataType::Binary && (!is_text || *index < 4 || self.sort.contains(index))
         };
         let columns = self.columns.in_file.iter().copied().filter(wanted).take(32);
-        columns.map(|index| self.columns.stored.field(index).name().clone()).collect()
+        columns.map(|index| ColumnName::new([self.columns.stored.field(index).name()]).to_string()).collect()
     }
 
     /// Opens the sink in `lake` for `job`; see [`SinkSpec::open`].

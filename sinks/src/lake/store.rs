@@ -209,7 +209,13 @@ impl LakeStore {
                 .with_source(error)
                 .with_hint("make the bucket first, or check its name and AWS_ENDPOINT_URL");
         }
-        Error::remote(format!("could not {what} {place}")).with_source(error).with_outcome(Outcome::Unknown)
+        let failed =
+            Error::remote(format!("could not {what} {place}")).with_source(error).with_outcome(Outcome::Unknown);
+        if self.folder.is_some() {
+            failed
+        } else {
+            failed.with_hint("check AWS_ENDPOINT_URL, AWS_REGION and the network")
+        }
     }
 
     /// Writes a small object twice with "create if absent" and takes it away again: shows at start that the lake can be
