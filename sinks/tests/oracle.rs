@@ -326,3 +326,25 @@ fn suite_on_s3_of_the_environment() {
     }
     suite(100..106, 10, |seed| store::open(&format!("s3://bucket/some/prefix/{seed}")).unwrap());
 }
+
+/// The canary: a tester that does not see a missing row is no tester.
+#[test]
+#[should_panic(expected = "rows: [")]
+fn the_tester_sees_a_lost_row() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut world = World::new(store::open(folder.path().to_str().unwrap()).unwrap(), 0);
+    let mut sink = world.open();
+    for n in 1..=2 {
+        world.faulty.set(Weather::Fair);
+        world.epoch += 1;
+        let changes = vec![(world.random_row(), 1), (world.random_row(), 1)];
+        world.view.apply(world.epoch, &changes);
+        sink.write(vec![updates(world.epoch, &changes)], world.epoch).unwrap();
+        let staged = sink.stage(n, world.epoch).unwrap().unwrap();
+        sink.publish(n, &staged).unwrap();
+        world.check(&sink);
+    }
+    let extra = world.random_row();
+    world.view.apply(9, &[(extra, 1)]);
+    world.check(&sink);
+}

@@ -27,12 +27,14 @@
 //! identities, and 9 to 21 more once a row was taken back. 2³² rows a file.
 
 mod columns;
+mod commit;
 mod encode;
 mod files;
 mod held;
 mod index;
 mod local;
 mod order;
+mod retract;
 mod sink;
 mod spec;
 mod staged;

@@ -13,22 +13,19 @@ use std::sync::Arc;
 
 use catchment_contract::arrow::array::{ArrayRef, Int64Array};
 use catchment_contract::{Diff, Epoch, Error, Result, Sink, Staged, UpdateBatch};
-use delta_kernel::actions::deletion_vector_writer::{KernelDeletionVector, StreamingDeletionVectorWriter};
 
-use crate::lake::files::{DataFile, DataFiles, FileWriter, read_identities, read_live};
+use crate::lake::commit::Change;
+use crate::lake::files::{DataFile, DataFiles, FileWriter};
 use crate::lake::held::{Held, Pending, identities_of};
-use crate::lake::index::{Location, RowIndex};
+use crate::lake::index::RowIndex;
 use crate::lake::spec::{LakeSpec, Mode};
-use crate::lake::staged::{AddedFile, NewVector, StagedCommit, Vector};
+use crate::lake::staged::{AddedFile, StagedCommit};
 use crate::lake::store::LakeStore;
-use crate::lake::table::{Change, Table, kernel_error};
+use crate::lake::table::Table;
 use crate::lake::upkeep::{self, Upkeep};
 
 /// Rows held in memory before they are written to files: 64 MiB of them, some 300,000 comments.
 const HELD_BYTES_MAX: usize = 64 << 20;
-/// A file of which this part of rows is deleted (in percent) is written anew.
-const REWRITE_PERCENT: u64 = 30;
-
 /// An open lake table.
 #[derive(Debug)]
 pub struct LakeSink {
@@ -239,129 +236,8 @@ impl LakeSink {
         Ok(())
     }
 
-    fn flush_if_full(&mut self) -> Result<()> {
+    pub(super) fn flush_if_full(&mut self) -> Result<()> {
         if self.pending.bytes() > self.held_bytes_max { self.flush() } else { Ok(()) }
-    }
-
-    /// Takes the rows that are left to retract out of the files; returns the files that lost some.
-    fn retract(&mut self) -> Result<BTreeSet<u32>> {
-        let retractions = self.pending.take_retractions();
-        let mut touched = BTreeSet::new();
-        if retractions.is_empty() {
-            return Ok(touched);
-        }
-        self.build_index()?;
-        for (identity, count) in retractions {
-            for _ in 0..count {
-                let Some(location) = self.index.take(identity, &self.files) else {
-                    return Err(Error::bug(format!(
-                        "a row was taken back that table \"{}\" does not hold",
-                        self.table.name()
-                    ))
-                    .with_hint("remove the table's folder and the job's checkpoints to load anew"));
-                };
-                if let Some(file) = self.files.get_mut(location.file()) {
-                    file.delete(location.row());
-                }
-                touched.insert(location.file());
-            }
-        }
-        Ok(touched)
-    }
-
-    /// Brings the index up to date with the files.
-    fn build_index(&mut self) -> Result<()> {
-        for number in std::mem::take(&mut self.unindexed) {
-            let Some(file) = self.files.get_mut(number) else {
-                continue;
-            };
-            if file.identities.is_none() {
-                file.identities = Some(read_identities(&self.table, &self.spec, file)?);
-            }
-            if let Some(file) = self.files.get(number)
-                && let Some(identities) = &file.identities
-            {
-                self.index.insert_file(number, identities, |row| file.is_deleted(row), &self.files);
-            }
-        }
-        Ok(())
-    }
-
-    /// Puts the live rows of file `number` back into memory and forgets the file; the next flush writes them anew.
-    fn take_apart(&mut self, number: u32) -> Result<()> {
-        let Some(file) = self.files.get(number) else {
-            return Ok(());
-        };
-        let mut rows = Vec::new();
-        if file.live_rows() > 0 {
-            read_live(&self.table, &self.spec, file, |columns, count| {
-                rows.push(Held::new(columns, count, true));
-                Ok(())
-            })?;
-        }
-        self.forget(number);
-        for part in rows {
-            self.pending.add(part);
-            self.flush_if_full()?;
-        }
-        Ok(())
-    }
-
-    /// Removes a file from all that the sink remembers, and from the table with the next commit.
-    fn forget(&mut self, number: u32) {
-        self.unindex(number);
-        self.unindexed.remove(&number);
-        if let Some(file) = self.files.remove(number) {
-            // A file that no commit holds yet is removed as garbage at the next open.
-            if self.written.remove(&number).is_none() {
-                self.removes.push(file.path);
-            }
-        }
-    }
-
-    pub(super) fn unindex(&mut self, number: u32) {
-        if self.unindexed.contains(&number) {
-            return;
-        }
-        let Some(file) = self.files.get(number) else {
-            return;
-        };
-        let identities = file.identities.as_deref().unwrap_or_default();
-        let mut live = (0..file.rows).filter(|row| !file.is_deleted(*row));
-        let all = live.all(|row| match identities.get(row as usize) {
-            Some(identity) => self.index.remove(*identity, Location::new(number, row), &self.files),
-            None => true,
-        });
-        if !all {
-            self.index.clear();
-            self.unindexed = self.files.iter().map(|(number, _)| number).collect();
-        }
-    }
-
-    /// Writes one file with the deletion vectors of `touched`.
-    fn write_vectors(&mut self, touched: &[u32]) -> Result<Vec<NewVector>> {
-        if touched.is_empty() {
-            return Ok(Vec::new());
-        }
-        let failed = |error| kernel_error("write deletion vectors", error);
-        // Any partition's context will do: deletion vectors lie beside the partitions.
-        let path = upkeep::vector_path(self.writer.state(), &self.spec)?;
-        let mut bytes = Vec::new();
-        let mut writer = StreamingDeletionVectorWriter::new(&mut bytes);
-        let mut vectors = Vec::with_capacity(touched.len());
-        for file in touched.iter().filter_map(|number| self.files.get(*number)) {
-            let mut vector = KernelDeletionVector::new();
-            vector.add_deleted_row_indexes(file.deleted_positions());
-            let descriptor = writer.write_deletion_vector(vector).map_err(failed)?.to_descriptor(&path);
-            vectors.push(NewVector { path: file.path.clone(), vector: Vector::of(&descriptor) });
-        }
-        writer.finalize().map_err(failed)?;
-        let url = path.absolute_path().map_err(failed)?;
-        let object = object_store::path::Path::from_url_path(url.path())
-            .map_err(|error| Error::bug("a deletion vector has no path").with_source(error))?;
-        self.table.lake().put_object(&object, bytes.into())?;
-        self.unsynced.push(object);
-        Ok(vectors)
     }
 
     fn commit(&mut self, staged: &StagedCommit) -> Result<()> {
@@ -401,22 +277,10 @@ impl Sink for LakeSink {
     fn stage(&mut self, n: u64, epoch: Epoch) -> Result<Option<Staged>> {
         let _span = tracing::info_span!("stage", table = self.table.name(), checkpoint = n).entered();
         self.pending.settle()?;
-        let touched = self.retract()?;
-        let mut keep = Vec::new();
-        for file_number in touched {
-            let Some(file) = self.files.get(file_number) else {
-                continue;
-            };
-            let hidden = u64::from(file.deleted_rows) * 100 > u64::from(file.rows) * REWRITE_PERCENT;
-            if hidden || self.written.contains_key(&file_number) {
-                self.take_apart(file_number)?;
-            } else {
-                keep.push(file_number);
-            }
-        }
+        let hidden = self.retract()?;
         self.flush()?;
         let mut staged = StagedCommit::new(self.table.name(), &self.app, n, epoch, self.files.live_rows());
-        staged.vectors = self.write_vectors(&keep)?;
+        staged.vectors = self.write_vectors(&hidden)?;
         staged.adds = std::mem::take(&mut self.written).into_values().collect();
         staged.removes = std::mem::take(&mut self.removes);
         self.table.lake().sync(&std::mem::take(&mut self.unsynced))?;

@@ -14,7 +14,6 @@ use catchment_contract::options::nearest;
 use catchment_contract::{
     Error, OptionSpan, Options, Result, Sink, SinkConnector, SinkContext, SinkSpec, Staged, ViewFacts,
 };
-
 use delta_kernel::expressions::ColumnName;
 
 use crate::lake::columns::{PartitionColumn, TableColumns, Transform, can_partition, stored_type};

@@ -25,12 +25,13 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde::Deserialize;
 
 use crate::lake::columns::{PartitionValues, Transform};
+use crate::lake::commit::Change;
 use crate::lake::files::{DataFile, Written, now_ms, read_live};
 use crate::lake::held::{Held, Pending};
 use crate::lake::sink::LakeSink;
 use crate::lake::spec::{LakeSpec, Mode};
 use crate::lake::staged::{AddedFile, Vector};
-use crate::lake::table::{Change, Table, kernel_error};
+use crate::lake::table::{Table, kernel_error};
 
 /// Files of one partition and size that are gathered into one.
 const GATHER_FILES: usize = 8;
