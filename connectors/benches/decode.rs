@@ -72,7 +72,7 @@ fn comment(rng: &mut StdRng, n: u64) -> String {
         ["quick", "video", "https:\\/\\/youtu.be\\/dQw4w9WgXcQ", "\\\"really\\\"", "café", "and", "the", "stream"];
     let body =
         (0..rng.random_range(4..45)).map(|_| words[rng.random_range(0..words.len())]).collect::<Vec<_>>().join(" ");
-    let body = if rng.random_bool(0.4) { body.replace('\\', "").replace('"', "") } else { body };
+    let body = if rng.random_bool(0.4) { body.replace(['\\', '"'], "") } else { body };
     let (time, sub, author) = (1_704_067_200 + n / 3, rng.random_range(0..500), rng.random_range(0..90_000));
     let edited = if rng.random_bool(0.03) { (time + 99).to_string() } else { "false".to_owned() };
     let (id, link, score) = (format!("k{n:06x}"), format!("18{:05x}", n / 20), rng.random_range(-5..300));
