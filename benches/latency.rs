@@ -90,5 +90,11 @@ fn print(what: &str, latencies: &mut [Duration]) {
         let index = ((latencies.len() as f64 * share) as usize).min(latencies.len().saturating_sub(1));
         latencies.get(index).map_or(f64::NAN, |latency| latency.as_secs_f64() * 1e3)
     };
-    println!("{what}: {} batches, p50 {:.1} ms, p99 {:.1} ms, max {:.1} ms", latencies.len(), at(0.5), at(0.99), at(1.0));
+    println!(
+        "{what}: {} batches, p50 {:.1} ms, p99 {:.1} ms, max {:.1} ms",
+        latencies.len(),
+        at(0.5),
+        at(0.99),
+        at(1.0)
+    );
 }

@@ -17,7 +17,7 @@ pub enum Format {
 
 /// Logs what `RUST_LOG` asks for, else warnings. Spans (of epochs, checkpoints, commits) are logged when they close.
 pub fn start(format: Format) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,catchment=info"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,catchment::cli=info"));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_span_events(FmtSpan::CLOSE)

@@ -12,7 +12,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-const PACKAGES: [&str; 2] = ["duckdb==1.5.5", "duckdb-extension-delta==1.5.5"];
+const PACKAGES: [&str; 3] = ["duckdb==1.5.5", "duckdb-extension-delta==1.5.5", "zstandard==0.25.0"];
 
 /// Reads statements from standard input, runs them, and prints the last one's rows, one JSON array of texts a line.
 const RUN: &str = r#"
@@ -49,6 +49,11 @@ impl DuckDb {
                 None
             }
         }
+    }
+
+    /// The interpreter.
+    pub fn python(&self) -> &Path {
+        &self.python
     }
 
     /// The rows of the last statement in `sql`, each value as Python prints it; `getvariable('name')` gives the text

@@ -1,11 +1,9 @@
 //! What a new user does wrong, and what they are told.
 
-mod support;
-
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 
-use support::{Place, Ran};
+use crate::support::{Place, Ran};
 
 const COMMENTS: &str = "CREATE SOURCE comments WITH (connector = 'reddit', kind = 'comments', path = 'in/*');\n";
 const SINK: &str = "CREATE SINK c FROM v WITH (connector = 'lake');\n";
@@ -84,7 +82,7 @@ fn an_unknown_connector_has_a_neighbour() {
 fn an_unknown_option_has_a_neighbour() {
     wrong(
         "CREATE SOURCE c WITH (connector = 'reddit', kind = 'comments', paht = 'x', path = 'y');",
-        &["line 1, column 6", "paht", "\"path\""],
+        &["line 1, column 71", "paht", "\"path\""],
     );
 }
 

@@ -1,0 +1,7 @@
+//! End to end: the real binary, and real DuckDB reading the lake.
+
+#[path = "../support/duckdb.rs"]
+mod duckdb;
+mod messages;
+mod pulse;
+mod support;
