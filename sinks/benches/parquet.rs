@@ -3,6 +3,7 @@
 //! - `parquet/…`: comment-like rows to Parquet. `bare` is `ArrowWriter` over sorted batches with the writer's own
 //!   settings: the speed we could have. `sink` is the whole path: identities, partitions, order, statistics, files in a
 //!   folder, one commit. Throughput is in rows; the bytes a second are in the line that the bench prints first.
+//! - `commit/…`: a checkpoint of a thousand changed rows to a loaded table: write, stage, publish.
 //! - `index/…`: row identities into the row index, and out of it again.
 //!
 //! Under test each runs once with few rows.
@@ -12,11 +13,15 @@
 
 use std::hint::black_box;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use catchment_contract::arrow::array::{ArrayRef, Int64Array, RecordBatch, StringViewArray, TimestampMicrosecondArray};
-use catchment_contract::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use catchment_contract::arrow::array::{
+    Array, ArrayRef, AsArray, Date32Array, Int64Array, RecordBatch, StringViewArray, TimestampMicrosecondArray,
+};
+use catchment_contract::arrow::compute::{concat_batches, interleave};
+use catchment_contract::arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimeUnit};
 use catchment_contract::{OptionSpan, Options, Run, Sink, UpdateBatch, ViewFacts};
-use catchment_sinks::lake::{Identities, LakeSpec, Location, RowIndex, Rows, parquet_file, store};
+use catchment_sinks::lake::{Identities, LakeSink, LakeSpec, Location, RowIndex, Rows, parquet_file, store};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
@@ -119,7 +124,7 @@ fn terms(rows: usize) -> Vec<RecordBatch> {
                     numbers
                         .clone()
                         .map(|number| Some(20_454 + (number / 100_000 % 30) as i32))
-                        .collect::<catchment_contract::arrow::array::Date32Array>(),
+                        .collect::<Date32Array>(),
                 ),
                 Arc::new(numbers.clone().map(|number| Some(number as i64 % 20 + 1)).collect::<Int64Array>()),
                 Arc::new(
@@ -162,7 +167,7 @@ fn load(spec: &LakeSpec, batches: &[RecordBatch]) -> u64 {
 fn bare(batches: &[RecordBatch]) -> usize {
     let mut bytes = 0;
     for some in batches.chunks(64) {
-        let batch = catchment_contract::arrow::compute::concat_batches(some[0].schema_ref(), some).unwrap();
+        let batch = concat_batches(some[0].schema_ref(), some).unwrap();
         let rows: Vec<u32> = (0..batch.num_rows() as u32).collect();
         let rows = Rows { columns: batch.columns(), rows: &rows };
         bytes += parquet_file(batch.schema_ref(), Some(0), rows, |_| Ok(())).unwrap().len();
@@ -190,6 +195,88 @@ fn parquet(criterion: &mut Criterion) {
         });
     }
     group.finish();
+}
+
+/// A loaded table whose comments get other scores.
+struct Loaded {
+    batches: Vec<RecordBatch>,
+    scores: Vec<i64>,
+    sink: LakeSink,
+    random: SmallRng,
+    checkpoint: u64,
+    _folder: tempfile::TempDir,
+}
+
+impl Loaded {
+    fn new(batches: Vec<RecordBatch>) -> Self {
+        let spec = spec(batches[0].schema_ref(), vec![0], Some("day(created_utc)"));
+        let folder = tempfile::tempdir().unwrap();
+        let lake = store::open(folder.path().to_str().unwrap()).unwrap();
+        let mut sink = spec.open_in(lake, "job", None).unwrap();
+        for rows in &batches {
+            sink.write(vec![UpdateBatch { rows: rows.clone(), epochs: Run::One(1), diffs: Run::One(1) }], 1).unwrap();
+        }
+        let staged = sink.stage(1, 1).unwrap().unwrap();
+        sink.publish(1, &staged).unwrap();
+        let scores =
+            batches.iter().flat_map(|rows| rows.column(4).as_primitive::<Int64Type>().values().to_vec()).collect();
+        Loaded { batches, scores, sink, random: SmallRng::seed_from_u64(4), checkpoint: 1, _folder: folder }
+    }
+
+    /// The comments at `rows` with their scores as they are now.
+    fn rows(&self, rows: &[usize]) -> RecordBatch {
+        let places: Vec<(usize, usize)> = rows.iter().map(|row| (row / BATCH_ROWS, row % BATCH_ROWS)).collect();
+        let column = |index: usize| -> ArrayRef {
+            if index == 4 {
+                return Arc::new(rows.iter().map(|row| Some(self.scores[*row])).collect::<Int64Array>());
+            }
+            let parts: Vec<&dyn Array> = self.batches.iter().map(|batch| batch.column(index).as_ref()).collect();
+            interleave(&parts, &places).unwrap()
+        };
+        RecordBatch::try_new(schema(), (0..9).map(column).collect()).unwrap()
+    }
+
+    /// The updates that change `count` random comments.
+    fn edits(&mut self, count: usize) -> Vec<UpdateBatch> {
+        let mut rows: Vec<usize> = (0..count).map(|_| self.random.random_range(0..self.scores.len())).collect();
+        rows.sort_unstable();
+        rows.dedup();
+        let old = self.rows(&rows);
+        rows.iter().for_each(|row| self.scores[*row] += 1);
+        let update = |rows, diff| UpdateBatch { rows, epochs: Run::One(2), diffs: Run::One(diff) };
+        vec![update(old, -1), update(self.rows(&rows), 1)]
+    }
+
+    fn commit(&mut self, updates: Vec<UpdateBatch>) {
+        self.checkpoint += 1;
+        self.sink.write(updates, self.checkpoint).unwrap();
+        let staged = self.sink.stage(self.checkpoint, self.checkpoint).unwrap().unwrap();
+        self.sink.publish(self.checkpoint, &staged).unwrap();
+    }
+}
+
+fn commit(criterion: &mut Criterion) {
+    let mut loaded = Loaded::new(comments(scale(1_000_000, 20_000)));
+    let rows = loaded.sink.rows();
+    // The first builds the row index.
+    let first = loaded.edits(10);
+    loaded.commit(first);
+    let mut group = criterion.benchmark_group("commit");
+    group.sample_size(10);
+    group.bench_function("1000 changed comments", |bencher| {
+        bencher.iter_custom(|times| {
+            let mut took = Duration::ZERO;
+            for _ in 0..times {
+                let edits = loaded.edits(1000);
+                let start = Instant::now();
+                loaded.commit(edits);
+                took += start.elapsed();
+            }
+            took
+        });
+    });
+    group.finish();
+    assert_eq!(loaded.sink.rows(), rows);
 }
 
 struct OneFile(Vec<u128>);
@@ -226,5 +313,5 @@ fn index(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, parquet, index);
+criterion_group!(benches, parquet, commit, index);
 criterion_main!(benches);

@@ -4,6 +4,7 @@
 
 mod common;
 #[path = "../../tests/support/duckdb.rs"]
+#[allow(dead_code, reason = "tests of other crates use the rest")]
 mod duckdb;
 
 use catchment_contract::{Sink, Staged};

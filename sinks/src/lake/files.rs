@@ -91,9 +91,11 @@ impl DataFile {
         self.deleted.get(row as usize / 64).is_some_and(|word| word >> (row % 64) & 1 == 1)
     }
 
-    /// Positions of the deleted rows.
+    /// Positions of the deleted rows, ascending.
     pub fn deleted_positions(&self) -> impl Iterator<Item = u64> + '_ {
-        (0..self.rows).filter(|row| self.is_deleted(*row)).map(u64::from)
+        let bits = |word: u64| (0..64).filter(move |bit| word >> bit & 1 == 1);
+        let words = (0..).step_by(64).zip(&self.deleted).filter(|(_, word)| **word != 0);
+        words.flat_map(move |(first, word)| bits(*word).map(move |bit| first + bit))
     }
 
     /// Rows that readers see.

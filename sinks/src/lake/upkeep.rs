@@ -15,7 +15,7 @@ use bytes::Bytes;
 use catchment_contract::arrow::array::{Array, ArrayRef, AsArray, StructArray};
 use catchment_contract::arrow::datatypes::Int32Type;
 use catchment_contract::{Error, Result};
-use delta_kernel::actions::deletion_vector::{DeletionVectorDescriptor, DeletionVectorPath};
+use delta_kernel::actions::deletion_vector::DeletionVectorPath;
 use delta_kernel::expressions::Scalar;
 use delta_kernel::schema::DataType as KernelType;
 use delta_kernel::transaction::WriteState;
@@ -242,53 +242,62 @@ fn remove_garbage_but(table: &Table, pending: &BTreeSet<Path>) -> Result<()> {
             below.is_some_and(|folder| matches!(folder.as_str(), "hot" | "data" | VECTORS)) && !pending.contains(path)
         })
         .collect();
-    if found.is_empty() {
+    let live = live_objects(table)?;
+    let strange: Vec<Path> = found.into_iter().filter(|path| !live.contains(path)).collect();
+    if strange.is_empty() {
         return Ok(());
     }
-    let named = named_objects(table)?;
-    for object in found.iter().filter(|path| !named.contains(*path)) {
+    let named = logged_objects(table)?;
+    for object in strange.iter().filter(|path| !named.contains(*path)) {
         tracing::debug!(table = table.name(), %object, "removing a file that no version names");
         table.lake().delete_object(object)?;
     }
     Ok(())
 }
 
-/// The objects that live files and removals of the retention name, deletion vectors too.
-fn named_objects(table: &Table) -> Result<BTreeSet<Path>> {
-    let mut named = BTreeSet::new();
-    let mut name = |path: &str, vector: Option<&Vector>| -> Result<()> {
-        named.insert(table.object(path)?);
-        if let Some(vector) = vector {
-            let descriptor: DeletionVectorDescriptor = vector.descriptor()?;
-            let url =
-                descriptor.absolute_path(table.url()).map_err(|error| kernel_error("find a deletion vector", error))?;
-            if let Some(url) = url {
-                let path = Path::from_url_path(url.path());
-                named.insert(path.map_err(|error| Error::data("a deletion vector has no path").with_source(error))?);
-            }
-        }
-        Ok(())
-    };
-    for (path, vector) in table.live_vectors()? {
-        name(&path, vector.as_ref())?;
-    }
+/// The objects that the newest version names: data files and their deletion vectors.
+fn live_objects(table: &Table) -> Result<BTreeSet<Path>> {
+    objects_of(table, table.live_vectors()?)
+}
+
+/// The objects that the log's newest part names: removals that its last checkpoint keeps (seven days), and all that
+/// commits since then add or remove.
+fn logged_objects(table: &Table) -> Result<BTreeSet<Path>> {
     let log = table.lake().list(&format!("{}/_delta_log", table.name()))?;
-    let files = || log.iter().filter_map(|object| Some((&object.path, log_version(&object.path)?)));
+    let files = || log.iter().filter_map(|object| Some((object.path.as_str(), log_version(&object.path)?)));
+    let is_checkpoint = |rest: &str| rest.starts_with("checkpoint");
+    let newest = files().filter(|(_, (_, rest))| is_checkpoint(rest)).map(|(_, (version, _))| version).max();
+    let is_newer = |version: u64| newest.is_none_or(|newest| version > newest);
+    let commits: Vec<&str> =
+        files().filter(|(_, (version, rest))| *rest == "json" && is_newer(*version)).map(|(path, _)| path).collect();
     let checkpoint =
-        files().filter(|(_, (_, rest))| rest.starts_with("checkpoint")).map(|(_, (version, _))| version).max();
-    for (path, (version, rest)) in files() {
-        let bytes = || -> Result<Bytes> { Ok(table.lake().get(path)?.unwrap_or_default()) };
-        if rest == "json" && checkpoint.is_none_or(|checkpoint| version > checkpoint) {
-            for (path, vector) in commit_names(&bytes()?)? {
-                name(&path, vector.as_ref())?;
-            }
-        } else if rest.ends_with("parquet") && Some(version) == checkpoint {
-            for (path, vector) in checkpoint_removals(bytes()?)? {
-                name(&path, vector.as_ref())?;
-            }
+        |(version, rest): &(u64, &str)| Some(*version) == newest && is_checkpoint(rest) && rest.ends_with("parquet");
+    let checkpoints: Vec<&str> = files().filter(|(_, name)| checkpoint(name)).map(|(path, _)| path).collect();
+    let mut names = Vec::new();
+    for bytes in table.lake().get_all(&commits)? {
+        names.extend(commit_names(&bytes)?);
+    }
+    for bytes in table.lake().get_all(&checkpoints)? {
+        names.extend(checkpoint_removals(bytes)?);
+    }
+    objects_of(table, names)
+}
+
+/// The places of data files and of their deletion vectors.
+fn objects_of(table: &Table, names: Vec<(String, Option<Vector>)>) -> Result<BTreeSet<Path>> {
+    let mut objects = BTreeSet::new();
+    for (path, vector) in names {
+        objects.insert(table.object(&path)?);
+        let Some(vector) = vector else {
+            continue;
+        };
+        let url = vector.descriptor()?.absolute_path(table.url());
+        if let Some(url) = url.map_err(|error| kernel_error("find a deletion vector", error))? {
+            let path = Path::from_url_path(url.path());
+            objects.insert(path.map_err(|error| Error::data("a deletion vector has no path").with_source(error))?);
         }
     }
-    Ok(named)
+    Ok(objects)
 }
 
 /// What a line of a commit says of a file.
