@@ -1,11 +1,9 @@
 //! Job text to a checked [`Job`]: every name resolved, every option taken, every view planned and lowered.
 //!
-//! Views are looked at twice. First each alone, with the relations it reads as leaves: that names the view at fault and
-//! yields its key and whether it can retract. Then the job as a whole, from the sinks back to the sources: a view that is
-//! read once is inlined into its reader, one that is read several times (or by a sink) becomes a node of its own with just
-//! the columns that its readers want, and what the plans scan in the end is what the sources are asked to decode.
+//! Views are looked at twice: here each alone, with the relations that it reads as leaves, which names the view at fault
+//! and yields its key and whether it can retract; and in [`crate::whole`] all together.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use catchment_contract::options::nearest;
@@ -18,14 +16,15 @@ use datafusion_sql::sqlparser::ast::Query;
 
 use crate::catalog::{Catalog, REJECTS, RelationId, rejects_schema};
 use crate::fault::Subject;
-use crate::graph::{Column, Graph, Node, NodeId, Op};
+use crate::graph::{Column, Graph, Node, Op};
 use crate::inspect::{Landmarks, inspect, unknown_relation};
-use crate::job::{Built, Job, JobSink, JobSource, JobView};
+use crate::job::{Job, JobSink, JobSource, JobView};
 use crate::lower::{Leaf, Lowering};
-use crate::plan::{inline, narrow, optimise, plan_view, relation_of, relations_of, schema_of};
+use crate::plan::{inline, optimise, plan_view, relations_of, schema_of};
 use crate::stage::Stage;
 use crate::statement::{Body, ColumnText, Name, OptionText, Statement, parse};
 use crate::text::{Place, Text};
+use crate::whole::{Lowered, Whole};
 
 /// The connectors that a job may name.
 #[derive(Clone, Default)]
@@ -44,7 +43,9 @@ pub fn check(text: &str, variables: &dyn Fn(&str) -> Option<String>, registry: &
     let text = Text::expand(text, variables)?;
     let statements = parse(&text)?;
     let mut checker = Checker::new(&text, registry);
-    for statement in &statements {
+    // Sinks come last: what their relations are known to be, the rejects above all, depends on every view.
+    let (sinks, others): (Vec<_>, Vec<_>) = statements.iter().partition(|it| matches!(it.body, Body::Sink { .. }));
+    for statement in others.into_iter().chain(sinks) {
         checker.statement(statement)?;
     }
     if checker.sinks.is_empty() && checker.views.is_empty() && checker.sources.is_empty() {
@@ -54,33 +55,33 @@ pub fn check(text: &str, variables: &dyn Fn(&str) -> Option<String>, registry: &
     checker.job()
 }
 
-struct Checker<'a> {
+/// What is known of the job so far.
+pub(crate) struct Checker<'a> {
     text: &'a Text,
     registry: &'a Registry,
-    catalog: Catalog,
-    sources: Vec<(String, Arc<dyn Source>)>,
-    views: Vec<View>,
-    sinks: Vec<JobSink>,
+    pub catalog: Catalog,
+    pub sources: Vec<(String, Arc<dyn Source>)>,
+    pub views: Vec<View>,
+    pub sinks: Vec<JobSink>,
     /// Where each sink's relation is.
-    taken: Vec<RelationId>,
+    pub taken: Vec<RelationId>,
     /// Nodes with the facts of sources and views, for the check of each view alone.
     facts: Graph,
     leaves: BTreeMap<RelationId, Leaf>,
-    /// Whether each transform seen so far that may fail reads only relations that never retract.
-    faults_append_only: bool,
 }
 
-struct View {
+/// A checked view.
+pub(crate) struct View {
     name: String,
     place: Place,
     landmarks: Landmarks,
     /// Analysed, not optimised.
-    plan: LogicalPlan,
+    pub plan: LogicalPlan,
     /// The optimised plan with other views as leaves, for `explain`.
     alone: String,
     facts: ViewFacts,
     /// Whether it depends on no source.
-    constant: bool,
+    pub constant: bool,
 }
 
 impl<'a> Checker<'a> {
@@ -95,7 +96,6 @@ impl<'a> Checker<'a> {
             taken: Vec::new(),
             facts: Graph::default(),
             leaves: BTreeMap::new(),
-            faults_append_only: true,
         };
         let rejects = ViewFacts { name: REJECTS.into(), schema: rejects_schema(), key: None, append_only: true };
         checker.add_leaf(RelationId::Rejects, &rejects);
@@ -179,7 +179,8 @@ impl<'a> Checker<'a> {
         Ok(())
     }
 
-    fn constant_view(&self, relation: RelationId) -> Option<LogicalPlan> {
+    /// The plan of a view that depends on no source.
+    pub fn constant_view(&self, relation: RelationId) -> Option<LogicalPlan> {
         let RelationId::View(index) = relation else { return None };
         let view = &self.views[index];
         // Its own leaves are constant too, and were inlined before it was planned as a whole.
@@ -251,7 +252,8 @@ impl<'a> Checker<'a> {
         self.text.error(name.place, format!("there is no {kind} connector \"{}\"", name.text), hint)
     }
 
-    fn facts_of(&self, relation: RelationId) -> ViewFacts {
+    /// What is known of a relation.
+    pub fn facts_of(&self, relation: RelationId) -> ViewFacts {
         match relation {
             RelationId::View(index) => self.views[index].facts.clone(),
             RelationId::Source(index) => {
@@ -260,7 +262,7 @@ impl<'a> Checker<'a> {
                 ViewFacts { name: name.clone(), schema: source.relation().schema.clone(), key, append_only }
             }
             RelationId::Rejects => {
-                let append_only = faults_append_only(&self.facts) && self.faults_append_only;
+                let append_only = faults_append_only(&self.facts);
                 ViewFacts { name: REJECTS.into(), schema: rejects_schema(), key: None, append_only }
             }
         }
@@ -288,7 +290,7 @@ impl<'a> Checker<'a> {
     /// The job as a whole.
     fn job(self) -> Result<Job> {
         let whole = Whole::plan(&self)?;
-        let (graph, built, outputs, rejects) = whole.lower(&self)?;
+        let Lowered { graph, built, outputs, rejects } = whole.lower(&self)?;
         let sources = self.sources.iter().enumerate().map(|(index, (name, source))| {
             let (projection, read) = whole.projection(index, source.as_ref());
             JobSource { name: name.clone(), source: source.clone(), projection, read }
@@ -319,162 +321,21 @@ fn faults_append_only(graph: &Graph) -> bool {
     })
 }
 
-/// The plans of all relations that are nodes of their own.
-struct Whole {
-    /// Optimised plans of the views that are nodes, with what they read as leaves.
-    roots: BTreeMap<RelationId, LogicalPlan>,
-    /// The columns of each relation that some reader wants.
-    wanted: BTreeMap<RelationId, BTreeSet<usize>>,
-    /// Relations that a sink needs, directly or not.
-    live: BTreeSet<RelationId>,
-}
-
-impl Whole {
-    fn plan(checker: &Checker<'_>) -> Result<Whole> {
-        let mut whole = Whole { roots: BTreeMap::new(), wanted: BTreeMap::new(), live: BTreeSet::new() };
-        let mut readers: BTreeMap<RelationId, usize> = BTreeMap::new();
-        for relation in &checker.taken {
-            whole.live.insert(*relation);
-            // A sink's relation is a node, however many others read it.
-            *readers.entry(*relation).or_default() += 2;
-            let all = 0..checker.facts_of(*relation).schema.fields().len();
-            whole.wanted.entry(*relation).or_default().extend(all);
-        }
-        for (index, view) in checker.views.iter().enumerate().rev() {
-            if whole.live.contains(&RelationId::View(index)) {
-                for relation in relations_of(&view.plan).map_err(|error| checker.fault(index, &error))? {
-                    whole.live.insert(relation);
-                    *readers.entry(relation).or_default() += 1;
-                }
-            }
-        }
-        let shared = |relation: &RelationId| readers.get(relation).is_some_and(|readers| *readers > 1);
-        for index in (0..checker.views.len()).rev() {
-            let relation = RelationId::View(index);
-            if shared(&relation) && whole.wanted.contains_key(&relation) {
-                let plan = whole.root(checker, index, &shared).map_err(|error| checker.fault(index, &error))?;
-                whole.roots.insert(relation, plan);
-            }
-        }
-        Ok(whole)
-    }
-
-    /// The plan of a view that is a node; notes what it reads.
-    fn root(
-        &mut self,
-        checker: &Checker<'_>,
-        index: usize,
-        shared: &dyn Fn(&RelationId) -> bool,
-    ) -> Result<LogicalPlan, DataFusionError> {
-        let relation = RelationId::View(index);
-        let wanted: Vec<usize> = self.wanted[&relation].iter().copied().collect();
-        let plan = inline_unshared(checker, checker.views[index].plan.clone(), shared)?;
-        let plan = optimise(narrow(plan, &wanted)?, checker.catalog.config())?;
-        plan.apply_with_subqueries(|node| {
-            if let LogicalPlan::TableScan(scan) = node {
-                let all = 0..scan.source.schema().fields().len();
-                let columns = scan.projection.clone().unwrap_or_else(|| all.collect());
-                self.wanted.entry(relation_of(scan)?).or_default().extend(columns);
-            }
-            Ok(datafusion_common::tree_node::TreeNodeRecursion::Continue)
-        })?;
-        Ok(plan)
-    }
-
-    /// The columns that a decoder is asked for, and whether the source is read at all.
-    fn projection(&self, index: usize, source: &dyn Source) -> (Vec<usize>, bool) {
-        let relation = source.relation();
-        let wanted = self.wanted.get(&RelationId::Source(index));
-        let mut columns: BTreeSet<usize> = wanted.cloned().unwrap_or_default();
-        columns.extend(&relation.key);
-        if columns.is_empty() {
-            columns.insert(0);
-        }
-        (columns.into_iter().collect(), wanted.is_some())
-    }
-
-    fn lower(&self, checker: &Checker<'_>) -> Result<(Graph, Vec<Built>, Vec<(String, NodeId)>, NodeId)> {
-        let mut graph = Graph::default();
-        let mut leaves = BTreeMap::new();
-        let rejects =
-            graph.add(leaf_node(&checker.facts_of(RelationId::Rejects), Op::Rejects, &(0..5).collect::<Vec<_>>()));
-        leaves.insert(RelationId::Rejects, Leaf { node: rejects, columns: (0..5).collect() });
-        for (index, (_, source)) in checker.sources.iter().enumerate() {
-            let (columns, read) = self.projection(index, source.as_ref());
-            if read {
-                let relation = RelationId::Source(index);
-                let node = graph.add(leaf_node(&checker.facts_of(relation), Op::Source(index), &columns));
-                leaves.insert(relation, Leaf { node, columns });
-            }
-        }
-        let mut built = Vec::new();
-        for (relation, plan) in &self.roots {
-            let RelationId::View(index) = *relation else { continue };
-            let subject = checker.views[index].subject(checker.text);
-            let node = Lowering::new(&mut graph, &leaves, &subject, checker.catalog.config()).view(plan)?;
-            let columns = self.wanted[relation].iter().copied().collect();
-            leaves.insert(*relation, Leaf { node, columns });
-            built.push(Built { relation: *relation, node, plan: plan.display_indent().to_string() });
-        }
-        let mut outputs: Vec<(String, NodeId)> = Vec::new();
-        for (sink, relation) in checker.sinks.iter().zip(&checker.taken) {
-            if !outputs.iter().any(|(name, _)| *name == sink.from) {
-                outputs.push((sink.from.clone(), leaves[relation].node));
-            }
-        }
-        let roots: Vec<NodeId> = [rejects].into_iter().chain(outputs.iter().map(|(_, node)| *node)).collect();
-        // Each root is an output, or the input of a later one, so none of them is pruned.
-        let kept: Vec<NodeId> = roots.iter().copied().chain(built.iter().map(|built| built.node)).collect();
-        let moved = graph.prune(&kept);
-        let (outer, inner) = moved.split_at(roots.len());
-        outputs.iter_mut().zip(&outer[1..]).for_each(|((_, node), moved)| *node = *moved);
-        built.iter_mut().zip(inner).for_each(|(built, moved)| built.node = *moved);
-        Ok((graph, built, outputs, outer[0]))
-    }
-}
-
-/// `plan` with the views inlined that it alone reads, and constants.
-fn inline_unshared(
-    checker: &Checker<'_>,
-    plan: LogicalPlan,
-    shared: &dyn Fn(&RelationId) -> bool,
-) -> Result<LogicalPlan, DataFusionError> {
-    inline(plan, &|relation| match relation {
-        RelationId::View(index) if checker.views[index].constant => checker.constant_view(relation),
-        RelationId::View(index) if !shared(&relation) => {
-            let inner = checker.views[index].plan.clone();
-            Some(inline_unshared(checker, inner.clone(), shared).unwrap_or(inner))
-        }
-        _ => None,
-    })
-}
-
-/// The node of a source or of the rejects with the columns `columns` of its relation.
-fn leaf_node(facts: &ViewFacts, op: Op, columns: &[usize]) -> Node {
-    let ViewFacts { name, schema, key, append_only } = facts;
-    let key = key.as_ref().and_then(|key| {
-        key.iter().map(|column| columns.iter().position(|known| known == column)).collect::<Option<Vec<_>>>()
-    });
-    let columns = columns.iter().map(|column| Column {
-        name: schema.field(*column).name().clone(),
-        data_type: schema.field(*column).data_type().clone(),
-    });
-    let name = if op_is_source(&op) { format!("Source: {name}") } else { "Rejects".to_string() };
-    Node { name, op, inputs: Vec::new(), columns: columns.collect(), key, append_only: *append_only }
-}
-
-fn op_is_source(op: &Op) -> bool {
-    matches!(op, Op::Source(_))
-}
-
 impl View {
+    /// Who is spoken of in messages about this view.
     fn subject<'s>(&'s self, text: &'s Text) -> Subject<'s> {
         Subject { text, view: &self.name, place: self.place, landmarks: &self.landmarks }
     }
 }
 
 impl Checker<'_> {
-    fn fault(&self, view: usize, error: &DataFusionError) -> Error {
-        self.views[view].subject(self.text).planning(error)
+    /// The subject of messages about the n-th view.
+    pub fn subject(&self, view: usize) -> Subject<'_> {
+        self.views[view].subject(self.text)
+    }
+
+    /// An error of the planner about the n-th view.
+    pub fn fault(&self, view: usize, error: &DataFusionError) -> Error {
+        self.subject(view).planning(error)
     }
 }

@@ -180,13 +180,31 @@ fn top(spec: &catchment_operators::TopKSpec, name: &dyn Fn(usize) -> String) -> 
 }
 
 fn stage(stage: &Stage) -> String {
-    let list = |columns: &[Expression]| columns.iter().map(Expression::to_string).collect::<Vec<_>>().join(", ");
+    let list = |columns: &[Expression]| columns.iter().map(expression).collect::<Vec<_>>().join(", ");
     match stage {
-        Stage::Filter(condition) => format!("filter {condition}"),
+        Stage::Filter(condition) => format!("filter {}", expression(condition)),
         Stage::Project(columns) => format!("project {}", list(columns)),
         Stage::Unnest { column, .. } => format!("unnest column {column}"),
         Stage::InSet(set) => format!("column {:?} {:?} a set of {} rows", set.columns, set.rule, set.rows()),
     }
+}
+
+/// An expression without the positions that DataFusion writes behind columns' names: `body` for `body@4`.
+fn expression(expression: &Expression) -> String {
+    let text = expression.to_string();
+    if text.starts_with("row_number()") {
+        return crate::lower::readable(&text);
+    }
+    let mut parts = text.split('@');
+    let mut plain = parts.next().unwrap_or_default().to_string();
+    for part in parts {
+        let digits = part.len() - part.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        if digits == 0 {
+            plain.push('@');
+        }
+        plain.push_str(&part[digits..]);
+    }
+    plain
 }
 
 fn mermaid(job: &Job, nodes: &[NodeId]) -> String {

@@ -3,7 +3,7 @@
 //! DataFusion's physical expressions know logical types: a column of type `Utf8View` is an array of views. On our edges it
 //! may be a `Dictionary(UInt32, Utf8View)` instead. An [`Expression`] bridges that:
 //!
-//! - a plain column passes through untouched;
+//! - a plain column passes through untouched, and a constant text is a dictionary of one value;
 //! - an expression of one column that arrives as a dictionary is evaluated once for each of the dictionary's values, and
 //!   the result is spread over the rows by key;
 //! - anything else sees flat columns.
@@ -308,7 +308,7 @@ pub(crate) fn values_with_null(dictionary: &DictionaryArray<UInt32Type>) -> Resu
 
 /// A constant text is a dictionary of one value; other constants are repeated.
 fn constant_array(value: &ScalarValue, len: usize) -> Result<ArrayRef> {
-    if matches!(value, ScalarValue::Utf8View(Some(_))) {
+    if matches!(value, ScalarValue::Utf8View(Some(_)) | ScalarValue::Utf8(Some(_))) {
         let keys = UInt32Array::from(vec![0; len]);
         return Ok(Arc::new(DictionaryArray::<UInt32Type>::try_new(keys, value.to_array()?)?));
     }
@@ -336,6 +336,7 @@ impl std::fmt::Display for Expression {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.shape {
             Shape::Encoded(_) => write!(f, "encoded({})", self.expr),
+            Shape::Constant(ScalarValue::Utf8(Some(text)) | ScalarValue::Utf8View(Some(text))) => write!(f, "'{text}'"),
             _ => write!(f, "{}", self.expr),
         }
     }

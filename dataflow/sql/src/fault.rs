@@ -28,15 +28,21 @@ impl Subject<'_> {
         if let Some((column, valid)) = found.missing {
             return self.unknown_column(column, valid, found.diagnostic);
         }
-        let message = lower_first(first_line(&found.message));
+        if let Some(column) = found.ambiguous {
+            let place = self.landmarks.name(&column).unwrap_or(self.place);
+            let message = format!("view \"{}\": two columns are called \"{column}\"", self.view);
+            let hint = "write which one is meant (relation.column), or give one of them another name with AS";
+            return self.text.error(place, message, hint);
+        }
+        let (message, given) = readable(&found.message);
         let place = found
             .diagnostic
             .and_then(|diagnostic| diagnostic.span)
             .map(|span| self.text.place(span.start.line, span.start.column))
             .or_else(|| self.landmarks.function_in(&found.message));
-        let hint =
+        let help =
             found.diagnostic.and_then(|diagnostic| diagnostic.helps.first()).map(|help| lower_first(&help.message));
-        let hint = hint.unwrap_or_else(|| "check the names and types that the query uses here".to_string());
+        let hint = given.or(help).unwrap_or_else(|| "check the names and types that the query uses here".to_string());
         self.text.error(place.unwrap_or(self.place), format!("view \"{}\": {message}", self.view), hint)
     }
 
@@ -61,15 +67,34 @@ impl Subject<'_> {
     }
 }
 
-fn first_line(message: &str) -> &str {
-    message.lines().next().unwrap_or_default()
+/// A message of the planner's without the noise, and its hint if it has one: ours have the form `message; hint`.
+fn readable(message: &str) -> (String, Option<String>) {
+    let mut line = message.lines().next().unwrap_or_default();
+    while let Some((prefix, rest)) = line.split_once(": ")
+        && NOISE.contains(&prefix)
+    {
+        line = rest;
+    }
+    if let Some((what, _)) = line.split_once(", errors: ") {
+        let hint = "check the types of its arguments; CAST(… AS type) makes one of another";
+        return (lower_first(what), Some(hint.to_string()));
+    }
+    match line.split_once("; ") {
+        Some((message, hint)) => (lower_first(message), Some(hint.to_string())),
+        None => (lower_first(line), None),
+    }
 }
+
+/// What DataFusion puts before messages to say which part of it speaks.
+const NOISE: [&str; 6] =
+    ["Internal error", "Error during planning", "Execution error", "Arrow error", "Schema error", "type_coercion"];
 
 /// What an error chain of DataFusion's holds.
 #[derive(Default)]
 struct Found<'a> {
     missing: Option<(&'a Column, &'a [Column])>,
     diagnostic: Option<&'a Diagnostic>,
+    ambiguous: Option<String>,
     message: String,
 }
 
@@ -84,8 +109,13 @@ impl<'a> Found<'a> {
             DataFusionError::Shared(inner) => self.look(inner),
             DataFusionError::Collection(errors) => errors.iter().take(1).for_each(|error| self.look(error)),
             DataFusionError::SchemaError(inner, _) => {
-                if let SchemaError::FieldNotFound { field, valid_fields } = inner.as_ref() {
-                    self.missing.get_or_insert((field, valid_fields));
+                match inner.as_ref() {
+                    SchemaError::FieldNotFound { field, valid_fields } => {
+                        self.missing.get_or_insert((field, valid_fields));
+                    }
+                    SchemaError::AmbiguousReference { field } => self.ambiguous = Some(field.name.clone()),
+                    SchemaError::DuplicateQualifiedField { name, .. }
+                    | SchemaError::DuplicateUnqualifiedField { name } => self.ambiguous = Some(name.clone()),
                 }
                 self.message = inner.to_string();
             }
@@ -98,5 +128,5 @@ impl<'a> Found<'a> {
 pub(crate) fn reason(error: &DataFusionError) -> String {
     let mut found = Found::default();
     found.look(error);
-    lower_first(first_line(&found.message))
+    readable(&found.message).0
 }

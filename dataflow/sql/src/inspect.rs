@@ -242,6 +242,9 @@ impl Visitor for Inspector<'_> {
                 return self.refuse(span, "GROUPING SETS, ROLLUP or CUBE", hint);
             }
         }
+        if let [_, second, ..] = select.from.as_slice() {
+            self.mark(Construct::Join, second.relation.span());
+        }
         select.from.iter().try_for_each(|from| self.joins(&from.joins))
     }
 

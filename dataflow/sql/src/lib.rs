@@ -28,6 +28,7 @@ mod render;
 pub mod stage;
 pub mod statement;
 pub mod text;
+mod whole;
 
 pub use catalog::{REJECTS, rejects_schema};
 pub use check::{Registry, check};

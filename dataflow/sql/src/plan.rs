@@ -4,6 +4,8 @@
 //! column names, strings as `Utf8View` and instants as `Timestamp(µs, "UTC")`. Later [`inline`] replaces leaves by the
 //! plans of views that are read once, and [`optimise`] rewrites what results.
 //!
+//! Errors of this module have the form `message; hint`.
+//!
 //! The optimiser's rules are chosen: those that serve a batch engine alone stay out (splitting `count(DISTINCT)` into two
 //! aggregates, pushing limits down, filters against null join keys, common table scans), so that plans keep the shapes
 //! which the operators maintain best.
@@ -53,7 +55,11 @@ pub(crate) fn plan_view(query: &Query, columns: &[Name], catalog: &Catalog) -> R
 fn output(plan: LogicalPlan, names: &[Name]) -> Result<LogicalPlan> {
     let schema = plan.schema().clone();
     if !names.is_empty() && names.len() != schema.fields().len() {
-        return plan_err!("the view names {} columns, its query has {}", names.len(), schema.fields().len());
+        return plan_err!(
+            "the view names {} columns, its query has {}; name each column, or none",
+            names.len(),
+            schema.fields().len()
+        );
     }
     let mut outputs = Vec::new();
     let mut seen = BTreeMap::new();
@@ -61,10 +67,10 @@ fn output(plan: LogicalPlan, names: &[Name]) -> Result<LogicalPlan> {
         let field = schema.field(index);
         let name = names.get(index).map_or_else(|| field.name().clone(), |name| name.text.clone());
         if seen.insert(name.clone(), index).is_some() {
-            return plan_err!("two columns are called \"{name}\": give one of them another name with AS");
+            return plan_err!("two columns are called \"{name}\"; give one of them another name with AS");
         }
         let wanted = flowing_type(field.data_type()).ok_or_else(|| {
-            plan_datafusion_err!("the column \"{name}\" has no type: write CAST(… AS type) around it")
+            plan_datafusion_err!("the column \"{name}\" has no type; write CAST(… AS type) around it")
         })?;
         let expr = Expr::Column(column);
         let expr = if wanted == *field.data_type() { expr } else { cast(expr, wanted) };

@@ -295,6 +295,18 @@ async fn queries_alone_equal_datafusions() {
     assert!(found.is_empty(), "{} differences\n{}", found.len(), shown.join("\n"));
 }
 
+/// A shared view of which no reader wants a column still has its rows.
+#[tokio::test]
+async fn a_shared_view_without_columns_equals_datafusions() {
+    let queries = ["SELECT count(*) AS n FROM links", "SELECT count(*) + 1 AS n FROM links"];
+    let (job, views) = job(&queries);
+    let job = Arc::new(job);
+    for seed in 1..=4 {
+        let found = differences(&job, &queries, &views, 1 + (seed % 2) as usize, seed).await;
+        assert!(found.is_empty(), "{}", found.join("\n"));
+    }
+}
+
 /// The canary: a maintained result that is wrong must be found.
 #[tokio::test]
 async fn a_wrong_result_is_found() {

@@ -7,7 +7,7 @@ use datafusion_common::ScalarValue;
 use datafusion_expr::expr::AggregateFunction;
 use datafusion_expr::{Aggregate, Distinct, Expr};
 
-use super::{Flow, Lowering, columns_of};
+use super::{Flow, Lowering, columns_of, readable};
 use crate::expr::Expression;
 use crate::graph::{Column, Node, Op};
 use crate::inspect::Construct;
@@ -32,8 +32,11 @@ impl Lowering<'_> {
         }
         let names = inputs.columns.iter().enumerate().map(|(index, expression)| {
             let name = match index < keys {
-                true => schema.field(index).name().clone(),
-                false => format!("argument {}", index - keys + 1),
+                true => readable(schema.field(index).name()),
+                false => match expression.as_column() {
+                    Some(column) => flow.columns[column].name.clone(),
+                    None => format!("argument {}", index - keys + 1),
+                },
             };
             Column { name, data_type: expression.output().clone() }
         });

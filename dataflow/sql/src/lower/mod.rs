@@ -259,8 +259,27 @@ impl<'a> Lowering<'a> {
 
 /// The columns of a plan's output.
 fn columns_of(schema: &DFSchemaRef) -> Vec<Column> {
-    let column = |field: &Arc<Field>| Column { name: field.name().clone(), data_type: field.data_type().clone() };
+    let column = |field: &Arc<Field>| Column { name: readable(field.name()), data_type: field.data_type().clone() };
     schema.fields().iter().map(column).collect()
+}
+
+/// A name that the planner made up, as a person would write it: `date_trunc('hour',created_utc)` for
+/// `date_trunc(Utf8("hour"),comments.created_utc)`.
+pub(crate) fn readable(name: &str) -> String {
+    if !name.contains(['(', ' ']) {
+        return name.to_string();
+    }
+    if name.starts_with("row_number()") {
+        return "row_number()".to_string();
+    }
+    let mut text = name.replace("count(Int64(1))", "count(*)");
+    for (before, after, quote) in [("Utf8View(\"", "\")", "'"), ("Utf8(\"", "\")", "'"), ("Int64(", ")", "")] {
+        while let Some((head, rest)) = text.split_once(before) {
+            let Some((inner, tail)) = rest.split_once(after) else { break };
+            text = format!("{head}{quote}{inner}{quote}{tail}");
+        }
+    }
+    text
 }
 
 fn arrow_schema(columns: &[Column]) -> Arc<Schema> {

@@ -202,10 +202,10 @@ pub fn run(job: Arc<Job>, history: Vec<EpochInput>, workers: usize, seed: u64) -
             let mut inputs = BTreeMap::new();
             for source in job.sources.iter().filter(|source| source.read) {
                 let mut handle = InputHandle::new_with_builder();
-                inputs.insert(source.name.clone(), handle.to_stream(scope.clone()));
+                inputs.insert(source.name.clone(), handle.to_stream(scope));
                 handles.insert(source.name.clone(), handle);
             }
-            let streams = job.build(scope.clone(), inputs, rejects.to_stream(scope.clone()));
+            let streams = job.build(scope, inputs, rejects.to_stream(scope));
             for (name, stream) in streams {
                 let (name, collected) = (name.clone(), collected.clone());
                 let keep = move |updates: Updates| {

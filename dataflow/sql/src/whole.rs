@@ -1,0 +1,183 @@
+//! The job as a whole, from its sinks back to its sources.
+//!
+//! A view that only one other view reads is inlined into it. A view that a sink or several views read becomes a node of its
+//! own, with just the columns that its readers want. What the plans scan in the end is what the sources are asked to decode.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use catchment_contract::{Result, Source, ViewFacts};
+use datafusion_common::DataFusionError;
+use datafusion_common::tree_node::TreeNodeRecursion;
+use datafusion_expr::LogicalPlan;
+
+use crate::catalog::{REJECTS, RelationId, rejects_schema};
+use crate::check::Checker;
+use crate::graph::{Column, Graph, Node, NodeId, Op};
+use crate::job::Built;
+use crate::lower::{Leaf, Lowering};
+use crate::plan::{inline, narrow, optimise, relation_of, relations_of};
+
+/// The plans of all relations that are nodes of their own.
+pub(crate) struct Whole {
+    /// Optimised plans of the views that are nodes, with what they read as leaves.
+    roots: BTreeMap<RelationId, LogicalPlan>,
+    /// The columns of each relation that some reader wants.
+    wanted: BTreeMap<RelationId, BTreeSet<usize>>,
+    /// Relations that a sink needs, directly or not.
+    pub live: BTreeSet<RelationId>,
+}
+
+/// A job's graph, and where things are in it.
+pub(crate) struct Lowered {
+    pub graph: Graph,
+    /// The views that are nodes.
+    pub built: Vec<Built>,
+    /// The relations that sinks take.
+    pub outputs: Vec<(String, NodeId)>,
+    pub rejects: NodeId,
+}
+
+impl Whole {
+    pub fn plan(checker: &Checker<'_>) -> Result<Whole> {
+        let mut whole = Whole { roots: BTreeMap::new(), wanted: BTreeMap::new(), live: BTreeSet::new() };
+        let mut readers: BTreeMap<RelationId, usize> = BTreeMap::new();
+        for relation in &checker.taken {
+            whole.live.insert(*relation);
+            // A sink's relation is a node, however many others read it.
+            *readers.entry(*relation).or_default() += 2;
+            let all = 0..checker.facts_of(*relation).schema.fields().len();
+            whole.wanted.entry(*relation).or_default().extend(all);
+        }
+        for (index, view) in checker.views.iter().enumerate().rev() {
+            if whole.live.contains(&RelationId::View(index)) {
+                for relation in relations_of(&view.plan).map_err(|error| checker.fault(index, &error))? {
+                    whole.live.insert(relation);
+                    *readers.entry(relation).or_default() += 1;
+                }
+            }
+        }
+        let shared = |relation: &RelationId| readers.get(relation).is_some_and(|readers| *readers > 1);
+        for index in (0..checker.views.len()).rev() {
+            let relation = RelationId::View(index);
+            if shared(&relation) && whole.wanted.contains_key(&relation) {
+                let plan = whole.root(checker, index, &shared).map_err(|error| checker.fault(index, &error))?;
+                whole.roots.insert(relation, plan);
+            }
+        }
+        Ok(whole)
+    }
+
+    /// The plan of a view that is a node; notes what it reads.
+    fn root(
+        &mut self,
+        checker: &Checker<'_>,
+        index: usize,
+        shared: &dyn Fn(&RelationId) -> bool,
+    ) -> Result<LogicalPlan, DataFusionError> {
+        let relation = RelationId::View(index);
+        let wanted: Vec<usize> = self.wanted[&relation].iter().copied().collect();
+        let plan = inline_unshared(checker, checker.views[index].plan.clone(), shared)?;
+        let plan = optimise(narrow(plan, &wanted)?, checker.catalog.config())?;
+        plan.apply_with_subqueries(|node| {
+            if let LogicalPlan::TableScan(scan) = node {
+                let all = 0..scan.source.schema().fields().len();
+                let columns = scan.projection.clone().unwrap_or_else(|| all.collect());
+                self.wanted.entry(relation_of(scan)?).or_default().extend(columns);
+            }
+            Ok(TreeNodeRecursion::Continue)
+        })?;
+        Ok(plan)
+    }
+
+    /// The columns that a decoder is asked for, and whether the source is read at all.
+    pub fn projection(&self, index: usize, source: &dyn Source) -> (Vec<usize>, bool) {
+        let relation = source.relation();
+        let wanted = self.wanted.get(&RelationId::Source(index));
+        let mut columns: BTreeSet<usize> = wanted.cloned().unwrap_or_default();
+        columns.extend(&relation.key);
+        if columns.is_empty() {
+            columns.insert(0);
+        }
+        (columns.into_iter().collect(), wanted.is_some())
+    }
+
+    /// Lowers all plans into one graph.
+    ///
+    /// # Errors
+    /// For a construct that cannot be kept up to date.
+    pub fn lower(&self, checker: &Checker<'_>) -> Result<Lowered> {
+        let mut graph = Graph::default();
+        let mut leaves = self.leaves(checker, &mut graph);
+        let rejects = leaves[&RelationId::Rejects].node;
+        let mut built = Vec::new();
+        for (relation, plan) in &self.roots {
+            let RelationId::View(index) = *relation else { continue };
+            let subject = checker.subject(index);
+            let node = Lowering::new(&mut graph, &leaves, &subject, checker.catalog.config()).view(plan)?;
+            let columns = self.wanted[relation].iter().copied().collect();
+            leaves.insert(*relation, Leaf { node, columns });
+            built.push(Built { relation: *relation, node, plan: plan.display_indent().to_string() });
+        }
+        let mut outputs: Vec<(String, NodeId)> = Vec::new();
+        for (sink, relation) in checker.sinks.iter().zip(&checker.taken) {
+            if !outputs.iter().any(|(name, _)| *name == sink.from) {
+                outputs.push((sink.from.clone(), leaves[relation].node));
+            }
+        }
+        let roots: Vec<NodeId> = [rejects].into_iter().chain(outputs.iter().map(|(_, node)| *node)).collect();
+        // Each root is an output, or the input of a later one, so none of them is pruned.
+        let kept: Vec<NodeId> = roots.iter().copied().chain(built.iter().map(|built| built.node)).collect();
+        let moved = graph.prune(&kept);
+        let (outer, inner) = moved.split_at(roots.len());
+        outputs.iter_mut().zip(&outer[1..]).for_each(|((_, node), moved)| *node = *moved);
+        built.iter_mut().zip(inner).for_each(|(built, moved)| built.node = *moved);
+        Ok(Lowered { graph, built, outputs, rejects: outer[0] })
+    }
+
+    /// The nodes of the rejects and of the sources that are read.
+    fn leaves(&self, checker: &Checker<'_>, graph: &mut Graph) -> BTreeMap<RelationId, Leaf> {
+        let mut leaves = BTreeMap::new();
+        let mut add = |relation: RelationId, op: Op, columns: Vec<usize>| {
+            let node = graph.add(leaf_node(&checker.facts_of(relation), op, &columns));
+            leaves.insert(relation, Leaf { node, columns });
+        };
+        add(RelationId::Rejects, Op::Rejects, (0..rejects_schema().fields().len()).collect());
+        for (index, (_, source)) in checker.sources.iter().enumerate() {
+            let (columns, read) = self.projection(index, source.as_ref());
+            if read {
+                add(RelationId::Source(index), Op::Source(index), columns);
+            }
+        }
+        leaves
+    }
+}
+
+/// `plan` with the views inlined that it alone reads, and constants.
+fn inline_unshared(
+    checker: &Checker<'_>,
+    plan: LogicalPlan,
+    shared: &dyn Fn(&RelationId) -> bool,
+) -> Result<LogicalPlan, DataFusionError> {
+    inline(plan, &|relation| match relation {
+        RelationId::View(index) if checker.views[index].constant => checker.constant_view(relation),
+        RelationId::View(index) if !shared(&relation) => {
+            let inner = checker.views[index].plan.clone();
+            Some(inline_unshared(checker, inner.clone(), shared).unwrap_or(inner))
+        }
+        _ => None,
+    })
+}
+
+/// The node of a source or of the rejects with the columns `columns` of its relation.
+fn leaf_node(facts: &ViewFacts, op: Op, columns: &[usize]) -> Node {
+    let ViewFacts { name, schema, key, append_only } = facts;
+    let key = key.as_ref().and_then(|key| {
+        key.iter().map(|column| columns.iter().position(|known| known == column)).collect::<Option<Vec<_>>>()
+    });
+    let columns = columns.iter().map(|column| Column {
+        name: schema.field(*column).name().clone(),
+        data_type: schema.field(*column).data_type().clone(),
+    });
+    let name = if name == REJECTS { "Rejects".to_string() } else { format!("Source: {name}") };
+    Node { name, op, inputs: Vec::new(), columns: columns.collect(), key, append_only: *append_only }
+}

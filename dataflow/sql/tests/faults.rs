@@ -1,0 +1,99 @@
+//! Rows that a view cannot compute: they become rejects with their diff, and all other rows pass.
+
+mod common;
+
+use std::sync::Arc;
+
+use catchment_sql::check;
+use common::history::{Arrival, EpochInput, Multiset, Ran, run};
+use datafusion::common::ScalarValue;
+
+const JOB: &str = "
+CREATE SOURCE events WITH (connector = 'table', kind = 'events');
+CREATE VIEW ratios AS SELECT name, 12 / n AS ratio FROM events;
+CREATE VIEW big AS SELECT name, n * 4611686018427387904 AS product FROM events;
+CREATE VIEW numbers AS SELECT CAST(name AS BIGINT) AS number FROM events WHERE grp = 'number';
+CREATE VIEW complaints AS SELECT source, count(*) AS n FROM rejects GROUP BY source;
+CREATE VIEW broken AS SELECT 1 / (n - 1) AS x FROM complaints;
+CREATE SINK ratios FROM ratios WITH (connector = 'lake');
+CREATE SINK big FROM big WITH (connector = 'lake');
+CREATE SINK numbers FROM numbers WITH (connector = 'lake');
+CREATE SINK complaints FROM complaints WITH (connector = 'lake');
+CREATE SINK broken FROM broken WITH (connector = 'lake');
+CREATE SINK rejects FROM rejects WITH (connector = 'lake');
+";
+
+fn event(name: &str, grp: &str, n: i64, diff: i64) -> Arrival {
+    let text = |text: &str| ScalarValue::Utf8View(Some(text.to_string()));
+    let row = vec![text(name), text(grp), ScalarValue::Int64(Some(n)), ScalarValue::Float64(None)];
+    Arrival { row, version: None, tombstone: false, diff, payload: 1 }
+}
+
+fn ran(workers: usize) -> Ran {
+    let job = check(JOB, &|_| None, &common::registry()).unwrap_or_else(|error| panic!("{}", error.chain()));
+    let first =
+        vec![event("a", "x", 2, 1), event("b", "x", 0, 1), event("7", "number", 1, 1), event("c", "number", 3, 1)];
+    let second = vec![event("b", "x", 0, -1), event("d", "x", 0, 1), event("d", "x", 0, 1)];
+    let third = vec![event("d", "x", 0, -1), event("c", "number", 3, -1)];
+    let history = [first, second, third].map(|events| EpochInput::from([("events".to_string(), events)]));
+    run(Arc::new(job), history.to_vec(), workers, 3)
+}
+
+fn rows(multiset: &Multiset) -> Vec<String> {
+    multiset.iter().map(|(row, count)| format!("{count} × {row}")).collect()
+}
+
+#[test]
+fn faults_come_and_go_with_their_rows() {
+    for workers in [1, 2] {
+        let ran = ran(workers);
+        assert_eq!(rows(&ran.at("ratios", 1)), ["1 × 7 | 12", "1 × a | 6", "1 × c | 4"]);
+        let rejects = |epoch| ran.at("rejects", epoch);
+        let overflows = rows(&rejects(1)).into_iter().filter(|row| row.contains("big |") && row.contains("verflow"));
+        assert_eq!(overflows.count(), 2, "{:?}", rows(&rejects(1)));
+        let of = |view: &str, epoch| -> Vec<String> {
+            rows(&rejects(epoch)).into_iter().filter(|row| row.contains(&format!(" × {view} "))).collect()
+        };
+        let zero = "divide by zero error";
+        assert_eq!(
+            of("ratios", 1),
+            [format!("1 × ratios | NULL | NULL | {{\"name\":\"b\",\"grp\":\"x\",\"n\":0}} | {zero}")]
+        );
+        assert_eq!(
+            of("ratios", 2),
+            [format!("2 × ratios | NULL | NULL | {{\"name\":\"d\",\"grp\":\"x\",\"n\":0}} | {zero}")]
+        );
+        assert_eq!(
+            of("ratios", 3),
+            [format!("1 × ratios | NULL | NULL | {{\"name\":\"d\",\"grp\":\"x\",\"n\":0}} | {zero}")]
+        );
+        assert_eq!(rows(&ran.at("numbers", 1)), ["1 × 7"]);
+        assert_eq!(of("numbers", 1).len(), 1, "{:?}", of("numbers", 1));
+        assert!(of("numbers", 1)[0].contains("'c'"), "{:?}", of("numbers", 1));
+        assert_eq!(of("numbers", 3), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn a_view_reads_the_rejects_of_others_and_its_own_faults_reach_the_sink() {
+    let ran = ran(1);
+    // Every source of rejects is counted but `broken`, whose faults are about these counts.
+    assert_eq!(rows(&ran.at("complaints", 1)), ["1 × big | 2", "1 × numbers | 1", "1 × ratios | 1"]);
+    let broken: Vec<String> = rows(&ran.at("rejects", 1)).into_iter().filter(|row| row.contains("broken")).collect();
+    assert_eq!(broken.len(), 2, "{broken:?}");
+    assert!(broken.iter().all(|row| row.starts_with("1 × broken") && row.contains("divide by zero")), "{broken:?}");
+    assert_eq!(rows(&ran.at("broken", 1)), ["1 × 1"]);
+}
+
+#[test]
+fn whether_rejects_can_retract_is_known() {
+    let job = check(JOB, &|_| None, &common::registry()).unwrap_or_else(|error| panic!("{}", error.chain()));
+    let rejects = |job: &catchment_sql::Job| job.sinks.last().expect("the sink of rejects").facts.append_only;
+    assert!(!rejects(&job), "broken's input retracts");
+    let plain = "CREATE SOURCE posts WITH (connector = 'table', kind = 'posts');
+        CREATE VIEW v AS SELECT upper(grp) AS g, count(*) AS n FROM posts WHERE score > 1 GROUP BY 1;
+        CREATE SINK v FROM v WITH (connector = 'lake');
+        CREATE SINK r FROM rejects WITH (connector = 'lake', mode = 'append')";
+    let job = check(plain, &|_| None, &common::registry()).unwrap_or_else(|error| panic!("{}", error.chain()));
+    assert!(rejects(&job), "nothing in it can fail");
+}

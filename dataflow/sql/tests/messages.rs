@@ -1,0 +1,268 @@
+//! What a person reads when a job is wrong: each message with its place and the way out.
+
+mod common;
+
+use catchment_sql::check;
+
+const SOURCES: &str = "\
+CREATE SOURCE posts WITH (connector = 'table', kind = 'posts');
+CREATE SOURCE events WITH (connector = 'table', kind = 'events');
+";
+
+fn message(text: &str) -> String {
+    match check(text, &|name| (name == "set").then(|| "posts".to_string()), &common::registry()) {
+        Ok(job) => panic!("accepted:\n{text}\n{}", job.describe()),
+        Err(error) => error.chain(),
+    }
+}
+
+/// The job `SOURCES` and `text`, which starts on line 3, is refused with a message that starts with `starts` and holds
+/// `holds`.
+fn refused(text: &str, starts: &str, holds: &str) {
+    let message = message(&format!("{SOURCES}{text}"));
+    println!("{message}\n");
+    assert!(message.starts_with(starts) && message.contains(holds), "{text}\n  says {message}");
+}
+
+fn view(query: &str, starts: &str, holds: &str) {
+    refused(&format!("CREATE VIEW v AS {query}"), starts, holds);
+}
+
+#[test]
+fn a_message_shows_the_line_with_a_caret() {
+    let text = "CREATE SOURCE posts WITH (connector = 'table', kind = 'posts');\n\n\
+                CREATE VIEW v AS\nSELECT id,\n       autor\nFROM posts";
+    let text = text.replace("autor", "bdy");
+    assert_eq!(
+        message(&text),
+        "line 5, column 8: view \"v\": there is no column \"bdy\"; did you mean \"body\"?\n 5 |        bdy\n   |        ^"
+    );
+}
+
+#[test]
+fn names_that_do_not_exist() {
+    view("SELECT id FROM post", "line 3, column 33: there is no relation \"post\"; did you mean \"posts\"?", "");
+    view("SELECT id FROM zzz", "line 3, column 33: there is no relation \"zzz\"; known here are events, posts", "");
+    view(
+        "SELECT id FROM w; CREATE VIEW w AS SELECT 1 AS a",
+        "line 3, column 33: there is no relation \"w\"",
+        "above its use",
+    );
+    view(
+        "SELECT p.scor FROM posts p",
+        "line 3, column 25: view \"v\": there is no column \"p.scor\"",
+        "did you mean \"score\"?",
+    );
+    view(
+        "SELECT id FROM posts WHERE scroe > 1",
+        "line 3, column 45: view \"v\": there is no column \"scroe\"",
+        "\"score\"?",
+    );
+    view(
+        "SELECT xyzzy FROM events",
+        "line 3, column 25: view \"v\": there is no column \"xyzzy\"",
+        "columns here are name, grp",
+    );
+    view(
+        "SELECT grp, count(*) FROM posts GROUP BY gpr",
+        "line 3, column 59: view \"v\": there is no column \"gpr\"",
+        "\"grp\"?",
+    );
+    view(
+        "SELECT lenght(body) FROM posts",
+        "line 3, column 25: there is no function \"lenght\"; did you mean \"length\"?",
+        "",
+    );
+    view(
+        "SELECT coutn(*) FROM posts",
+        "line 3, column 25: there is no function \"coutn\"; did you mean \"count\"?",
+        "",
+    );
+    view(
+        "SELECT youtube_ids(body) FROM posts",
+        "line 3, column 25: there is no function \"youtube_ids\"",
+        "youtube_video_ids",
+    );
+    view("SELECT x.id FROM posts p", "line 3, column 25: view \"v\": there is no column \"x.id\"", "");
+    refused(
+        "CREATE SINK s FROM pots WITH (connector = 'lake')",
+        "line 3, column 20: there is no relation \"pots\"",
+        "\"posts\"?",
+    );
+}
+
+#[test]
+fn queries_that_have_no_meaning() {
+    view("SELECT sum(body) AS s FROM posts", "line 3, column 25: view \"v\": function 'sum' failed to match", "CAST");
+    view("SELECT id, count(*) AS n FROM posts", "line 3, column", "GROUP BY");
+    view("SELECT id, grp AS id FROM posts", "line 3, column 25: view \"v\": two columns are called \"id\"", "AS");
+    view(
+        "SELECT grp FROM posts a JOIN events b ON a.grp = b.grp",
+        "line 3, column 25: view \"v\": two columns",
+        "relation.column",
+    );
+    view(
+        "SELECT a.id, b.id FROM posts a JOIN posts b ON a.id = b.id",
+        "line 3, column 1: view \"v\": two columns are called \"id\"",
+        "AS",
+    );
+    view("SELECT NULL AS x FROM posts", "line 3, column 1: view \"v\": the column \"x\" has no type", "CAST");
+    view("SELECT id FROM posts UNION ALL SELECT grp, n FROM events", "line 3, column", "");
+    refused(
+        "CREATE VIEW v (a, b) AS SELECT id FROM posts",
+        "line 3, column 1: view \"v\": the view names 2 columns",
+        "",
+    );
+    view("SELECT id FROM posts WHERE body", "line 3, column", "");
+    view("SELECT id FROM posts WHERE id IN (SELECT id, grp FROM posts)", "line 3, column 59: view \"v\"", "");
+}
+
+#[test]
+fn what_cannot_be_kept_up_to_date() {
+    view(
+        "SELECT id FROM posts ORDER BY id",
+        "line 3, column 48: ORDER BY without LIMIT cannot be kept",
+        "leave it out",
+    );
+    view("SELECT id FROM posts LIMIT 3", "line 3, column 45: LIMIT without ORDER BY cannot be kept", "add ORDER BY");
+    view(
+        "SELECT id, now() AS t FROM posts",
+        "line 3, column 29: function \"now\", which depends on the clock",
+        "--set",
+    );
+    view("SELECT id, random() AS t FROM posts", "line 3, column 29: function \"random\"", "");
+    view("SELECT id FROM posts WHERE at < current_timestamp", "line 3, column 50: function \"current_timestamp\"", "");
+    view(
+        "SELECT median(score) AS m FROM posts",
+        "line 3, column 25: aggregate function \"median\" cannot be kept",
+        "count, sum",
+    );
+    view(
+        "SELECT id, rank() OVER (ORDER BY score) AS r FROM posts",
+        "line 3, column 29: window function \"rank\"",
+        "row_number()",
+    );
+    view(
+        "SELECT id, sum(score) OVER (PARTITION BY grp) AS r FROM posts",
+        "line 3, column 29: window function \"sum\"",
+        "GROUP BY",
+    );
+    view(
+        "SELECT id, row_number() OVER (ORDER BY score) AS r FROM posts",
+        "line 3, column 29: view \"v\": row_number() without a bound",
+        "WHERE n <= 10",
+    );
+    view(
+        "SELECT id FROM (SELECT id, row_number() OVER (ORDER BY score) AS r FROM posts) WHERE r > 3",
+        "line 3, column 45: view \"v\": row_number() without a bound",
+        "WHERE n <= 10",
+    );
+    view(
+        "SELECT id, row_number() FROM posts",
+        "line 3, column 29: function \"row_number\" needs OVER",
+        "OVER (PARTITION BY",
+    );
+    view("SELECT grp, n, count(*) AS c FROM events GROUP BY ROLLUP (grp, n)", "line 3, column", "UNION ALL");
+    view("SELECT DISTINCT ON (grp) id FROM posts", "line 3, column 38: DISTINCT ON cannot be kept", "row_number()");
+    view(
+        "WITH RECURSIVE r AS (SELECT 1 AS a UNION ALL SELECT a FROM r) SELECT a FROM r",
+        "line 3, column 18: WITH RECURSIVE",
+        "",
+    );
+    view(
+        "SELECT a.id FROM posts a JOIN events b ON a.score < b.n",
+        "line 3, column 48: view \"v\": a join without an equality",
+        "add a condition with =",
+    );
+    view("SELECT a.id FROM posts a, events b", "line 3, column 44", "a join without an equality cannot be kept");
+    view(
+        "SELECT id FROM posts p WHERE EXISTS (SELECT 1 FROM events e WHERE e.n > p.score)",
+        "line 3, column 55: view \"v\": a subquery with a condition other than =",
+        "",
+    );
+    view(
+        "SELECT id FROM posts WHERE grp NOT IN (SELECT grp FROM events)",
+        "line 3, column 45: view \"v\": NOT IN over a column that may be null",
+        "NOT EXISTS",
+    );
+    view(
+        "SELECT id FROM posts WHERE score > 3 OR grp IN (SELECT grp FROM events)",
+        "line 3, column 58: view \"v\": IN or EXISTS inside OR",
+        "UNION",
+    );
+    view("SELECT grp FROM posts EXCEPT ALL SELECT grp FROM events", "line 3, column", "EXCEPT ALL cannot be kept");
+    view("SELECT u FROM UNNEST([1, 2]) AS t (u)", "line 3, column", "UNNEST in FROM cannot be kept");
+    view("SELECT g FROM generate_series(1, 3) AS t (g)", "line 3, column", "a table function cannot be kept");
+    view("SELECT id FROM posts TABLESAMPLE (10)", "line 3, column", "");
+    view(
+        "SELECT unnest(words(body)) AS w, unnest(youtube_video_ids(body)) AS y FROM posts",
+        "line 3, column",
+        "unnest of several lists",
+    );
+}
+
+#[test]
+fn statements_and_their_options() {
+    let source = |with: &str| message(&format!("CREATE SOURCE s WITH ({with})"));
+    let starts = |message: String, start: &str| assert!(message.starts_with(start), "{message}");
+    starts(source("kind = 'posts'"), "line 1, column 1: source \"s\" needs the option \"connector\"");
+    starts(
+        source("connector = 'redit', path = 'x'"),
+        "line 1, column 35: there is no source connector \"redit\"; did you mean \"reddit\"?",
+    );
+    starts(
+        source("connector = 'kafka'"),
+        "line 1, column 35: there is no source connector \"kafka\"; connectors of sources are reddit, youtube, table",
+    );
+    starts(
+        source("connector = 'reddit'"),
+        "line 1, column 1: source \"s\" needs the option \"path\"; write WITH (…, path = '…')",
+    );
+    starts(source("connector = 'reddit', paht = 'x'"), "line 1, column 1: source \"s\" needs the option \"path\"");
+    starts(
+        source("connector = 'reddit', path = 'x', knd = 'comments'"),
+        "line 1, column 63: source \"s\" has no option \"knd\"; did you mean \"kind\"?",
+    );
+    starts(
+        source("connector = 'reddit', path = 'x', kind = 'posts'"),
+        "line 1, column 64: option \"kind\" of source \"s\" cannot be 'posts'; write one of 'comments', 'submissions'",
+    );
+    refused(
+        "CREATE SINK s FROM posts WITH (connector = 'lkae')",
+        "line 3, column 44: there is no sink connector \"lkae\"",
+        "\"lake\"?",
+    );
+    refused(
+        "CREATE SINK s FROM posts WITH (connector = 'lake', mode = 'append')",
+        "line 3, column 1: sink \"s\" cannot append",
+        "mode = 'current'",
+    );
+    refused("CREATE VIEW posts AS SELECT 1 AS a", "line 3, column 13: there are two relations \"posts\"", "");
+    refused("CREATE VIEW rejects AS SELECT 1 AS a", "line 3, column 13: the relation \"rejects\" is built in", "");
+    refused(
+        "CREATE SINK s FROM posts WITH (connector = 'lake');\nCREATE SINK s FROM events WITH (connector = 'lake')",
+        "line 4, column 13: there are two sinks \"s\"",
+        "",
+    );
+    starts(
+        message("CREATE SOURCE s (id, boddy) WITH (connector = 'table', kind = 'posts')"),
+        "line 1, column 22: source \"s\" has no column \"boddy\"; did you mean \"body\"?",
+    );
+    starts(message("-- nothing\n"), "line 1, column 1: the job is empty");
+    starts(
+        message("CREATE VIEW v AS SELECT '${unset}' AS a"),
+        "line 1, column 26: the variable \"unset\" has no value; give --set unset=VALUE",
+    );
+    // The place is that of the text as written, whatever a variable's value is.
+    starts(
+        message(
+            "CREATE SOURCE ${set} WITH (connector = 'table', kind = '${set}'); CREATE VIEW v AS SELECT nix FROM posts",
+        ),
+        "line 1, column 91: view \"v\": there is no column \"nix\"",
+    );
+    starts(message("CREATE VIEW v AS SELEC 1"), "line 1, column 18: syntax error");
+    starts(
+        message("CREATE VIEW v AS\n  SELECT (1 + 2 AS a"),
+        "line 2, column 17: syntax error: expected: ), found: AS",
+    );
+}
