@@ -25,7 +25,7 @@ use catchment_engine::{UpdateStream, Updates};
 
 use choice::{Chosen, Shown};
 use counts::Counts;
-use plan::{Feed, Plan, Values};
+use plan::{Feed, NULL, Plan};
 
 use crate::aggregate::{AggregateSpec, integers};
 use crate::driver::{Logic, drive};
@@ -99,7 +99,8 @@ struct Prepared {
 struct Emitted {
     partitions: Vec<u32>,
     rest: Vec<u32>,
-    values: Vec<Values>,
+    /// All aggregates of a row, then those of the next.
+    values: Vec<i128>,
     ranks: Vec<u64>,
     diffs: Vec<i64>,
 }
@@ -258,8 +259,10 @@ impl TopGroupsLogic {
         let decoded = self.rest.columns_of_repeated(&emitted.rest);
         self.plan.rest_out.iter().zip(decoded).for_each(|(out, column)| columns[*out] = Some(column));
         let mut columns: Vec<ArrayRef> = columns.into_iter().flatten().collect();
+        let width = self.plan.output_types().count();
         for (index, output) in self.plan.output_types().enumerate() {
-            columns.push(integers(emitted.values.iter().map(|values| values[index]), output));
+            let values = (0..len).map(|row| Some(emitted.values[row * width + index]).filter(|value| *value != NULL));
+            columns.push(integers(values, output));
         }
         if self.top.ranking == Ranking::RowNumber {
             columns.push(Arc::new(UInt64Array::from(emitted.ranks)));
@@ -272,7 +275,7 @@ impl Emitted {
     fn push(&mut self, partition: u32, one: &Chosen, rank: u64, diff: i64) {
         self.partitions.push(partition);
         self.rest.push(one.group);
-        self.values.push(one.values.clone());
+        self.values.extend_from_slice(&one.values);
         self.ranks.push(rank);
         self.diffs.push(diff);
     }

@@ -2,10 +2,8 @@
 
 use std::cmp::Ordering;
 
-use smallvec::SmallVec;
-
 use super::counts::Counts;
-use super::plan::{Plan, Values};
+use super::plan::{Plan, Scores, Values};
 use crate::key_table::KeyTable;
 use crate::lanes::Lane;
 
@@ -17,9 +15,6 @@ pub(super) struct Chosen {
     /// Its aggregates.
     pub values: Values,
 }
-
-/// In place of a null aggregate; no sum is that small.
-const NULL: i128 = i128::MIN;
 
 /// What a partition shows, packed: groups in order, and all their aggregates in one lane.
 #[derive(Default)]
@@ -33,30 +28,28 @@ impl Shown {
         let mut values = Lane::default();
         values.resize(chosen.iter().map(|one| one.values.len()).sum());
         for (slot, value) in chosen.iter().flat_map(|one| &one.values).enumerate() {
-            values.set(slot, value.unwrap_or(NULL));
+            values.set(slot, *value);
         }
         Shown { groups: chosen.iter().map(|one| one.group).collect(), values }
     }
 
     /// The groups with `width` aggregates each.
     pub(super) fn unpack(&self, width: usize) -> Vec<Chosen> {
-        let value = |slot: usize| Some(self.values.at(slot)).filter(|value| *value != NULL);
         let chosen = |(index, group): (usize, &u32)| Chosen {
             group: *group,
-            values: (index * width..(index + 1) * width).map(value).collect(),
+            values: (index * width..(index + 1) * width).map(|slot| self.values.at(slot)).collect(),
         };
         self.groups.iter().enumerate().map(chosen).collect()
     }
 }
 
 /// A group on the way to be chosen.
+#[derive(Clone, Copy)]
 struct Candidate {
     /// The first thing to rank by; the less, the nearer to the front.
     score: i128,
-    /// All things to rank by beside the key, where there are more.
-    scores: SmallVec<[i128; 2]>,
     group: u32,
-    slot: usize,
+    slot: u32,
 }
 
 /// One choice: the first `kept` groups of `counts`.
@@ -77,11 +70,11 @@ impl Choice<'_> {
         if self.counts.len() <= 2 * (touched + self.kept) {
             return self.scan();
         }
-        let scores = self.plan.scores(&last.values);
-        let boundary = Candidate { score: first(&scores), scores, group: last.group, slot: 0 };
+        let boundary = self.plan.scores(&last.values);
+        let boundary_score = first(&boundary);
         let mut groups: Vec<u32> = old.iter().map(|one| one.group).collect();
         groups.extend(changed.filter(|group| {
-            self.counts.find(*group).is_some_and(|slot| self.plan.score(self.counts, slot) <= boundary.score)
+            self.counts.find(*group).is_some_and(|slot| self.plan.score(self.counts, slot) <= boundary_score)
         }));
         groups.sort_unstable();
         groups.dedup();
@@ -93,7 +86,10 @@ impl Choice<'_> {
         candidates.sort_unstable_by(|one, other| self.compare(one, other));
         candidates.truncate(self.kept);
         let is_certain = candidates.len() == self.kept
-            && candidates.last().is_some_and(|last| self.compare(last, &boundary).is_le());
+            && candidates.last().is_some_and(|new| {
+                let by_scores = self.scores(new).cmp(&boundary);
+                by_scores.then_with(|| self.keys.compare(new.group, last.group)).is_le()
+            });
         if is_certain { self.finish(candidates) } else { self.scan() }
     }
 
@@ -129,24 +125,26 @@ impl Choice<'_> {
     }
 
     fn candidate(&self, slot: usize, group: u32) -> Candidate {
-        let score = self.plan.score(self.counts, slot);
-        let scores = match self.plan.order.len() {
-            0 | 1 => SmallVec::new(),
-            _ => self.plan.scores(&self.plan.values(self.counts, slot)),
-        };
-        Candidate { score, scores, group, slot }
+        Candidate { score: self.plan.score(self.counts, slot), group, slot: slot as u32 }
+    }
+
+    /// All things to rank by beside the keys.
+    fn scores(&self, candidate: &Candidate) -> Scores {
+        self.plan.scores(&self.plan.values(self.counts, candidate.slot as usize))
     }
 
     fn compare(&self, one: &Candidate, other: &Candidate) -> Ordering {
         let by_score = one.score.cmp(&other.score);
-        let by_scores = || {
-            if self.plan.order.len() < 2 { Ordering::Equal } else { one.scores.cmp(&other.scores) }
+        let by_scores = || match self.plan.order.len() {
+            0 | 1 => Ordering::Equal,
+            _ => self.scores(one).cmp(&self.scores(other)),
         };
         by_score.then_with(by_scores).then_with(|| self.keys.compare(one.group, other.group))
     }
 
     fn finish(&self, candidates: Vec<Candidate>) -> Vec<Chosen> {
-        let chosen = |one: Candidate| Chosen { group: one.group, values: self.plan.values(self.counts, one.slot) };
+        let chosen =
+            |one: Candidate| Chosen { group: one.group, values: self.plan.values(self.counts, one.slot as usize) };
         candidates.into_iter().map(chosen).collect()
     }
 }

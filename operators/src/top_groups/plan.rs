@@ -7,6 +7,7 @@ use catchment_contract::arrow::compute::cast;
 use catchment_contract::arrow::datatypes::{DataType, Int64Type, UInt64Type};
 use catchment_contract::arrow::row::{RowConverter, SortField};
 use catchment_engine::{Updates, flatten};
+use smallvec::SmallVec;
 
 use super::TopGroupsSpec;
 use super::counts::Counts;
@@ -14,8 +15,14 @@ use crate::aggregate::{Aggregate, Function};
 use crate::key_table::flat_type;
 use crate::top_k::Order;
 
-/// The aggregates of a group; none is null.
-pub(super) type Values = smallvec::SmallVec<[Option<i128>; 2]>;
+/// The aggregates of a group; [`NULL`] for those that are null.
+pub(super) type Values = SmallVec<[i128; 1]>;
+
+/// All things to rank a group by beside its keys; the less, the nearer to the front.
+pub(super) type Scores = SmallVec<[i128; 2]>;
+
+/// In place of a null aggregate; no sum is that small.
+pub(super) const NULL: i128 = i128::MIN;
 
 /// Where an aggregate is found in a group's accumulators.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,13 +110,13 @@ impl Plan {
                 Source::Rows => counts.rows(slot),
                 Source::Count { lane } => counts.lane(*lane, slot),
                 Source::Sum { count } if counts.lane(*count, slot) > 0 => counts.lane(count + 1, slot),
-                Source::Sum { .. } => return None,
+                Source::Sum { .. } => return NULL,
             };
             let fits = match aggregate.output {
                 DataType::UInt64 => u64::try_from(value).is_ok(),
                 _ => i64::try_from(value).is_ok(),
             };
-            fits.then_some(value)
+            if fits { value } else { NULL }
         };
         self.sources.iter().zip(&self.aggregates).map(value).collect()
     }
@@ -119,13 +126,13 @@ impl Plan {
     pub(super) fn score(&self, counts: &Counts, slot: usize) -> i128 {
         match self.order.first() {
             None => 0,
-            Some(order) if self.sources[order.column] == Source::Rows => directed(order, Some(counts.rows(slot))),
+            Some(order) if self.sources[order.column] == Source::Rows => directed(order, counts.rows(slot)),
             Some(order) => directed(order, self.values(counts, slot)[order.column]),
         }
     }
 
     /// All things to rank by beside the keys.
-    pub(super) fn scores(&self, values: &Values) -> smallvec::SmallVec<[i128; 2]> {
+    pub(super) fn scores(&self, values: &Values) -> Scores {
         self.order.iter().map(|order| directed(order, values[order.column])).collect()
     }
 
@@ -134,7 +141,7 @@ impl Plan {
         self.aggregates.iter().map(|aggregate| &aggregate.output)
     }
 
-    /// Whether a group's count of rows is all there is to keep.
+    /// How the rows of `updates` feed the lanes; nothing where the count of rows is all there is to keep.
     pub(super) fn feeds(&self, updates: &Updates) -> Vec<Feed> {
         let feed = |(source, aggregate): (&Source, &Aggregate)| {
             let input = || aggregate.input.map(|input| flatten(updates.column(input)));
@@ -173,12 +180,12 @@ fn source_of(aggregate: &Aggregate, types: &[DataType], lanes: usize) -> Option<
 }
 
 /// `value` in the direction of `order`, nulls at the end that it says.
-fn directed(order: &Order, value: Option<i128>) -> i128 {
+fn directed(order: &Order, value: i128) -> i128 {
     match value {
-        None if order.nulls_first => i128::MIN,
-        None => i128::MAX,
-        Some(value) if order.descending => -value,
-        Some(value) => value,
+        NULL if order.nulls_first => i128::MIN,
+        NULL => i128::MAX,
+        value if order.descending => -value,
+        value => value,
     }
 }
 
