@@ -125,6 +125,24 @@ fn small_files_are_gathered_and_nothing_changes() {
     assert_eq!(found(&lake, "comments"), expected(&later));
 }
 
+/// Gathered files that are as large as can be were once gathered again with every commit.
+#[test]
+fn full_files_are_left_alone() {
+    let (_folder, lake) = local();
+    let spec = spec(&view(false), &[]);
+    let mut sink = open(&spec, &lake, None).with_held_bytes_max(40_000);
+    for n in 1..=40 {
+        let from = n as i64 * 20;
+        sink.write(vec![updates(n, &rows(from..from + 20, 1))], n).unwrap();
+        checkpoint(&mut sink, n);
+    }
+    let full = data_files(&lake, "data").len();
+    assert!(full >= 2, "{full} full files");
+    let gathered = log_names(&lake, "\"operation\":\"OPTIMIZE\"").len();
+    assert!((3..=10).contains(&gathered), "{gathered} times");
+    assert_eq!(found(&lake, "comments"), expected(&(20..820).map(row).collect::<Vec<_>>()));
+}
+
 /// Names of the log's commits that hold `text`.
 fn log_names(lake: &LakeStore, text: &str) -> std::collections::BTreeSet<String> {
     let log = lake.list("comments/_delta_log").unwrap();

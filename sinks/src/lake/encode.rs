@@ -70,8 +70,8 @@ impl Rows<'_> {
     }
 }
 
-/// The Parquet file of `parts`, one after another, all with the columns of `schema`. Rows of a part are sorted by the
-/// column `first`, if there is one. `each` sees every batch that is written, in order.
+/// The Parquet file of `rows`, whose columns are those of `schema`. They are sorted by the column `first`, if there is
+/// one. `each` sees every batch that is written, in order.
 ///
 /// # Errors
 /// None for rows that fit the schema.

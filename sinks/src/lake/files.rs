@@ -27,8 +27,6 @@ use crate::lake::spec::LakeSpec;
 use crate::lake::staged::AddedFile;
 use crate::lake::table::{LiveFile, Table, kernel_error};
 
-/// A file of at least this size is written to `data/` at once.
-pub const SEALED_BYTES: u64 = 32 << 20;
 /// Rows read at a time.
 const READ_ROWS: usize = 32 * 1024;
 
@@ -213,16 +211,23 @@ impl FileWriter {
         &self.state
     }
 
-    /// Writes rows, sorted, one file a partition; `sealed` files go to `data/` whatever their size. They are in the
-    /// store when this returns, not necessarily on its disk.
+    /// Writes rows, sorted, one file a partition: to `data/` if a file's rows take `sealed_bytes` in memory or more, else
+    /// to `hot/`. They are in the store when this returns, not necessarily on its disk.
     ///
     /// # Errors
     /// If the store fails.
-    pub fn write(&mut self, table: &Table, spec: &LakeSpec, held: Vec<Held>, sealed: bool) -> Result<Vec<Written>> {
+    pub fn write(
+        &mut self,
+        table: &Table,
+        spec: &LakeSpec,
+        held: Vec<Held>,
+        sealed_bytes: usize,
+    ) -> Result<Vec<Written>> {
         if held.is_empty() {
             return Ok(Vec::new());
         }
-        let rows = held.iter().map(Held::rows).sum();
+        let rows: usize = held.iter().map(Held::rows).sum();
+        let row_bytes = held.iter().map(Held::bytes).sum::<usize>() / rows.max(1);
         let identities: Vec<u128> = held.iter().flat_map(|part| part.identities.iter().copied()).collect();
         let stored = concat_held(spec, held)?;
         let partition = spec.columns.partition_arrays(&stored)?;
@@ -231,6 +236,7 @@ impl FileWriter {
         let batch = spec.columns.file_batch(&stored, rows)?;
         let parts = ordered.partitions.iter().map(|part| {
             let rows = &ordered.rows[part.clone()];
+            let sealed = rows.len() * row_bytes >= sealed_bytes;
             let context = self.context(spec, &partition, rows[0] as usize)?;
             let mut written = self.write_one(table, spec, &context, Rows { columns: batch.columns(), rows }, sealed)?;
             if !identities.is_empty() {
@@ -265,7 +271,7 @@ impl FileWriter {
         let first = spec.sort.first().and_then(|sort| spec.columns.in_file.iter().position(|index| index == sort));
         let bytes = parquet_file(&spec.columns.file_schema, first, rows, |batch| stats.merge(batch).map_err(failed))?;
         let stats = stats.finish().map_err(failed)?.ok_or_else(|| Error::bug("a data file has no rows"))?;
-        let folder = if sealed || bytes.len() as u64 >= SEALED_BYTES { "data" } else { "hot" };
+        let folder = if sealed { "data" } else { "hot" };
         let hive = table.url().make_relative(&context.write_dir()).unwrap_or_default();
         let hive = hive.trim_start_matches("./").trim_end_matches('/');
         let slash = if hive.is_empty() { "" } else { "/" };

@@ -56,7 +56,7 @@ impl Held {
     }
 
     /// Bytes that their values take.
-    fn bytes(&self) -> usize {
+    pub fn bytes(&self) -> usize {
         self.columns.iter().map(column_bytes).sum::<usize>() + 16 * self.identities.len()
     }
 

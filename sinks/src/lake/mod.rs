@@ -13,7 +13,7 @@
 //! |---|---|
 //! | `_delta_log/` | the log; its commits carry job, sink, checkpoint and epoch |
 //! | `hot/[day=…/]…parquet` | small data files, gathered by eight |
-//! | `data/[day=…/]…parquet` | data files of about the size aimed at |
+//! | `data/[day=…/]…parquet` | data files of 32 to 64 MiB of rows, which are not gathered |
 //! | `dv/…bin` | deletion vectors, one file a commit |
 //!
 //! Any reader of Delta tables with deletion vectors sees each commit whole. Of a table in mode `append`, a plain

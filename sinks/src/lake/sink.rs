@@ -122,7 +122,7 @@ impl LakeSink {
     /// another transaction id, for the numbers begin anew.
     fn start_over(&mut self) -> Result<()> {
         let rows_before = self.table.live_files()?;
-        self.rows = rows_before.iter().map(|file| file.rows - file.deleted.len() as u64).sum();
+        self.rows = rows_before.iter().map(|file| file.rows.saturating_sub(file.deleted.len() as u64)).sum();
         if self.table.last_number(&self.app)?.is_some() {
             self.app = format!("{}/{}", self.app, self.writer.incarnation());
         }
@@ -226,7 +226,7 @@ impl LakeSink {
     fn flush(&mut self) -> Result<()> {
         self.pending.settle()?;
         let held = self.pending.take_rows();
-        for written in self.writer.write(&self.table, &self.spec, held, false)? {
+        for written in self.writer.write(&self.table, &self.spec, held, self.sealed_bytes())? {
             self.unsynced.push(written.object.clone());
             let (added, file) = written.into_parts();
             let number = self.files.add(file);
@@ -234,6 +234,11 @@ impl LakeSink {
             self.written.insert(number, added);
         }
         Ok(())
+    }
+
+    /// From how many bytes of rows on a file is large enough to be left alone: half of what is held.
+    pub(super) fn sealed_bytes(&self) -> usize {
+        self.held_bytes_max / 2
     }
 
     pub(super) fn flush_if_full(&mut self) -> Result<()> {

@@ -128,18 +128,19 @@ impl LakeSink {
     fn rewrite(&mut self, group: &[u32], written: &mut Vec<Written>) -> Result<()> {
         let ripe = self.ripe_ms();
         let files = || group.iter().filter_map(|number| self.files.get(*number));
-        let sealed = self.spec.mode == Mode::Append && files().any(|file| file.modified_ms < ripe);
+        let waited = self.spec.mode == Mode::Append && files().any(|file| file.modified_ms < ripe);
+        let sealed_bytes = if waited { 0 } else { self.sealed_bytes() };
         let mut rows = Pending::default();
         for file in files() {
             read_live(&self.table, &self.spec, file, |columns, count| {
                 rows.add(Held::new(columns, count, self.spec.mode == Mode::Current));
                 if rows.bytes() > self.held_bytes_max {
-                    written.extend(self.writer.write(&self.table, &self.spec, rows.take_rows(), sealed)?);
+                    written.extend(self.writer.write(&self.table, &self.spec, rows.take_rows(), sealed_bytes)?);
                 }
                 Ok(())
             })?;
         }
-        written.extend(self.writer.write(&self.table, &self.spec, rows.take_rows(), sealed)?);
+        written.extend(self.writer.write(&self.table, &self.spec, rows.take_rows(), sealed_bytes)?);
         Ok(())
     }
 
