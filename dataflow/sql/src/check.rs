@@ -41,8 +41,20 @@ pub struct Registry {
 /// [`catchment_contract::Fault::User`], with line and column, for the first thing that is wrong.
 pub fn check(text: &str, variables: &dyn Fn(&str) -> Option<String>, registry: &Registry) -> Result<Job> {
     let text = Text::expand(text, variables)?;
-    let statements = parse(&text)?;
-    let mut checker = Checker::new(&text, registry);
+    std::thread::scope(|scope| {
+        let checking = std::thread::Builder::new().name("check".to_string()).stack_size(STACK_BYTES);
+        let checking = checking.spawn_scoped(scope, || check_text(&text, registry));
+        let checking = checking.map_err(|error| Error::io("start a thread that checks the job", error))?;
+        checking.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+/// Parser and planner work by recursion; this is enough for the deepest query that [`parse`] lets through.
+const STACK_BYTES: usize = 64 << 20;
+
+fn check_text(text: &Text, registry: &Registry) -> Result<Job> {
+    let statements = parse(text)?;
+    let mut checker = Checker::new(text, registry);
     // Sinks come last: what their relations are known to be, the rejects above all, depends on every view.
     let (sinks, others): (Vec<_>, Vec<_>) = statements.iter().partition(|it| matches!(it.body, Body::Sink { .. }));
     for statement in others.into_iter().chain(sinks) {

@@ -202,3 +202,6 @@ fn row_text(columns: &[String], updates: &Updates) -> String {
         .collect();
     format!("{{{}}}", parts.join(","))
 }
+
+#[cfg(test)]
+mod tests;

@@ -84,8 +84,12 @@ pub struct Statement {
     pub body: Body,
 }
 
-/// How deep expressions and queries may be nested.
+/// How deep queries and parentheses may be nested.
 const DEPTH_MAX: usize = 100;
+
+/// How many operators may follow one another, those of enclosing parentheses included: each makes the plan one level
+/// deeper, and plans are walked by recursion, here and by the planner.
+const CHAIN_MAX: usize = 250;
 
 /// The statements of `text`, in order.
 ///
@@ -97,6 +101,7 @@ pub fn parse(text: &Text) -> Result<Vec<Statement>> {
         let place = text.place(error.location.line, error.location.column);
         text.error(place, format!("syntax error: {}", lower_first(&error.message)), "close the string, name or comment")
     })?;
+    check_chains(text, &tokens)?;
     let parser = Parser::new(&dialect).with_recursion_limit(DEPTH_MAX).with_tokens_with_locations(tokens);
     let mut reader = Reader { text, parser };
     let mut statements = Vec::new();
@@ -111,6 +116,37 @@ pub fn parse(text: &Text) -> Result<Vec<Statement>> {
             return Err(reader.unexpected(&next, "\";\" or the end of the file", "end each statement with \";\""));
         }
     }
+}
+
+/// Refuses chains of more than [`CHAIN_MAX`] operators, joins and unions.
+fn check_chains(text: &Text, tokens: &[TokenWithSpan]) -> Result<()> {
+    // For each open parenthesis: operators since the last comma, and joins and unions.
+    let mut levels = vec![[0, 0]];
+    for token in tokens {
+        let last = levels.len() - 1;
+        match &token.token {
+            Token::SemiColon => levels = vec![[0, 0]],
+            Token::Comma => levels[last][0] = 0,
+            Token::LParen => levels.push([0, 0]),
+            Token::RParen if last > 0 => drop(levels.pop()),
+            Token::Word(word) => match word.keyword {
+                Keyword::AND | Keyword::OR | Keyword::NOT | Keyword::CASE => levels[last][0] += 1,
+                Keyword::UNION | Keyword::INTERSECT | Keyword::EXCEPT | Keyword::JOIN => levels[last][1] += 1,
+                _ => {}
+            },
+            Token::Number(..) | Token::SingleQuotedString(_) | Token::Period | Token::Whitespace(_) => {}
+            Token::RParen | Token::EOF => {}
+            _ => levels[last][0] += 1,
+        }
+        // Deeper parentheses than these are refused by the parser.
+        let total: usize = levels.iter().take(2 * DEPTH_MAX).flatten().sum();
+        if total > CHAIN_MAX {
+            let place = text.place(token.span.start.line, token.span.start.column);
+            let message = format!("a chain of more than {CHAIN_MAX} operators, joins or unions");
+            return Err(text.error(place, message, "write IN (…) for many values, or split it into several views"));
+        }
+    }
+    Ok(())
 }
 
 struct Reader<'a> {

@@ -266,3 +266,23 @@ fn statements_and_their_options() {
         "line 2, column 17: syntax error: expected: ), found: AS",
     );
 }
+
+/// Machine-made queries are long; none of them may take the process down.
+#[test]
+fn long_and_deep_queries_are_planned_or_refused() {
+    let chain = |n: usize, joined: &str| (0..n).map(|n| format!("id + {n}")).collect::<Vec<_>>().join(joined);
+    let job = |n| format!("{SOURCES}CREATE VIEW v AS SELECT id FROM posts WHERE 1 < {}", chain(n, " + "));
+    check(&job(100), &|_| None, &common::registry()).unwrap_or_else(|error| panic!("{}", error.chain()));
+    let long = message(&job(100_000));
+    assert!(long.starts_with("line 3, column") && long.contains("a chain of more than 250 operators"), "{long}");
+    let unions = vec!["SELECT id, grp FROM posts"; 100].join(" UNION ALL ");
+    check(&format!("{SOURCES}CREATE VIEW v AS {unions}"), &|_| None, &common::registry())
+        .unwrap_or_else(|error| panic!("{}", error.chain()));
+    let unions = vec!["SELECT id, grp FROM posts"; 1000].join(" UNION ALL ");
+    refused(&format!("CREATE VIEW v AS {unions}"), "line 3, column", "a chain of more than 250");
+    let values = (0..20_000).map(|n| format!("({n}, -{n})")).collect::<Vec<_>>().join(", ");
+    check(&format!("CREATE VIEW v (a, b) AS VALUES {values}"), &|_| None, &common::registry())
+        .unwrap_or_else(|error| panic!("{}", error.chain()));
+    let nested = format!("CREATE VIEW v AS SELECT {}1{} AS a", "(".repeat(500), ")".repeat(500));
+    assert!(message(&nested).contains("nested more than"), "{}", message(&nested));
+}
