@@ -113,6 +113,9 @@ impl Lowering<'_> {
 
     fn pairs(&mut self, join: &Join, kind: JoinKind, sides: Sides) -> Result<Flow> {
         let Sides { left, left_key, left_width, right, right_key, right_width } = sides;
+        // With a side that always is one row, every row has a match.
+        let one_row = join.on.is_empty() && kind == JoinKind::Left && self.one_group(&right);
+        let kind = if one_row { JoinKind::Inner } else { kind };
         if join.filter.is_some() && kind != JoinKind::Inner {
             let hint = "put conditions on one side into a subquery of that side";
             return Err(self.refuse(Construct::Join, "an outer join with a condition other than =", hint));
@@ -123,6 +126,7 @@ impl Lowering<'_> {
         }
         let key = match kind {
             JoinKind::Inner => pair_key(&left, &left_key, &right, &right_key, left_width),
+            JoinKind::Left if within(&right.key, &right_key) => left.key.clone(),
             _ => None,
         };
         let append_only = kind == JoinKind::Inner && left.append_only && right.append_only;
@@ -141,6 +145,12 @@ impl Lowering<'_> {
             Some(filter) => Ok(flow.filter(Stage::Filter(self.compile(filter, &join.schema)?))),
             None => Ok(flow),
         }
+    }
+
+    /// Whether the stream always is exactly one row: an aggregate without groups, its columns computed at most.
+    fn one_group(&self, flow: &Flow) -> bool {
+        let computed = flow.stages.iter().all(|stage| matches!(stage, Stage::Project(_)));
+        computed && matches!(&self.graph.nodes[flow.base].op, Op::Aggregate(spec) if spec.keys.is_empty())
     }
 
     /// Whether a side of a cross join stays small: constants, and aggregates without groups.
@@ -195,9 +205,6 @@ fn pair_key(
     right_key: &[usize],
     left_width: usize,
 ) -> Option<Vec<usize>> {
-    let within = |key: &Option<Vec<usize>>, joined: &[usize]| {
-        key.as_ref().is_some_and(|key| key.iter().all(|column| joined.contains(column)))
-    };
     let shift = |key: &Vec<usize>| key.iter().map(|column| column + left_width).collect::<Vec<_>>();
     if within(&right.key, right_key) {
         return left.key.clone();
@@ -207,4 +214,9 @@ fn pair_key(
     }
     let (left, right) = (left.key.clone()?, right.key.as_ref()?);
     Some([left, shift(right)].concat())
+}
+
+/// Whether a side's key is among the columns that it is joined by, so that a row of the other side meets at most one.
+fn within(key: &Option<Vec<usize>>, joined: &[usize]) -> bool {
+    key.as_ref().is_some_and(|key| key.iter().all(|column| joined.contains(column)))
 }
