@@ -216,13 +216,13 @@ impl Expression {
         if let Some(dictionary) = self.dictionary(columns, len) {
             let (values, keys) = values_with_null(dictionary)?;
             let mask = self.computed(&self.only(&values, columns), values.len())?;
-            return Ok(Mask::ByKey(mask.as_boolean().clone(), keys));
+            return Ok(Mask::ByKey(truths(mask.as_boolean()), keys));
         }
         let mask = match &self.shape {
             Shape::Column(index) => columns[*index].clone(),
             _ => self.computed(columns, len)?,
         };
-        Ok(Mask::ByRow(mask.as_boolean().clone()))
+        Ok(Mask::ByRow(truths(mask.as_boolean())))
     }
 
     /// The dictionary that is the expression's only input, if evaluating it by value pays.
@@ -264,34 +264,38 @@ impl Expression {
 /// Which rows a condition holds for.
 pub enum Mask {
     /// One answer a row.
-    ByRow(BooleanArray),
+    ByRow(Vec<bool>),
     /// One answer for each value of a dictionary, and each row's key.
-    ByKey(BooleanArray, UInt32Array),
+    ByKey(Vec<bool>, UInt32Array),
 }
 
 impl Mask {
     /// The rows for which it holds, ascending.
     pub fn rows(&self) -> Vec<u32> {
         match self {
-            Mask::ByRow(mask) => {
-                truths(mask).enumerate().filter(|(_, truth)| *truth).map(|(row, _)| row as u32).collect()
-            }
-            Mask::ByKey(mask, keys) => {
-                let truths: Vec<bool> = truths(mask).collect();
-                let mut rows = Vec::with_capacity(keys.len());
-                for (row, key) in keys.values().iter().enumerate() {
-                    if truths[*key as usize] {
-                        rows.push(row as u32);
-                    }
-                }
-                rows
+            Mask::ByRow(answers) => chosen(answers.len(), |row| answers[row]),
+            Mask::ByKey(answers, keys) => {
+                let keys = keys.values();
+                chosen(keys.len(), |row| answers[keys[row] as usize])
             }
         }
     }
 }
 
-fn truths(mask: &BooleanArray) -> impl Iterator<Item = bool> {
-    (0..mask.len()).map(|index| mask.is_valid(index) && mask.value(index))
+/// The rows of `len` that `holds` chooses. Every row is written and the place moves on if it is chosen: no branch to mispredict.
+fn chosen(len: usize, holds: impl Fn(usize) -> bool) -> Vec<u32> {
+    let mut rows = vec![0; len];
+    let mut count = 0;
+    for row in 0..len {
+        rows[count] = row as u32;
+        count += usize::from(holds(row));
+    }
+    rows.truncate(count);
+    rows
+}
+
+fn truths(mask: &BooleanArray) -> Vec<bool> {
+    (0..mask.len()).map(|index| mask.is_valid(index) && mask.value(index)).collect()
 }
 
 /// A dictionary's values and keys without null keys: they refer to a null among the values instead.

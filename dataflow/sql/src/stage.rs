@@ -5,10 +5,11 @@
 //! its row alone.
 
 use std::collections::HashSet;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 use catchment_contract::Run;
-use catchment_contract::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, StringViewArray, new_null_array};
+use catchment_contract::arrow::array::{Array, ArrayRef, AsArray, StringViewArray, new_null_array};
 use catchment_contract::arrow::datatypes::{DataType, UInt32Type};
 use catchment_contract::arrow::util::display::{ArrayFormatter, FormatOptions};
 use catchment_contract::hash::hash_rows;
@@ -43,13 +44,31 @@ pub struct KeySet {
     /// The columns that are looked up.
     pub columns: Vec<usize>,
     /// Identities ([`hash_rows`]) of the keys without nulls.
-    keys: Arc<HashSet<u128>>,
+    keys: Arc<HashSet<u128, BuildHasherDefault<Identity>>>,
     /// Whether some key of the set has a null.
     has_null: bool,
     /// How many rows the set was made of.
     rows: usize,
     /// Which rows are kept.
     pub rule: SetRule,
+}
+
+/// The hash of an identity is its lower half: it is a hash already.
+#[derive(Clone, Copy, Debug, Default)]
+struct Identity(u64);
+
+impl Hasher for Identity {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.0 = self.0.rotate_left(8) ^ u64::from(*byte));
+    }
+
+    fn write_u128(&mut self, identity: u128) {
+        self.0 = identity as u64;
+    }
 }
 
 /// Which rows a [`KeySet`] keeps.
@@ -87,10 +106,10 @@ impl KeySet {
         }
     }
 
-    fn answers(&self, columns: &[ArrayRef], len: usize) -> BooleanArray {
+    fn answers(&self, columns: &[ArrayRef], len: usize) -> Vec<bool> {
         let lanes = hash_rows(columns, len);
         let is_null = |row| columns.iter().any(|column| column.is_null(row));
-        (0..len).map(|row| Some(self.keeps(lanes.identity(row), is_null(row)))).collect()
+        (0..len).map(|row| self.keeps(lanes.identity(row), is_null(row))).collect()
     }
 
     /// Which rows are kept; of a dictionary each value is looked up once.
