@@ -1,6 +1,6 @@
 //! A job: one SQL text, checked, that can be opened as often as there are runs of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -64,14 +64,14 @@ impl Job {
     pub fn open(self, options: RunOptions, stop: Arc<AtomicBool>) -> Result<Runtime> {
         let lake = store::open(&options.lake)?;
         lake.probe()?;
-        Runtime::open(self.into_spec()?, Arc::new(lake), options, stop)
+        Runtime::open(self.into_spec(), Arc::new(lake), options, stop)
     }
 
-    fn into_spec(self) -> Result<JobSpec> {
+    fn into_spec(self) -> JobSpec {
         let Job { name, mut checked } = self;
         let mut sinks = Vec::new();
         for sink in std::mem::take(&mut checked.sinks) {
-            let fingerprint = fingerprint(&checked, &sink.from)?;
+            let fingerprint = fingerprint(&checked, &sink.from);
             let catchment_sql::JobSink { name, from, spec, facts } = sink;
             sinks.push(JobSink { name, from, spec, schema: facts.schema, fingerprint });
         }
@@ -81,18 +81,37 @@ impl Job {
             source: source.source.clone(),
             projection: source.projection.clone(),
         });
-        Ok(JobSpec { name, sources: sources.collect(), sinks, dataflow: Arc::new(Operators(checked)) })
+        JobSpec { name, sources: sources.collect(), sinks, dataflow: Arc::new(Operators(checked)) }
     }
 }
 
-/// A relation's definition in short: another one means that its table does not fit any more.
-fn fingerprint(checked: &catchment_sql::Job, relation: &str) -> Result<String> {
-    let text = match checked.views.iter().any(|view| view.facts.name == relation) {
-        true => catchment_sql::explain(checked, Some(relation), catchment_sql::Format::Text)?,
-        false => relation.to_string(),
-    };
-    let column: ArrayRef = Arc::new(StringArray::from(vec![text]));
-    Ok(format!("{:032x}", hash_rows(&[column], 1).identity(0)))
+/// A relation's definition in short: another one means that its table does not fit any more. It is made of the plans of
+/// the relation and of every view that it reads, so views that are added beside them do not count.
+fn fingerprint(checked: &catchment_sql::Job, relation: &str) -> String {
+    let mut read = BTreeSet::from([relation]);
+    let mut open = vec![relation];
+    let mut plans = Vec::new();
+    while let Some(name) = open.pop() {
+        let Some(view) = checked.views.iter().find(|view| view.facts.name == name) else { continue };
+        plans.push(view.plan.as_str());
+        for other in checked.views.iter().map(|view| view.facts.name.as_str()) {
+            if scans(&view.plan, other) && read.insert(other) {
+                open.push(other);
+            }
+        }
+    }
+    plans.push(relation);
+    plans.sort_unstable();
+    let text: ArrayRef = Arc::new(StringArray::from(vec![plans.join("\n")]));
+    format!("{:032x}", hash_rows(&[text], 1).identity(0))
+}
+
+/// Whether a plan has `relation` as a leaf.
+fn scans(plan: &str, relation: &str) -> bool {
+    let leaf = format!("TableScan: {relation}");
+    plan.lines()
+        .map(str::trim_start)
+        .any(|line| line.strip_prefix(&leaf).is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', ','])))
 }
 
 struct Operators(catchment_sql::Job);

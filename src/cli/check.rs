@@ -15,7 +15,7 @@ pub struct Check {
 impl Check {
     /// Prints sources, views and sinks, each view's key and whether it can retract.
     pub fn execute(&self) -> Result<(), Failure> {
-        print!("{}", self.job.check()?.checked().describe());
+        println!("{}", self.job.check()?.checked().describe());
         Ok(())
     }
 }

@@ -34,7 +34,7 @@ impl Explain {
             Format::Mermaid => catchment_sql::Format::Mermaid,
         };
         let text = catchment_sql::explain(job.checked(), self.view.as_deref(), format).map_err(Failure::wrong)?;
-        print!("{text}");
+        println!("{}", text.trim_end());
         Ok(())
     }
 }

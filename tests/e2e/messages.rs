@@ -204,3 +204,38 @@ fn a_job_whose_view_changed_is_refused() {
     assert_eq!(ran.status, 1, "{}", ran.out);
     said(&ran, &["relation \"v\" of sink \"c\"", "another --lake"]);
 }
+
+/// A view that is added, be it over the same view, must not make an old table look like a stranger's.
+#[test]
+fn a_job_may_gain_a_view() {
+    let place = Place::new();
+    place.write("in/RC_1", line("a"));
+    place.write("job.sql", job("SELECT id, score FROM comments"));
+    assert_eq!(run(&place).status, 0);
+    let first = "CREATE VIEW u AS SELECT id, score * 2 AS twice FROM v;\n";
+    let sink = "CREATE SINK s FROM u WITH (connector = 'lake');\n";
+    place.write("job.sql", format!("{}{first}{sink}", job("SELECT id, score FROM comments")));
+    let ran = run(&place);
+    assert_eq!(ran.status, 0, "{}", ran.err);
+    let summary: serde_json::Value = serde_json::from_str(&ran.out).expect("one JSON object");
+    let rows = |sink: usize| summary["sinks"][sink]["rows"].as_u64();
+    assert_eq!((rows(0), rows(1)), (Some(1), Some(1)), "the new table has what was loaded before: {summary}");
+}
+
+/// The change lies in a view below the one that the sink takes.
+#[test]
+fn a_job_whose_lower_view_changed_is_refused() {
+    let place = Place::new();
+    place.write("in/RC_1", line("a"));
+    let two = |condition: &str| {
+        let lower = format!("CREATE VIEW lower AS SELECT id, subreddit FROM comments WHERE {condition};\n");
+        let views = format!("{lower}CREATE VIEW v AS SELECT subreddit, count(*) AS n FROM lower GROUP BY subreddit;\n");
+        format!("{COMMENTS}{views}{SINK}CREATE SINK l FROM lower WITH (connector = 'lake');\n")
+    };
+    place.write("job.sql", two("id <> 'x'"));
+    assert_eq!(run(&place).status, 0);
+    place.write("job.sql", two("id <> 'y'"));
+    let ran = run(&place);
+    assert_eq!(ran.status, 1, "{}", ran.out);
+    said(&ran, &["relation \"v\""]);
+}
