@@ -4,4 +4,5 @@
 mod duckdb;
 mod messages;
 mod pulse;
+mod staying_up;
 mod support;

@@ -53,3 +53,51 @@ impl Distributor<Updates> for KeyDistributor {
 
     fn flush<T: Clone, P: Push<Message<T, Updates>>>(&mut self, _time: &T, _pushers: &mut [P]) {}
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    use catchment_contract::arrow::array::{ArrayRef, AsArray, Int64Array};
+    use catchment_contract::arrow::datatypes::Int64Type;
+    use catchment_contract::{Epoch, Run};
+
+    use super::*;
+
+    /// Keeps what is pushed.
+    #[derive(Default)]
+    struct Kept(Vec<Updates>);
+
+    impl Push<Message<Epoch, Updates>> for Kept {
+        fn push(&mut self, element: &mut Option<Message<Epoch, Updates>>) {
+            if let Some(message) = element.take() {
+                self.0.push(message.data);
+            }
+        }
+    }
+
+    #[test]
+    fn a_key_reaches_one_worker_and_nothing_is_lost() {
+        let keys: ArrayRef = Arc::new(Int64Array::from_iter_values((0..1000).map(|n| n % 37)));
+        let values: ArrayRef = Arc::new(Int64Array::from_iter_values(0..1000));
+        let mut updates = Updates::new(1000, vec![values, keys], Run::One(3), Run::One(1));
+        let mut workers: Vec<Kept> = (0..3).map(|_| Kept::default()).collect();
+        KeyDistributor { key: vec![1], indices: vec![Vec::new(); 3] }.partition(&mut updates, &3, &mut workers);
+        assert!(updates.is_empty());
+        let mut owner = BTreeMap::new();
+        let mut seen = Vec::new();
+        for (index, part) in workers.iter().enumerate().flat_map(|(index, kept)| kept.0.iter().map(move |p| (index, p)))
+        {
+            assert_eq!(part.carried_key_hashes().map(|hashes| hashes.len()), Some(part.len()));
+            for row in 0..part.len() {
+                let key = part.column(1).as_primitive::<Int64Type>().value(row);
+                assert_eq!(*owner.entry(key).or_insert(index), index);
+                seen.push(part.column(0).as_primitive::<Int64Type>().value(row));
+            }
+        }
+        seen.sort_unstable();
+        assert_eq!(seen, (0..1000).collect::<Vec<i64>>());
+        assert!(workers.iter().all(|kept| !kept.0.is_empty()));
+    }
+}

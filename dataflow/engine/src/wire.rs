@@ -121,3 +121,59 @@ impl ContainerBytes for Updates {
             .expect("timely's buffers take length_in_bytes bytes");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use catchment_contract::arrow::array::{DictionaryArray, ListArray, StringViewArray, UInt32Array};
+    use catchment_contract::arrow::datatypes::{Int32Type, UInt32Type};
+
+    use super::*;
+
+    fn columns() -> Vec<ArrayRef> {
+        let long = "a text that does not fit into a view";
+        let texts: ArrayRef = Arc::new(StringViewArray::from(vec![Some("short"), None, Some(long)]));
+        let keys = UInt32Array::from(vec![Some(1), None, Some(0)]);
+        let values = Arc::new(StringViewArray::from(vec!["x", long]));
+        let dictionary: ArrayRef = Arc::new(DictionaryArray::<UInt32Type>::new(keys, values));
+        let lists =
+            ListArray::from_iter_primitive::<Int32Type, _, _>(vec![Some(vec![Some(1), None]), None, Some(vec![])]);
+        vec![texts, dictionary, Arc::new(lists)]
+    }
+
+    /// Through the calls that timely makes, with the length it was told.
+    fn sent(updates: &Updates) -> Updates {
+        let mut bytes = Vec::new();
+        updates.into_bytes(&mut bytes);
+        assert_eq!(bytes.len(), updates.length_in_bytes());
+        assert_eq!(bytes.len() % 8, 0);
+        Updates::from_bytes(timely::bytes::arc::BytesMut::from(bytes).freeze())
+    }
+
+    fn check(updates: Updates) {
+        let received = sent(&updates);
+        assert_eq!(received.len(), updates.len());
+        assert_eq!((received.epochs(), received.diffs()), (updates.epochs(), updates.diffs()));
+        assert_eq!(received.carried_key_hashes(), updates.carried_key_hashes());
+        for (received, sent) in received.columns().iter().zip(updates.columns()) {
+            assert_eq!(received.as_ref(), flatten(sent).as_ref());
+        }
+    }
+
+    #[test]
+    fn what_is_sent_arrives() {
+        let constant = Updates::new(3, columns(), Run::One(7), Run::One(-2));
+        check(constant.clone().with_key_hashes(vec![1, u64::MAX, 3]));
+        check(constant.slice(1, 2));
+        check(Updates::new(3, columns(), Run::Each(vec![1, 2, u64::MAX].into()), Run::Each(vec![-1, 1, 5].into())));
+        check(Updates::new(4, Vec::new(), Run::One(1), Run::One(1)));
+        check(Updates::default());
+    }
+
+    #[test]
+    fn damage_is_an_error() {
+        let bytes = encode(&Updates::new(3, columns(), Run::One(1), Run::One(1))).expect("it has an IPC form");
+        for cut in [1, 8, bytes.len() / 2] {
+            assert!(decode(&bytes[..cut]).is_err(), "cut at {cut}");
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! A job that stays up: it takes in new files by itself, and ends with a checkpoint when it is told to.
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::support::Place;
+
+/// Longest wait for the running job, on a machine that has other things to do.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+const JOB: &str = "
+CREATE SOURCE comments WITH (connector = 'reddit', kind = 'comments', path = 'in');
+CREATE VIEW ids AS SELECT id FROM comments;
+CREATE SINK ids FROM ids WITH (connector = 'lake');
+";
+
+/// The newest manifest once it says of the source that it has seen `records` records.
+fn await_records(place: &Place, child: &mut Child, records: u64) {
+    let started = Instant::now();
+    while seen(&place.path("lake/_catchment/job/checkpoints")).is_none_or(|seen| seen < records) {
+        assert!(child.try_wait().expect("a child of ours").is_none(), "the job ended by itself");
+        assert!(started.elapsed() < PATIENCE, "no checkpoint with {records} records");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn seen(checkpoints: &Path) -> Option<u64> {
+    let files = std::fs::read_dir(checkpoints).ok()?.flatten().map(|entry| entry.path());
+    let newest = files.filter(|path| path.extension().is_some_and(|ending| ending == "json")).max()?;
+    // It may be pruned, or not be whole, at this moment: look again.
+    let manifest: Value = serde_json::from_slice(&std::fs::read(newest).ok()?).ok()?;
+    manifest["sources"]["comments"]["ledger"]["records"].as_u64()
+}
+
+#[test]
+fn a_job_that_stays_up_takes_in_new_files_and_ends_when_told() {
+    let place = Place::new();
+    place.write("job.sql", JOB);
+    let line = |id: &str| format!("{{\"id\":\"{id}\",\"body\":\"b\"}}\n");
+    place.write("in/RC_1", line("a"));
+    let mut command = place.command();
+    command.args(["run", "job.sql", "--json", "--checkpoint-interval", "50ms", "--workers", "2"]);
+    let mut child = command.stdout(Stdio::piped()).spawn().expect("the binary was built");
+    await_records(&place, &mut child, 1);
+    place.write("in/RC_2", line("b") + &line("c"));
+    await_records(&place, &mut child, 3);
+    let told = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().expect("there is a kill");
+    assert!(told.success());
+    let output = child.wait_with_output().expect("a child of ours");
+    assert_eq!(output.status.code(), Some(0));
+    let summary: Value = serde_json::from_slice(&output.stdout).expect("the summary is one JSON object");
+    assert_eq!(summary["sinks"][0]["rows"], 3, "{summary}");
+    assert_eq!(place.run(&["job.sql"])["sources"][0]["partitions"], 0, "nothing is read twice");
+}
