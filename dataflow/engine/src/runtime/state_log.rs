@@ -24,8 +24,8 @@ use super::coordinator::column_names;
 use super::reading::spawn;
 use crate::checkpoint::{Manifest, StateFile};
 
-/// Size at which a file is written out: 32 MiB.
-const FILE_BYTES: usize = 32 << 20;
+/// Size at which a file is written out: 8 MiB, since it is put together in memory.
+const FILE_BYTES: usize = 8 << 20;
 
 /// Batches that may wait to be written.
 const QUEUE: usize = 64;
