@@ -6,14 +6,14 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use catchment_contract::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use catchment_contract::arrow::datatypes::{DataType, SchemaRef, TimeUnit};
 use datafusion_common::config::ConfigOptions;
 use datafusion_common::{Result, TableReference, plan_datafusion_err};
 use datafusion_expr::planner::{ContextProvider, ExprPlanner};
 use datafusion_expr::{AggregateUDF, HigherOrderUDF, ScalarUDF, TableSource, Volatility, WindowUDF};
 
-/// The name of the built-in relation of input that could not become rows, and of rows that a view could not compute.
-pub const REJECTS: &str = "rejects";
+// The relation of input that could not become rows, and of rows that a view could not compute.
+pub use catchment_engine::runtime::job::{REJECTS, rejects_schema};
 
 /// Which relation a plan's leaf reads: an index among the job's sources or views, or the rejects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -24,18 +24,6 @@ pub enum RelationId {
     View(usize),
     /// Rows of [`rejects_schema`].
     Rejects,
-}
-
-/// The columns of `rejects`: where a record or row came from, its text, and why it was rejected.
-pub fn rejects_schema() -> SchemaRef {
-    let text = |name: &str, nullable| Field::new(name, DataType::Utf8View, nullable);
-    Arc::new(Schema::new(vec![
-        text("source", false),
-        text("partition", true),
-        text("position", true),
-        text("raw", true),
-        text("reason", false),
-    ]))
 }
 
 /// The only type of instants on an edge.

@@ -11,7 +11,6 @@ use catchment_contract::arrow::array::{
 use catchment_contract::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use catchment_contract::{Decoded, Epoch, Error, Reject, Result, Run};
 
-use super::coordinator::column_names;
 use super::job::{JobSource, JobSpec, REJECTS, rejects_schema};
 use super::reading::Batch;
 use crate::checkpoint::{Ledger, Manifest, SourceState};
@@ -177,4 +176,9 @@ pub(super) fn updates(rows: RecordBatch, epoch: Epoch) -> Updates {
     let len = rows.num_rows();
     let (_, columns, _) = rows.into_parts();
     Updates::new(len, columns, Run::One(epoch), Run::One(1))
+}
+
+/// Columns of a source's arrivals, by name and type, as manifests keep them.
+pub(super) fn column_names(schema: &SchemaRef) -> Vec<String> {
+    schema.fields().iter().map(|field| format!("{}: {}", field.name(), field.data_type())).collect()
 }

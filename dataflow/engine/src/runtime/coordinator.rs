@@ -18,7 +18,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use catchment_contract::arrow::datatypes::SchemaRef;
 use catchment_contract::{Epoch, Error, Result, SinkContext, Staged, Store};
 use crossbeam_channel::{Receiver, Sender, bounded, never, select, unbounded};
 
@@ -609,9 +608,4 @@ fn commit(
     log.prune(number)?;
     tracing::debug!(number, "published");
     Ok(manifest)
-}
-
-/// Columns of a source's arrivals, by name and type, as manifests keep them.
-pub(super) fn column_names(schema: &SchemaRef) -> Vec<String> {
-    schema.fields().iter().map(|field| format!("{}: {}", field.name(), field.data_type())).collect()
 }

@@ -20,7 +20,7 @@ use catchment_contract::arrow::ipc::writer::StreamWriter;
 use catchment_contract::{Error, Result, Store};
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use super::coordinator::column_names;
+use super::arrivals::column_names;
 use super::reading::spawn;
 use crate::checkpoint::{Manifest, StateFile};
 
