@@ -160,7 +160,7 @@ fn load(spec: &LakeSpec, batches: &[RecordBatch]) -> u64 {
     }
     let staged = sink.stage(1, batches.len() as u64).unwrap().unwrap();
     sink.publish(1, &staged).unwrap();
-    sink.rows()
+    sink.figures().rows
 }
 
 /// The same rows through `parquet_file` alone, one file for every 64 batches.
@@ -257,7 +257,7 @@ impl Loaded {
 
 fn commit(criterion: &mut Criterion) {
     let mut loaded = Loaded::new(comments(scale(1_000_000, 20_000)));
-    let rows = loaded.sink.rows();
+    let rows = loaded.sink.figures().rows;
     // The first builds the row index.
     let first = loaded.edits(10);
     loaded.commit(first);
@@ -276,7 +276,7 @@ fn commit(criterion: &mut Criterion) {
         });
     });
     group.finish();
-    assert_eq!(loaded.sink.rows(), rows);
+    assert_eq!(loaded.sink.figures().rows, rows);
 }
 
 struct OneFile(Vec<u128>);

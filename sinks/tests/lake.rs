@@ -67,7 +67,7 @@ fn a_current_table_follows_its_view() {
     let last = checkpoint(&mut sink, 2);
     let now: Vec<Row> = (0..10).chain(20..210).map(row).collect();
     assert_eq!(found(&lake, "comments"), expected(&now));
-    assert_eq!(sink.rows(), 200);
+    assert_eq!(sink.figures().rows, 200);
     assert!(checkpoint(&mut sink, 3).is_none(), "nothing changed");
 
     let mut sink = open(&spec, &lake, last.as_ref().map(|staged| (3, staged)));
@@ -75,7 +75,7 @@ fn a_current_table_follows_its_view() {
     checkpoint(&mut sink, 4);
     let now: Vec<Row> = (0..10).chain(150..210).map(row).collect();
     assert_eq!(found(&lake, "comments"), expected(&now));
-    assert_eq!(sink.rows(), 70);
+    assert_eq!(sink.figures().rows, 70);
 }
 
 fn local() -> (tempfile::TempDir, LakeStore) {
@@ -112,7 +112,7 @@ fn small_files_are_gathered_and_nothing_changes() {
         .map(row)
         .collect();
     assert_eq!(found(&lake, "comments"), expected(&now));
-    assert_eq!(sink.rows(), now.len() as u64);
+    assert_eq!(sink.figures().rows, now.len() as u64);
     let names: std::collections::BTreeSet<String> = log_names(&lake, "\"operation\":\"OPTIMIZE\"");
     assert!(names.len() >= 3, "three times eight files were gathered: {names:?}");
     // The rows that were gathered can still be taken back, before and after an open.
@@ -175,7 +175,7 @@ fn the_log_is_checkpointed_and_garbage_is_removed() {
     assert!(data_files(&lake, "").iter().all(|path| !path.contains("left-by-a-crash")));
     assert!(lake.get("comments/notes.txt").unwrap().is_some());
     assert_eq!(found(&lake, "comments"), expected(&(106..=110).map(row).collect::<Vec<_>>()));
-    assert_eq!(sink.rows(), 5);
+    assert_eq!(sink.figures().rows, 5);
     assert_eq!(common::read_version(&lake, "comments", 20).iter().map(|batch| batch.num_rows()).sum::<usize>(), 5);
 }
 
@@ -190,7 +190,7 @@ fn a_table_that_no_checkpoint_knows_is_replaced_in_one_commit() {
     }
     // The job's checkpoints are gone: it begins at 1 again, with other numbers than the table's log.
     let mut sink = open(&spec, &lake, None);
-    assert_eq!(sink.rows(), 30, "readers see the old rows until the first commit");
+    assert_eq!(sink.figures().rows, 30, "readers see the old rows until the first commit");
     sink.write(vec![updates(1, &rows(5..15, 1))], 1).unwrap();
     let first = checkpoint(&mut sink, 1).unwrap();
     assert_eq!(found(&lake, "comments"), expected(&(5..15).map(row).collect::<Vec<_>>()));

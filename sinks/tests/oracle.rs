@@ -158,7 +158,7 @@ impl World {
             found.len(),
             expected.len()
         );
-        assert_eq!(sink.rows(), expected.len() as u64);
+        assert_eq!(sink.figures().rows, expected.len() as u64);
     }
 
     fn random_row(&mut self) -> Row {

@@ -14,7 +14,7 @@
 //! each time it was caught doing so.
 
 use catchment_contract::source::PAYLOAD_BYTES;
-use catchment_contract::{PartitionReader, Payload, Reject, Result};
+use catchment_contract::{PartitionReader, Payload, Reject, Result, Unfinished};
 use memchr::{memchr, memchr_iter, memrchr};
 
 use super::compression::Compression;
@@ -32,18 +32,21 @@ pub type IsComplete = fn(&[u8]) -> bool;
 pub struct LineReader {
     file: OpenFile,
     is_complete: Option<IsComplete>,
+    unfinished: Unfinished,
     /// Lines before the next record.
     line: u64,
     /// The line before has not seen its newline yet.
     open: bool,
     done: bool,
+    /// The end holds a line that was left to a later round.
+    left: bool,
     rejects: Vec<Reject>,
 }
 
 impl LineReader {
-    pub(super) fn new(file: OpenFile, is_complete: Option<IsComplete>) -> Self {
+    pub(super) fn new(file: OpenFile, is_complete: Option<IsComplete>, unfinished: Unfinished) -> Self {
         let (line, open) = file.from.as_ref().map_or((0, false), |from| (from.line, from.open));
-        LineReader { file, is_complete, line, open, done: false, rejects: Vec::new() }
+        LineReader { file, is_complete, unfinished, line, open, done: false, left: false, rejects: Vec::new() }
     }
 
     /// Appends to `bytes` up to `len`.
@@ -125,10 +128,16 @@ impl LineReader {
         Ok(())
     }
 
-    /// At the stream's end: takes the last line off `bytes` unless it is complete, and rejects it or the damage.
+    /// At the stream's end: takes the last line off `bytes` unless it is complete, and rejects it or the damage. A writer
+    /// at work is left alone: what has no newline stays for a later round.
     fn end(&mut self, bytes: &mut Vec<u8>, lines: u64) {
         self.done = true;
         let start = memrchr(b'\n', bytes).map_or(0, |newline| newline + 1);
+        if self.unfinished == Unfinished::Leave && !matches!(self.file.stream.end, Some(End::Damaged(_))) {
+            self.left = !bytes[start..].trim_ascii().is_empty();
+            bytes.truncate(start);
+            return;
+        }
         let tail = &bytes[start..];
         let blank = tail.trim_ascii().is_empty();
         let complete = !blank && self.is_complete.is_none_or(|is_complete| is_complete(tail));
@@ -159,7 +168,7 @@ impl LineReader {
             offset: self.file.stream.offset,
             line: self.line,
             open: self.open,
-            end: self.done,
+            end: self.done && !self.left,
             packed: self.file.compression() != Compression::Plain,
             file: self.file.fingerprint.clone(),
         }

@@ -24,7 +24,7 @@
 //!
 //! ```
 //! use catchment_connectors::files::FileSet;
-//! use catchment_contract::{Options, PartitionReader};
+//! use catchment_contract::{Options, PartitionReader, Unfinished};
 //! use std::collections::BTreeMap;
 //!
 //! let folder = tempfile::tempdir().expect("a temporary folder");
@@ -34,7 +34,7 @@
 //!
 //! let files = FileSet::from_options(&mut options)?;          // in SourceConnector::check
 //! let found = files.discover(&BTreeMap::new())?;             // in Source::discover
-//! let mut reader = files.open(&found[0])?.into_lines(None);  // in Source::open
+//! let mut reader = files.open(&found[0])?.into_lines(None, Unfinished::Take);  // in Source::open
 //! let payload = reader.next()?.expect("two lines");
 //! assert_eq!(payload.bytes, b"{\"n\":1}\n{\"n\":2}\n");
 //! # Ok::<(), catchment_contract::Error>(())

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use catchment_contract::{Error, Result};
+use catchment_contract::{Error, Result, Unfinished};
 
 use super::compression::{Compression, MAGIC_BYTES};
 use super::document::DocumentReader;
@@ -80,8 +80,8 @@ impl OpenFile {
     }
 
     /// Reads the file as lines. `is_complete` judges a last line that has no newline: see [`LineReader`].
-    pub fn into_lines(self, is_complete: Option<IsComplete>) -> LineReader {
-        LineReader::new(self, is_complete)
+    pub fn into_lines(self, is_complete: Option<IsComplete>, unfinished: Unfinished) -> LineReader {
+        LineReader::new(self, is_complete, unfinished)
     }
 
     /// Reads the file as one document, from its beginning.

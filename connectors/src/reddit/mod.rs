@@ -32,7 +32,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use catchment_contract::{
-    Error, Options, Partition, PartitionReader, Position, Relation, Replace, Result, Source, SourceConnector,
+    Declaration, Error, Options, Partition, PartitionReader, Position, Relation, Replace, Result, Source,
+    SourceConnector, Unfinished,
 };
 
 use crate::files::FileSet;
@@ -58,7 +59,8 @@ impl SourceConnector for Connector {
         "reddit"
     }
 
-    fn check(&self, _name: &str, options: &mut Options) -> Result<Arc<dyn Source>> {
+    fn check(&self, _name: &str, declared: &Declaration, options: &mut Options) -> Result<Arc<dyn Source>> {
+        declared.refuse_key(options.owner())?;
         let (kind, span) = options.require("kind")?;
         let kind = match kind.to_ascii_lowercase().as_str() {
             "comments" => Kind::Comments,
@@ -90,10 +92,14 @@ impl Source for Reddit {
         self.files.discover(known)
     }
 
-    fn open(&self, partition: &Partition) -> Result<Box<dyn PartitionReader>> {
+    fn open(&self, partition: &Partition, unfinished: Unfinished) -> Result<Box<dyn PartitionReader>> {
         let mut file = self.files.open(partition)?;
         let lines = file.resumes() || Shape::of(file.sniff(SNIFF_BYTES)?) == Shape::Lines;
-        Ok(if lines { Box::new(file.into_lines(Some(is_complete))) } else { Box::new(file.into_document()) })
+        Ok(if lines {
+            Box::new(file.into_lines(Some(is_complete), unfinished))
+        } else {
+            Box::new(file.into_document())
+        })
     }
 
     fn decoder(&self, projection: &[usize]) -> Arc<dyn catchment_contract::Decoder> {

@@ -11,7 +11,7 @@ fn source(kind: &str, path: &Path) -> Arc<dyn Source> {
     let mut options = Options::new("source \"s\"");
     options.insert("kind", kind, Default::default());
     options.insert("path", path.to_str().unwrap(), Default::default());
-    let source = Connector.check("s", &mut options).unwrap();
+    let source = Connector.check("s", &Declaration::default(), &mut options).unwrap();
     options.finish().unwrap();
     source
 }
@@ -32,7 +32,7 @@ fn read(kind: &str, path: &Path) -> Outcome {
     let mut made = Outcome::default();
     let mut known = BTreeMap::new();
     for partition in source.discover(&known.clone()).unwrap() {
-        let mut reader = source.open(&partition).unwrap();
+        let mut reader = source.open(&partition, Unfinished::Take).unwrap();
         while let Some(payload) = reader.next().unwrap() {
             let Decoded { rows, rejects, records, versions, .. } = decoder.decode(&payload);
             assert_eq!(rows.schema(), source.relation().schema);
@@ -183,7 +183,7 @@ fn edits_and_types_of_the_real_dumps() {
     let columns = ["edited_at", "author", "score"].map(|name| schema.index_of(name).unwrap());
     let decoder = source.decoder(&columns);
     let partition = source.discover(&BTreeMap::new()).unwrap().pop().unwrap();
-    let mut reader = source.open(&partition).unwrap();
+    let mut reader = source.open(&partition, Unfinished::Take).unwrap();
     let (mut edits, mut deleted, mut score) = (0, 0, 0);
     while let Some(payload) = reader.next().unwrap() {
         let rows = decoder.decode(&payload).rows;
@@ -207,7 +207,11 @@ fn options_that_are_wrong_say_so() {
         for (name, value) in given {
             options.insert(*name, *value, Default::default());
         }
-        let error = Connector.check("s", &mut options).map(|_| ()).and_then(|()| options.finish()).unwrap_err();
+        let error = Connector
+            .check("s", &Declaration::default(), &mut options)
+            .map(|_| ())
+            .and_then(|()| options.finish())
+            .unwrap_err();
         assert_eq!(error.fault(), Fault::User);
         assert_eq!(error.chain(), expect);
     };
@@ -231,7 +235,7 @@ fn a_growing_dump_gives_each_record_once() {
     for cut in [60, 61, 62, 200, 201, 203, 500, text.len()] {
         std::fs::write(&path, &text[..cut]).unwrap();
         for partition in source.discover(&known).unwrap() {
-            let mut reader = source.open(&partition).unwrap();
+            let mut reader = source.open(&partition, Unfinished::Take).unwrap();
             while let Some(payload) = reader.next().unwrap() {
                 let rows = decoder.decode(&payload).rows;
                 ids.extend(rows.column(0).as_string_view().iter().map(|id| id.unwrap().to_owned()));

@@ -44,7 +44,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 use catchment_contract::{
-    Decoder, Options, Partition, PartitionReader, Position, Relation, Replace, Result, Source, SourceConnector,
+    Declaration, Decoder, Options, Partition, PartitionReader, Position, Relation, Replace, Result, Source,
+    SourceConnector, Unfinished,
 };
 
 use self::decoder::TranscriptDecoder;
@@ -65,7 +66,8 @@ impl SourceConnector for YoutubeConnector {
         "youtube"
     }
 
-    fn check(&self, _name: &str, options: &mut Options) -> Result<Arc<dyn Source>> {
+    fn check(&self, _name: &str, declared: &Declaration, options: &mut Options) -> Result<Arc<dyn Source>> {
+        declared.refuse_key(options.owner())?;
         Ok(Arc::new(Transcripts { files: FileSet::from_options(options)? }))
     }
 }
@@ -85,7 +87,7 @@ impl Source for Transcripts {
         self.files.discover(known)
     }
 
-    fn open(&self, partition: &Partition) -> Result<Box<dyn PartitionReader>> {
+    fn open(&self, partition: &Partition, _unfinished: Unfinished) -> Result<Box<dyn PartitionReader>> {
         Ok(Box::new(self.files.open(partition)?.into_document()))
     }
 

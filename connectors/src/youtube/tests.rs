@@ -338,13 +338,13 @@ fn real_files() {
     }
     let mut options = Options::new("source \"transcripts\"");
     options.insert("path", root.to_str().unwrap(), Default::default());
-    let source = YoutubeConnector.check("transcripts", &mut options).unwrap();
+    let source = YoutubeConnector.check("transcripts", &Declaration::default(), &mut options).unwrap();
     options.finish().unwrap();
     let decoder = source.decoder(&ALL);
     let mut counts = BTreeMap::<String, (u64, usize, usize)>::new();
     let mut keys = BTreeMap::<(String, Option<String>), String>::new();
     for partition in source.discover(&BTreeMap::new()).unwrap() {
-        let mut reader = source.open(&partition).unwrap();
+        let mut reader = source.open(&partition, Unfinished::Take).unwrap();
         let payload = reader.next().unwrap().unwrap();
         assert!(reader.next().unwrap().is_none());
         let decoded = decoder.decode(&payload);

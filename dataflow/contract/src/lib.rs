@@ -19,9 +19,10 @@ pub use arrow;
 
 pub use error::{Error, ErrorKind, Fault, Outcome, Result, Retry};
 pub use options::{OptionSpan, Options};
-pub use sink::{Sink, SinkConnector, SinkContext, SinkSpec, Staged, ViewFacts};
+pub use sink::{Sink, SinkConnector, SinkContext, SinkFigures, SinkSpec, Staged, TopicPosition, ViewFacts};
 pub use source::{
-    Decoded, Decoder, Partition, PartitionReader, Payload, Position, Reject, Relation, Replace, Source, SourceConnector,
+    Declaration, Decoded, Decoder, Partition, PartitionLag, PartitionReader, Payload, Position, Reject, Relation,
+    Replace, Source, SourceConnector, Unfinished, Wake,
 };
 pub use store::{PutOutcome, Store};
 pub use update::{Diff, Epoch, Run, UpdateBatch};

@@ -44,6 +44,26 @@ pub struct SinkContext {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Staged(pub serde_json::Value);
 
+/// What a sink has made visible.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct SinkFigures {
+    /// Rows that a reader of a table sees; for a topic, the records published in this run.
+    pub rows: u64,
+    /// Where a topic's partitions stand; empty for tables.
+    pub partitions: Vec<TopicPosition>,
+}
+
+/// Where a sink stands in a partition of its topic.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TopicPosition {
+    /// The partition.
+    pub partition: u32,
+    /// Offset after the last record that is published.
+    pub offset: u64,
+    /// Records that are staged or waiting and not yet published.
+    pub behind: u64,
+}
+
 /// Makes sinks of one kind out of `CREATE SINK … WITH (connector = '<name>', …)`.
 pub trait SinkConnector: Send + Sync {
     /// The connector's name in SQL.
@@ -94,6 +114,6 @@ pub trait Sink: Send {
     /// Retried inside with back-off; an error that comes out ends the run, and the next open publishes again.
     fn publish(&mut self, n: u64, staged: &Staged) -> Result<()>;
 
-    /// Rows that a reader sees after the last publish.
-    fn rows(&self) -> u64;
+    /// What a reader sees now, for the summary.
+    fn figures(&self) -> SinkFigures;
 }

@@ -19,7 +19,7 @@ use arrow::array::{BooleanArray, Int64Array, RecordBatch};
 use arrow::datatypes::SchemaRef;
 use serde::{Deserialize, Serialize};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::options::Options;
 
 /// How rows of a relation replace one another.
@@ -60,6 +60,52 @@ pub struct Partition {
 /// Two positions are equal when nothing lies between them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Position(pub String);
+
+/// What a reader does with a record that is not finished where the partition ends now, such as a line without a newline.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unfinished {
+    /// Take it, as far as it can be a whole record: nobody comes back for it soon.
+    #[default]
+    Take,
+    /// Leave it to a later round, without a reject: its writer is at work.
+    Leave,
+}
+
+/// What a job says of a source beside its options.
+#[derive(Clone, Debug, Default)]
+pub struct Declaration {
+    /// The declared columns with their types, in order; `None` if the job declares none.
+    pub columns: Option<SchemaRef>,
+    /// Names of the `PRIMARY KEY`'s columns; empty without one.
+    pub primary_key: Vec<String>,
+}
+
+impl Declaration {
+    /// For sources that know their own columns.
+    ///
+    /// # Errors
+    /// If the job declares a primary key.
+    pub fn refuse_key(&self, owner: &str) -> Result<()> {
+        if self.primary_key.is_empty() {
+            return Ok(());
+        }
+        Err(Error::user(format!("{owner} has a primary key of its own")).with_hint("leave PRIMARY KEY out"))
+    }
+}
+
+/// How far a partition is read, for people.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PartitionLag {
+    /// The partition's id.
+    pub partition: String,
+    /// Offset of the next record to read.
+    pub offset: u64,
+    /// Records that are there and not read.
+    pub behind: u64,
+}
+
+/// Called when a source may have something new. Cheap, and may be called too often.
+pub type Wake = Arc<dyn Fn() + Send + Sync>;
 
 /// Whole records as they were read, before decoding.
 #[derive(Clone, Debug)]
@@ -133,11 +179,12 @@ pub trait SourceConnector: Send + Sync {
     fn name(&self) -> &'static str;
 
     /// Checks the options of source `name` without touching disk, network or clock, and returns the source they
-    /// describe. Takes every option it knows from `options`; the caller refuses the ones left over.
+    /// describe. Takes every option it knows from `options`; the caller refuses the ones left over, and declared columns
+    /// that the source does not have.
     ///
     /// # Errors
-    /// [`crate::Fault::User`] for a missing or wrong option.
-    fn check(&self, name: &str, options: &mut Options) -> Result<Arc<dyn Source>>;
+    /// [`crate::Fault::User`] for a missing or wrong option, or a declaration that does not fit.
+    fn check(&self, name: &str, declared: &Declaration, options: &mut Options) -> Result<Arc<dyn Source>>;
 }
 
 /// A checked source. `discover`, `open` and the readers may touch the outside world; nothing before them does.
@@ -161,11 +208,28 @@ pub trait Source: Send + Sync {
     ///
     /// # Errors
     /// As [`Source::discover`]; [`crate::Fault::Data`] if the partition no longer holds what `from` refers to.
-    fn open(&self, partition: &Partition) -> Result<Box<dyn PartitionReader>>;
+    fn open(&self, partition: &Partition, unfinished: Unfinished) -> Result<Box<dyn PartitionReader>>;
 
     /// A decoder that yields the columns `projection` of the relation's schema, in that order, and touches no others
     /// but what it needs for keys and versions.
     fn decoder(&self, projection: &[usize]) -> Arc<dyn Decoder>;
+
+    /// Calls `wake` from now on whenever there may be something new, until the answer is dropped. `None` if the source
+    /// cannot tell: then it is asked by [`Source::discover`] from time to time.
+    ///
+    /// # Errors
+    /// If watching fails for good.
+    fn watch(&self, _wake: Wake) -> Result<Option<Box<dyn Send>>> {
+        Ok(None)
+    }
+
+    /// How far the partitions of `known` are read, for the summary; empty for sources without offsets.
+    ///
+    /// # Errors
+    /// If the outside world cannot be asked.
+    fn lag(&self, _known: &BTreeMap<String, Position>) -> Result<Vec<PartitionLag>> {
+        Ok(Vec::new())
+    }
 }
 
 /// Reads one partition in order. Called on an I/O thread; may block.

@@ -14,7 +14,8 @@ use catchment_contract::arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatc
 use catchment_contract::arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use catchment_contract::{
     Decoded, Decoder, Epoch, Error, Outcome, Partition, PartitionReader, Payload, Position, PutOutcome, Reject,
-    Relation, Replace, Result, Sink, SinkContext, SinkSpec, Source, Staged, Store, UpdateBatch,
+    Relation, Replace, Result, Sink, SinkContext, SinkFigures, SinkSpec, Source, Staged, Store, Unfinished,
+    UpdateBatch,
 };
 use catchment_engine::UpdateStream;
 use catchment_engine::runtime::{Dataflow, JobSink, JobSource, JobSpec, RunOptions, RunReport, Runtime};
@@ -46,7 +47,7 @@ impl Source for Lines {
         Ok(new.map(|(id, _)| Partition { id: id.clone(), bytes: None, from: known.get(id).cloned() }).collect())
     }
 
-    fn open(&self, partition: &Partition) -> Result<Box<dyn PartitionReader>> {
+    fn open(&self, partition: &Partition, _unfinished: Unfinished) -> Result<Box<dyn PartitionReader>> {
         let at = partition.from.as_ref().map_or(0, |position| position.0.parse().unwrap());
         let lines = self.files.lock().unwrap()[&partition.id].clone();
         Ok(Box::new(LineReader { partition: partition.id.as_str().into(), lines, at }))
@@ -252,8 +253,9 @@ impl Sink for TableSink {
         chance(&self.spec.faults)
     }
 
-    fn rows(&self) -> u64 {
-        self.spec.table.lock().unwrap().rows.values().sum::<i64>() as u64
+    fn figures(&self) -> SinkFigures {
+        let rows = self.spec.table.lock().unwrap().rows.values().sum::<i64>() as u64;
+        SinkFigures { rows, ..SinkFigures::default() }
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use catchment_contract::options::nearest;
 use catchment_contract::{
-    Error, Options, Replace, Result, SinkConnector, SinkSpec, Source, SourceConnector, ViewFacts,
+    Declaration, Error, Options, Replace, Result, SinkConnector, SinkSpec, Source, SourceConnector, ViewFacts,
 };
 use datafusion_common::DataFusionError;
 use datafusion_expr::LogicalPlan;
@@ -135,7 +135,9 @@ impl<'a> Checker<'a> {
                 self.registry.sources.iter().map(|known| known.name()),
             ));
         };
-        let source = known.check(&name.text, &mut options).map_err(|error| self.text.locate(error, place))?;
+        let source = known
+            .check(&name.text, &Declaration::default(), &mut options)
+            .map_err(|error| self.text.locate(error, place))?;
         options.finish().map_err(|error| self.text.locate(error, place))?;
         let relation = source.relation();
         for column in columns {

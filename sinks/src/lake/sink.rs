@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use catchment_contract::arrow::array::{ArrayRef, Int64Array};
-use catchment_contract::{Diff, Epoch, Error, Result, Sink, Staged, UpdateBatch};
+use catchment_contract::{Diff, Epoch, Error, Result, Sink, SinkFigures, Staged, UpdateBatch};
 
 use crate::lake::commit::Change;
 use crate::lake::files::{DataFile, DataFiles, FileWriter};
@@ -308,8 +308,8 @@ impl Sink for LakeSink {
         Ok(())
     }
 
-    fn rows(&self) -> u64 {
-        self.rows
+    fn figures(&self) -> SinkFigures {
+        SinkFigures { rows: self.rows, ..SinkFigures::default() }
     }
 }
 

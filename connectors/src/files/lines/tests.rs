@@ -32,7 +32,12 @@ impl Folder {
     }
 
     fn read(&self, from: Option<Position>) -> Vec<Payload> {
-        let mut reader = self.files.open(&self.partition(from)).unwrap().into_lines(Some(ends_with_brace));
+        self.read_to(from, Unfinished::Take)
+    }
+
+    fn read_to(&self, from: Option<Position>, unfinished: Unfinished) -> Vec<Payload> {
+        let file = self.files.open(&self.partition(from)).unwrap();
+        let mut reader = file.into_lines(Some(ends_with_brace), unfinished);
         std::iter::from_fn(|| reader.next().unwrap()).collect()
     }
 
@@ -309,4 +314,21 @@ fn damage_yields_a_prefix_and_one_reject() {
             folder.read(None);
         }
     }
+}
+
+#[test]
+fn a_line_that_is_being_written_is_left_and_neither_lost_nor_rejected() {
+    let folder = Folder::new();
+    append(&folder.path(), b"{1}\n{2");
+    let first = folder.read_to(None, Unfinished::Leave);
+    assert_eq!((text(&first), reasons(&first)), ("{1}\n".into(), vec![]));
+    let at = first[0].position.clone();
+    assert_eq!(folder.discover(&at), Some(Some(at.clone())), "something is left");
+    assert!(folder.read_to(Some(at.clone()), Unfinished::Leave).is_empty(), "nothing new");
+
+    append(&folder.path(), b"2}\n{3}");
+    let second = folder.read_to(Some(at), Unfinished::Leave);
+    assert_eq!((text(&second), reasons(&second)), ("{22}\n".into(), vec![]));
+    let last = folder.read(Some(second[0].position.clone()));
+    assert_eq!((text(&last), reasons(&last)), ("{3}".into(), vec![]));
 }

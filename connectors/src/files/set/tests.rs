@@ -1,7 +1,7 @@
 use std::fs;
 use std::path::Path;
 
-use catchment_contract::PartitionReader;
+use catchment_contract::{PartitionReader, Unfinished};
 
 use super::*;
 
@@ -63,7 +63,7 @@ fn every_partition_that_is_found_opens() {
     for pattern in ["", "**/*", "*/a", "RC_[1]", "RC_1", "sub"] {
         let files = files(tree.path().join(pattern));
         for partition in files.discover(&BTreeMap::new()).unwrap() {
-            let mut reader = files.open(&partition).unwrap().into_lines(None);
+            let mut reader = files.open(&partition).unwrap().into_lines(None, Unfinished::Take);
             assert_eq!(reader.next().unwrap().unwrap().bytes, b"{}\n", "{pattern} {}", partition.id);
         }
     }
@@ -82,7 +82,9 @@ fn names_that_are_not_utf8_are_files_too() {
         let found = files.discover(&BTreeMap::new()).unwrap();
         assert_eq!(found.len(), 2);
         assert_ne!(found[0].id, found[1].id);
-        let read = |partition| files.open(partition).unwrap().into_lines(None).next().unwrap().unwrap().bytes;
+        let read = |partition| {
+            files.open(partition).unwrap().into_lines(None, Unfinished::Take).next().unwrap().unwrap().bytes
+        };
         assert_eq!((read(&found[0]), read(&found[1])), (b"a\xfe\n".to_vec(), b"a\xff\n".to_vec()));
     }
 }
@@ -127,7 +129,7 @@ fn a_source_that_once_had_files_may_be_empty_now() {
     fs::write(folder.path().join("a"), "{}\n").unwrap();
     let files = files(folder.path());
     let partition = files.discover(&BTreeMap::new()).unwrap().pop().unwrap();
-    let position = files.open(&partition).unwrap().into_lines(None).next().unwrap().unwrap().position;
+    let position = files.open(&partition).unwrap().into_lines(None, Unfinished::Take).next().unwrap().unwrap().position;
     fs::remove_file(folder.path().join("a")).unwrap();
     assert_eq!(files.discover(&BTreeMap::from([("a".to_owned(), position)])).unwrap(), []);
 }

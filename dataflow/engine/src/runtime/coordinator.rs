@@ -475,7 +475,7 @@ impl Runtime {
     /// Waits until the sinks have taken in everything that the views contain.
     pub fn settle(&self) {
         for sink in &self.sinks {
-            sink.rows();
+            sink.figures();
         }
     }
 
@@ -545,7 +545,7 @@ impl Runtime {
             name: sink.name.clone(),
             from: sink.from.clone(),
             target: sink.spec.describe(),
-            rows: thread.rows(),
+            rows: thread.figures().rows,
             commits: self.commits.get(&sink.name).copied().unwrap_or_default(),
         });
         self.report.sinks = sinks.collect();

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use catchment_contract::{Decoded, Decoder, Error, Partition, Position, Result, Retry, Source};
+use catchment_contract::{Decoded, Decoder, Error, Partition, Position, Result, Retry, Source, Unfinished};
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 /// How many payloads of one partition may wait to be collected.
@@ -198,7 +198,7 @@ impl Shared {
         decoder: &Arc<dyn Decoder>,
         end: &Sender<Slot>,
     ) -> Result<()> {
-        let mut reader = self.source.open(partition)?;
+        let mut reader = self.source.open(partition, Unfinished::Take)?;
         while !self.stop.load(Ordering::Relaxed) {
             let Some(payload) = reader.next()? else { return Ok(()) };
             partition.from = Some(payload.position.clone());

@@ -2,7 +2,7 @@
 
 use std::thread::JoinHandle;
 
-use catchment_contract::{Epoch, Result, Run, Sink, Staged, UpdateBatch};
+use catchment_contract::{Epoch, Result, Run, Sink, SinkFigures, Staged, UpdateBatch};
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
 use super::reading::spawn;
@@ -17,8 +17,8 @@ pub(crate) enum SinkMessage {
     Stage { number: u64, epoch: Epoch, reply: Sender<Result<Option<Staged>>> },
     /// Make a checkpoint visible.
     Publish { number: u64, staged: Staged, reply: Sender<Result<()>> },
-    /// How many rows a reader sees.
-    Rows(Sender<u64>),
+    /// What a reader sees.
+    Figures(Sender<SinkFigures>),
 }
 
 /// The other end of a sink's thread.
@@ -37,9 +37,9 @@ pub(crate) fn start(name: &str, sink: Box<dyn Sink>) -> SinkThread {
 
 impl SinkThread {
     /// Asks, and waits for the answer.
-    pub fn rows(&self) -> u64 {
+    pub fn figures(&self) -> SinkFigures {
         let (reply, answer) = bounded(1);
-        let _ = self.messages.send(SinkMessage::Rows(reply));
+        let _ = self.messages.send(SinkMessage::Figures(reply));
         answer.recv().unwrap_or_default()
     }
 }
@@ -70,8 +70,8 @@ fn run(name: &str, mut sink: Box<dyn Sink>, queue: Receiver<SinkMessage>) {
                 let _span = tracing::debug_span!("commit", sink = name, number).entered();
                 let _ = reply.send(sink.publish(number, &staged));
             }
-            SinkMessage::Rows(reply) => {
-                let _ = reply.send(sink.rows());
+            SinkMessage::Figures(reply) => {
+                let _ = reply.send(sink.figures());
             }
         }
     }

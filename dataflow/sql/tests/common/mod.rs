@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use catchment_contract::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use catchment_contract::{
-    Decoder, Error, Options, Partition, PartitionReader, Position, Relation, Replace, Result, Sink, SinkConnector,
-    SinkContext, SinkSpec, Source, SourceConnector, Staged, ViewFacts,
+    Declaration, Decoder, Error, Options, Partition, PartitionReader, Position, Relation, Replace, Result, Sink,
+    SinkConnector, SinkContext, SinkSpec, Source, SourceConnector, Staged, Unfinished, ViewFacts,
 };
 use catchment_sql::Registry;
 
@@ -26,7 +26,7 @@ impl Source for Table {
         Err(Error::bug("a test's table has no partitions"))
     }
 
-    fn open(&self, _partition: &Partition) -> Result<Box<dyn PartitionReader>> {
+    fn open(&self, _partition: &Partition, _unfinished: Unfinished) -> Result<Box<dyn PartitionReader>> {
         Err(Error::bug("a test's table has no partitions"))
     }
 
@@ -108,7 +108,7 @@ impl SourceConnector for TestSource {
         self.0
     }
 
-    fn check(&self, _name: &str, options: &mut Options) -> Result<Arc<dyn Source>> {
+    fn check(&self, _name: &str, _declared: &Declaration, options: &mut Options) -> Result<Arc<dyn Source>> {
         let relation = match self.0 {
             "reddit" => {
                 options.require("path")?;
