@@ -74,6 +74,12 @@ pub trait Broker: Send + Sync {
     /// Address of the controller for other clients, `host:port`.
     fn address(&self) -> String;
 
+    /// Bytes of the largest encoded batch that the broker takes; a record that does not fit into a batch of its own is
+    /// refused by [`PartitionClient::produce`].
+    fn record_bytes_max(&self) -> usize {
+        16 << 20
+    }
+
     /// All topics, system topics among them, in name order.
     ///
     /// # Errors

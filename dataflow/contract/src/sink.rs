@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::options::Options;
+use crate::source::Reject;
 use crate::update::{Epoch, UpdateBatch};
 
 /// What is known of a relation when a sink for it is checked.
@@ -116,4 +117,11 @@ pub trait Sink: Send {
 
     /// What a reader sees now, for the summary.
     fn figures(&self) -> SinkFigures;
+
+    /// Takes the rows that the sink's system refused since the last call and that are therefore not in its output (a
+    /// record too large for a topic), in the order in which they were met. Called after [`Sink::write`], [`Sink::stage`]
+    /// and [`Sink::publish`]; the engine adds them to the job's rejects. Nothing by default: most systems take any row.
+    fn take_rejects(&mut self) -> Vec<Reject> {
+        Vec::new()
+    }
 }
