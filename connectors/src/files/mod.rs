@@ -11,6 +11,7 @@
 //! - [`LineReader`] cuts it into payloads of whole lines and resumes inside the file; [`DocumentReader`] yields the file
 //!   as one payload and reads it again whole when it has changed. Both are a
 //!   [`PartitionReader`](catchment_contract::PartitionReader).
+//! - [`FileSet::watch`] wakes the engine when something changes there.
 //!
 //! **Damage is a reject, never an error.** What a truncated or damaged stream holds before the damage is delivered, then
 //! one reject says why and where, and the reader ends.
@@ -47,6 +48,7 @@ mod lines;
 mod open;
 pub mod position;
 mod set;
+mod watch;
 
 pub use compression::Compression;
 pub use document::{DOCUMENT_BYTES_MAX, DocumentReader};

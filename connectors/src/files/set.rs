@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use catchment_contract::{Error, ErrorKind, Options, Partition, Position, Result};
+use catchment_contract::{Error, ErrorKind, Options, Partition, Position, Result, Wake};
 
 use super::find::{Found, find, path_error, root};
 use super::open::OpenFile;
 use super::position::{Change, FilePosition};
+use super::watch;
 
 /// The files that the option `path` of a source names.
 #[derive(Clone, Debug)]
@@ -86,6 +87,14 @@ impl FileSet {
     pub fn open(&self, partition: &Partition) -> Result<OpenFile> {
         let from = partition.from.as_ref().map(|from| FilePosition::decode(from, &partition.id)).transpose()?;
         OpenFile::open(&partition.id, self.path_of(&partition.id)?, from)
+    }
+
+    /// Calls `wake` whenever a file may have come, grown or been replaced, until the answer is dropped: what
+    /// [`Source::watch`](catchment_contract::Source::watch) returns. `None`, after a warning, where that is impossible.
+    ///
+    /// A wake may come too often, and now and then one may be missing (network file systems): look all the same, seldom.
+    pub fn watch(&self, wake: Wake) -> Option<Box<dyn Send>> {
+        watch::watch(&self.path, wake)
     }
 
     /// The path of the partition `id`: below the root, or looked for if its name is not UTF-8.

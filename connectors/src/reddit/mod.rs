@@ -33,7 +33,7 @@ use std::sync::Arc;
 
 use catchment_contract::{
     Declaration, Error, Options, Partition, PartitionReader, Position, Relation, Replace, Result, Source,
-    SourceConnector, Unfinished,
+    SourceConnector, Unfinished, Wake,
 };
 
 use crate::files::FileSet;
@@ -104,6 +104,10 @@ impl Source for Reddit {
 
     fn decoder(&self, projection: &[usize]) -> Arc<dyn catchment_contract::Decoder> {
         Arc::new(Decoder::new(self.kind, projection))
+    }
+
+    fn watch(&self, wake: Wake) -> Result<Option<Box<dyn Send>>> {
+        Ok(self.files.watch(wake))
     }
 }
 

@@ -45,7 +45,7 @@ use std::sync::{Arc, LazyLock};
 
 use catchment_contract::{
     Declaration, Decoder, Options, Partition, PartitionReader, Position, Relation, Replace, Result, Source,
-    SourceConnector, Unfinished,
+    SourceConnector, Unfinished, Wake,
 };
 
 use self::decoder::TranscriptDecoder;
@@ -93,6 +93,10 @@ impl Source for Transcripts {
 
     fn decoder(&self, projection: &[usize]) -> Arc<dyn Decoder> {
         Arc::new(TranscriptDecoder::new(projection))
+    }
+
+    fn watch(&self, wake: Wake) -> Result<Option<Box<dyn Send>>> {
+        Ok(self.files.watch(wake))
     }
 }
 

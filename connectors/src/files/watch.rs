@@ -1,0 +1,173 @@
+//! Watching the folders of a [`FileSet`](super::FileSet): a file that grows, comes or is replaced wakes the engine at
+//! once, instead of at its next look.
+//!
+//! A path that names a file watches the file's folder, because files are also replaced by renaming; a folder is watched
+//! with everything below it, and so is the folder that a glob begins with, because a glob may match folders. A link to a
+//! folder is followed.
+//!
+//! **An event is a hint, never a promise.** What changed is found by [`FileSet::discover`](super::FileSet::discover), so a
+//! wake too many costs one look. A wake too few is possible and outside our hands: files on network file systems, files
+//! behind a link of their own, and a file that is written in the moment between the making of its folder and the watch on
+//! it. Who waits for wakes therefore looks from time to time all the same.
+//!
+//! Reading a file is no event: else the engine's own reading would wake it for ever.
+//!
+//! Where watching is impossible (a system without it, more folders than the system's limit of watches) a warning says so
+//! and the engine falls back to looking.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use catchment_contract::Wake;
+use notify::event::{AccessKind, AccessMode, EventKind};
+use notify::{Event, RecursiveMode, Watcher};
+
+use super::find::root;
+
+/// Calls `wake` for every change below what `path` (a file, a folder, a glob) names, until the answer is dropped; after
+/// that it is not called any more. `None` where watching is impossible.
+pub(super) fn watch(path: &str, wake: Wake) -> Option<Box<dyn Send>> {
+    let folder = root(path);
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { &folder };
+    let mode = if Path::new(path).is_file() { RecursiveMode::NonRecursive } else { RecursiveMode::Recursive };
+    let wake = Arc::new(Mutex::new(Some(wake)));
+    let called = wake.clone();
+    let made = notify::recommended_watcher(move |event: notify::Result<Event>| {
+        if let Err(error) = &event {
+            tracing::warn!(%error, "watching a folder missed something");
+        }
+        if event.as_ref().map_or(true, may_be_new)
+            && let Some(wake) = &*called.lock().unwrap_or_else(PoisonError::into_inner)
+        {
+            wake();
+        }
+    });
+    let watched = made.and_then(|mut watcher| watcher.watch(folder, mode).map(|()| watcher));
+    match watched {
+        Ok(watcher) => Some(Box::new(Watch { wake, _watcher: watcher })),
+        Err(error) => {
+            tracing::warn!(path, %error, "cannot watch for changes; looking from time to time instead");
+            None
+        }
+    }
+}
+
+/// Keeps a watch alive.
+struct Watch {
+    wake: Arc<Mutex<Option<Wake>>>,
+    _watcher: notify::RecommendedWatcher,
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        // The watcher's thread ends some time after it is told to; its last events must reach nobody.
+        self.wake.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}
+
+/// Whether there may be something new to read: anything but reading, removing, and closing what was read.
+fn may_be_new(event: &Event) -> bool {
+    match event.kind {
+        EventKind::Access(access) => access == AccessKind::Close(AccessMode::Write),
+        EventKind::Remove(_) => event.need_rescan(),
+        EventKind::Any | EventKind::Create(_) | EventKind::Modify(_) | EventKind::Other => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::Write;
+    use std::sync::mpsc::{Receiver, RecvError, channel};
+    use std::time::Duration;
+
+    use notify::event::{CreateKind, Flag, ModifyKind, RemoveKind};
+
+    use super::*;
+
+    /// Longer than any machine takes: a test that waits so long has failed.
+    const DEADLINE: Duration = Duration::from_secs(20);
+
+    /// How long a change is given to wake before the next one is made.
+    const RETRY: Duration = Duration::from_millis(200);
+
+    fn watched(path: &Path) -> (Option<Box<dyn Send>>, Receiver<()>) {
+        let (sender, receiver) = channel();
+        let wake: Wake = Arc::new(move || {
+            let _ = sender.send(());
+        });
+        (watch(path.to_str().unwrap(), wake), receiver)
+    }
+
+    /// Makes changes, each another one, until one wakes: the watch on a new folder comes a moment after the folder.
+    fn wakes_at_last(wakes: &Receiver<()>, mut change: impl FnMut(usize), what: &str) {
+        while wakes.try_recv().is_ok() {}
+        let tries = DEADLINE.as_millis() / RETRY.as_millis();
+        let woke = (0..tries as usize).any(|n| {
+            change(n);
+            wakes.recv_timeout(RETRY).is_ok()
+        });
+        assert!(woke, "{what} wakes");
+    }
+
+    fn append(path: &Path) {
+        fs::OpenOptions::new().append(true).open(path).unwrap().write_all(b"2\n").unwrap();
+    }
+
+    #[test]
+    fn growing_renaming_and_new_files_in_new_folders_wake() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path();
+        fs::write(path.join("old"), "1\n").unwrap();
+        let (guard, wakes) = watched(path);
+        assert!(guard.is_some(), "a temporary folder can be watched");
+        append(&path.join("old"));
+        wakes.recv_timeout(DEADLINE).expect("a file that grows wakes");
+        let name = |n| path.join(format!("name{n}"));
+        fs::rename(path.join("old"), name(0)).unwrap();
+        wakes_at_last(&wakes, |n| fs::rename(name(n), name(n + 1)).unwrap(), "a file with a new name");
+        fs::create_dir(path.join("sub")).unwrap();
+        wakes_at_last(&wakes, |n| fs::write(path.join(format!("sub/{n}")), "3\n").unwrap(), "a file in a new folder");
+        drop(guard);
+        append(&path.join("sub/0"));
+        while wakes.recv_timeout(DEADLINE).is_ok() {}
+        assert_eq!(wakes.recv(), Err(RecvError), "who is woken is forgotten with the guard");
+    }
+
+    #[test]
+    fn a_file_is_watched_through_its_folder_and_a_glob_through_the_one_it_begins_with() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, other) = (folder.path().join("a.json"), folder.path().join("new"));
+        fs::write(&file, "1\n").unwrap();
+        let (_guard, wakes) = watched(&file);
+        let replace = |_| {
+            fs::write(&other, "1\n2\n").unwrap();
+            fs::rename(&other, &file).unwrap();
+        };
+        wakes_at_last(&wakes, replace, "a file that is replaced");
+
+        fs::create_dir(folder.path().join("x")).unwrap();
+        let (_guard, wakes) = watched(&folder.path().join("*/b*.json"));
+        let add = |n| fs::write(folder.path().join(format!("x/b{n}.json")), "1\n").unwrap();
+        wakes_at_last(&wakes, add, "a file that the glob matches");
+    }
+
+    #[test]
+    fn reading_and_removing_are_nothing_new() {
+        let check = |kind: EventKind, expect: bool| assert_eq!(may_be_new(&Event::new(kind)), expect, "{kind:?}");
+        check(EventKind::Access(AccessKind::Open(AccessMode::Any)), false);
+        check(EventKind::Access(AccessKind::Read), false);
+        check(EventKind::Access(AccessKind::Close(AccessMode::Read)), false);
+        check(EventKind::Access(AccessKind::Close(AccessMode::Write)), true);
+        check(EventKind::Remove(RemoveKind::File), false);
+        check(EventKind::Create(CreateKind::File), true);
+        check(EventKind::Modify(ModifyKind::Any), true);
+        assert!(may_be_new(&Event::new(EventKind::Other).set_flag(Flag::Rescan)), "the system lost events");
+    }
+
+    #[test]
+    fn what_cannot_be_watched_is_looked_at_instead() {
+        let (guard, _) = watched(Path::new("/there/is/no/such/folder/*.json"));
+        assert!(guard.is_none());
+    }
+}
