@@ -12,8 +12,11 @@
 //! What flows is *encoded batches* ([`batch`]): one batch is the unit of atomicity, its header carries who wrote it
 //! (`producer_id`) and the how-manieth of its writer it is (`first_sequence`).
 
+pub mod batch;
 pub mod broker;
+pub mod embedded;
 pub mod topics;
 
 pub use broker::{Bounds, Broker, Fetched, PartitionClient, TopicFacts, TopicSpec};
+pub use embedded::{Embedded, EmbeddedOptions};
 pub use topics::Topics;
