@@ -8,13 +8,14 @@ use std::sync::Arc;
 
 use catchment_contract::options::nearest;
 use catchment_contract::{
-    Declaration, Error, Options, Replace, Result, SinkConnector, SinkSpec, Source, SourceConnector, ViewFacts,
+    Error, Options, Replace, Result, SinkConnector, SinkSpec, Source, SourceConnector, ViewFacts,
 };
 use datafusion_common::DataFusionError;
 use datafusion_expr::LogicalPlan;
 use datafusion_sql::sqlparser::ast::Query;
 
 use crate::catalog::{Catalog, REJECTS, RelationId, rejects_schema};
+use crate::declared::{declaration, untyped};
 use crate::fault::Subject;
 use crate::graph::{Column, Graph, Node, Op};
 use crate::inspect::{Landmarks, inspect, unknown_relation};
@@ -22,7 +23,7 @@ use crate::job::{Job, JobSink, JobSource, JobView};
 use crate::lower::{Leaf, Lowering};
 use crate::plan::{inline, optimise, plan_view, relations_of, schema_of};
 use crate::stage::Stage;
-use crate::statement::{Body, ColumnText, Name, OptionText, Statement, parse};
+use crate::statement::{Body, ColumnText, ColumnsText, Name, OptionText, Statement, parse};
 use crate::text::{Place, Text};
 use crate::whole::{Lowered, Whole};
 
@@ -117,13 +118,13 @@ impl<'a> Checker<'a> {
     fn statement(&mut self, statement: &Statement) -> Result<()> {
         let Statement { place, name, body } = statement;
         match body {
-            Body::Source { columns, options } => self.source(*place, name, columns, options),
+            Body::Source { declared, options } => self.source(*place, name, declared, options),
             Body::View { columns, query } => self.view(*place, name, columns, query),
             Body::Sink { from, options } => self.sink(*place, name, from, options),
         }
     }
 
-    fn source(&mut self, place: Place, name: &Name, columns: &[ColumnText], options: &[OptionText]) -> Result<()> {
+    fn source(&mut self, place: Place, name: &Name, declared: &ColumnsText, options: &[OptionText]) -> Result<()> {
         self.unused(name)?;
         let owner = format!("source \"{}\"", name.text);
         let (connector, mut options) = self.options(place, &owner, options)?;
@@ -135,12 +136,12 @@ impl<'a> Checker<'a> {
                 self.registry.sources.iter().map(|known| known.name()),
             ));
         };
-        let source = known
-            .check(&name.text, &Declaration::default(), &mut options)
-            .map_err(|error| self.text.locate(error, place))?;
+        let declaration = declaration(declared, self.text)?;
+        let source =
+            known.check(&name.text, &declaration, &mut options).map_err(|error| self.text.locate(error, place))?;
         options.finish().map_err(|error| self.text.locate(error, place))?;
         let relation = source.relation();
-        for column in columns {
+        for column in &declared.columns {
             self.declared(column, &owner, relation)?;
         }
         let id = RelationId::Source(self.sources.len());
@@ -158,8 +159,8 @@ impl<'a> Checker<'a> {
 
     /// A column that a job declares must be one that the source has.
     fn declared(&self, column: &ColumnText, owner: &str, relation: &catchment_contract::Relation) -> Result<()> {
-        if relation.schema.field_with_name(&column.name.text).is_ok() {
-            return Ok(());
+        if let Ok(field) = relation.schema.field_with_name(&column.name.text) {
+            return if field.data_type().is_null() { Err(untyped(column, self.text)) } else { Ok(()) };
         }
         let names: Vec<&str> = relation.schema.fields().iter().map(|field| field.name().as_str()).collect();
         let hint = match nearest(&column.name.text, names.iter().copied()) {

@@ -16,6 +16,7 @@
 
 pub mod catalog;
 mod check;
+mod declared;
 mod explain;
 pub mod expr;
 mod fault;

@@ -4,7 +4,7 @@
 //! read by sqlparser in DataFusion's dialect. Unquoted names are lower-cased, quoted ones kept.
 //!
 //! ```text
-//! CREATE SOURCE name [(column [type], …)] WITH (connector = '…', option = value, …);
+//! CREATE SOURCE name [(column [type] [PRIMARY KEY], …, [PRIMARY KEY (column, …)])] WITH (connector = '…', option = value, …);
 //! CREATE VIEW name [(column, …)] AS query;
 //! CREATE SINK name FROM relation WITH (connector = '…', option = value, …);
 //! ```
@@ -47,13 +47,22 @@ pub struct ColumnText {
     pub data_type: Option<DataType>,
 }
 
+/// What stands in the parentheses after a source's name.
+#[derive(Clone, Debug, Default)]
+pub struct ColumnsText {
+    /// The declared columns; empty if none are.
+    pub columns: Vec<ColumnText>,
+    /// The columns of the primary key; empty without one.
+    pub key: Vec<Name>,
+}
+
 /// What a statement makes.
 #[derive(Clone, Debug)]
 pub enum Body {
     /// `CREATE SOURCE`
     Source {
-        /// The declared columns; empty if none are.
-        columns: Vec<ColumnText>,
+        /// The declared columns.
+        declared: ColumnsText,
         /// The `WITH` clause.
         options: Vec<OptionText>,
     },
@@ -168,8 +177,8 @@ impl Reader<'_> {
         let (name, body) = match word.as_str() {
             "SOURCE" => {
                 let name = self.name("a name for the source")?;
-                let columns = self.columns()?;
-                (name, Body::Source { columns, options: self.options()? })
+                let declared = self.columns()?;
+                (name, Body::Source { declared, options: self.options()? })
             }
             "VIEW" => self.view()?,
             "SINK" => {
@@ -214,26 +223,64 @@ impl Reader<'_> {
         Ok((name, Body::View { columns, query }))
     }
 
-    /// The declared columns of a source, if there are any.
-    fn columns(&mut self) -> Result<Vec<ColumnText>> {
-        let mut columns = Vec::new();
+    /// The declared columns of a source, if there are any, and its primary key.
+    fn columns(&mut self) -> Result<ColumnsText> {
+        const FORM: &str = "CREATE SOURCE name (column type, …, PRIMARY KEY (column, …)) WITH (…)";
+        let mut declared = ColumnsText::default();
         if !self.parser.consume_token(&Token::LParen) {
-            return Ok(columns);
+            return Ok(declared);
         }
         loop {
             let name = self.name("a column's name")?;
             if name.text == "primary" && self.parser.parse_keyword(Keyword::KEY) {
-                let hint = "leave it out: the connector knows its records' key";
-                return Err(self.text.error(name.place, "PRIMARY KEY cannot be declared here", hint));
+                self.one_key(&declared, name.place)?;
+                declared.key = self.key(FORM)?;
+            } else {
+                self.column(name, &mut declared)?;
             }
-            let untyped = matches!(self.parser.peek_token().token, Token::Comma | Token::RParen);
-            let data_type = match untyped {
-                true => None,
-                false => Some(self.parser.parse_data_type().map_err(|error| self.syntax(error))?),
-            };
-            columns.push(ColumnText { name, data_type });
-            if self.list_ends("CREATE SOURCE name (column type, …) WITH (…)")? {
-                return Ok(columns);
+            if self.list_ends(FORM)? {
+                return Ok(declared);
+            }
+        }
+    }
+
+    /// What follows a column's name: a type, and whether the column is the key.
+    fn column(&mut self, name: Name, declared: &mut ColumnsText) -> Result<()> {
+        if declared.columns.iter().any(|column| column.name.text == name.text) {
+            let message = format!("there are two columns \"{}\"", name.text);
+            return Err(self.text.error(name.place, message, "give one of them another name"));
+        }
+        let untyped = matches!(self.parser.peek_token().token, Token::Comma | Token::RParen);
+        let data_type = match untyped {
+            true => None,
+            false => Some(self.parser.parse_data_type().map_err(|error| self.syntax(error))?),
+        };
+        if self.parser.parse_keywords(&[Keyword::PRIMARY, Keyword::KEY]) {
+            self.one_key(declared, name.place)?;
+            declared.key = vec![name.clone()];
+        }
+        declared.columns.push(ColumnText { name, data_type });
+        Ok(())
+    }
+
+    fn one_key(&self, declared: &ColumnsText, place: Place) -> Result<()> {
+        if declared.key.is_empty() {
+            return Ok(());
+        }
+        Err(self.text.error(place, "there are two primary keys", "write one: PRIMARY KEY (column, …)"))
+    }
+
+    /// `(column, …)` after `PRIMARY KEY`.
+    fn key(&mut self, form: &str) -> Result<Vec<Name>> {
+        let open = self.parser.next_token();
+        if open.token != Token::LParen {
+            return Err(self.unexpected(&open, "\"(\"", form));
+        }
+        let mut key = Vec::new();
+        loop {
+            key.push(self.name("a column's name")?);
+            if self.list_ends(form)? {
+                return Ok(key);
             }
         }
     }

@@ -286,3 +286,31 @@ fn long_and_deep_queries_are_planned_or_refused() {
     let nested = format!("CREATE VIEW v AS SELECT {}1{} AS a", "(".repeat(500), ")".repeat(500));
     assert!(message(&nested).contains("nested more than"), "{}", message(&nested));
 }
+
+#[test]
+fn columns_of_a_source_are_declared_with_types_and_a_key() {
+    let with = "WITH (connector = 'table', kind = 'declared')";
+    let declared = |columns: &str| format!("CREATE SOURCE s ({columns}) {with}");
+    let source = declared(
+        "id BIGINT, name TEXT, score DOUBLE PRECISION, price DECIMAL(9, 2), at TIMESTAMP, day DATE, ok BOOLEAN, \
+         tags TEXT[], PRIMARY KEY (id, name)",
+    );
+    let text = format!("{source}; CREATE VIEW v AS SELECT id, at FROM s");
+    let job = check(&text, &|_| None, &common::registry()).unwrap_or_else(|error| panic!("{}", error.chain()));
+    let relation = job.sources[0].source.relation();
+    let types: Vec<String> = relation.schema.fields().iter().map(|field| format!("{:?}", field.data_type())).collect();
+    assert_eq!(types[..4], ["Int64", "Utf8View", "Float64", "Decimal128(9, 2)"]);
+    assert_eq!(types[4..7], ["Timestamp(Microsecond, Some(\"UTC\"))", "Date32", "Boolean"]);
+    assert!(types[7].starts_with("List("), "{types:?}");
+    assert_eq!(relation.key, [0, 1]);
+
+    refused(&declared("id BIGINT PRIMARY KEY, PRIMARY KEY (id)"), "line 3, column 41: there are two primary keys", "");
+    refused(
+        &declared("id BIGINT, PRIMARY KEY (ide)"),
+        "line 3, column 42: the primary key names \"ide\"",
+        "declare it",
+    );
+    refused(&declared("id BLOB"), "line 3, column 18: column \"id\" cannot have the type BLOB", "TEXT[]");
+    refused(&declared("id"), "line 3, column 18: column \"id\" needs a type", "write id TEXT");
+    refused(&declared("id TEXT, id TEXT"), "line 3, column 27: there are two columns \"id\"", "another name");
+}

@@ -108,7 +108,7 @@ impl SourceConnector for TestSource {
         self.0
     }
 
-    fn check(&self, _name: &str, _declared: &Declaration, options: &mut Options) -> Result<Arc<dyn Source>> {
+    fn check(&self, _name: &str, declared: &Declaration, options: &mut Options) -> Result<Arc<dyn Source>> {
         let relation = match self.0 {
             "reddit" => {
                 options.require("path")?;
@@ -120,6 +120,12 @@ impl SourceConnector for TestSource {
             }
             _ => {
                 let (kind, span) = options.require("kind")?;
+                if let (true, Some(columns)) = (kind == "declared", &declared.columns) {
+                    let key: Vec<usize> =
+                        declared.primary_key.iter().filter_map(|name| columns.index_of(name).ok()).collect();
+                    let replace = if key.is_empty() { Replace::Never } else { Replace::Row };
+                    return Ok(Arc::new(Table(Relation { schema: columns.clone(), key, replace })));
+                }
                 relation_of(&kind).ok_or_else(|| options.error(span, format!("there is no kind '{kind}'")))?
             }
         };
