@@ -1,0 +1,389 @@
+//! One partition: an append-only run of encoded batches in segments.
+//!
+//! A batch is the unit: it is appended whole, read whole and never taken apart. Offsets are assigned by writing
+//! `base_offset` into the header, which its checksum does not cover.
+//!
+//! *Writers* are serialised by one lock, held over the write and, if so configured, the sync. *Readers* take the view's
+//! lock only to find a file and a position, so they never wait for a disk that syncs. What is in the view is written
+//! (and synced): an acknowledged batch can be read by everybody, and nothing else can.
+//!
+//! A write that fails is cut off again; if that fails too, or a sync does, the log takes no more until it is opened
+//! anew, since nobody knows what the disk holds.
+
+use std::collections::VecDeque;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::{Duration, Instant, SystemTime};
+
+use bytes::Bytes;
+use tokio::sync::watch;
+use tracing::{error, warn};
+
+use super::folder::{Lock, held, sync_folder};
+use super::producers::{Producers, numbered};
+use super::recover::{Recovered, recover};
+use super::refused::Refused;
+use super::segment::{Segment, file_name};
+use crate::batch::{BatchHeader, batches};
+use crate::broker::{Bounds, Fetched};
+
+/// The end of a log whose topic was deleted, as its watchers see it.
+pub const DELETED: i64 = -1;
+
+/// A buffer that an unusually large append left behind is not kept beyond this.
+const KEPT_BYTES: usize = 4 * 1024 * 1024;
+
+/// How a log writes.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// A segment that would grow beyond this is sealed. One batch may be larger.
+    pub segment_bytes: u64,
+    /// Largest batch.
+    pub batch_bytes_max: usize,
+    /// Whether an append is on disk before it is acknowledged.
+    pub fsync: bool,
+}
+
+/// See the module.
+pub struct Log {
+    folder: PathBuf,
+    limits: Limits,
+    writer: Mutex<Writer>,
+    view: RwLock<View>,
+    /// The end, for waiting threads; [`DELETED`] at last.
+    end: Mutex<i64>,
+    grown: Condvar,
+    /// The same for waiting tasks.
+    watched: watch::Sender<i64>,
+    /// The folder stays locked as long as somebody can write.
+    _lock: Lock,
+}
+
+struct Writer {
+    file: Arc<File>,
+    /// Where the next batch goes in the active file.
+    position: u64,
+    next: i64,
+    producers: Producers,
+    buffer: Vec<u8>,
+    /// Why nothing more is taken.
+    stopped: Option<Stopped>,
+}
+
+enum Stopped {
+    Deleted,
+    Failed(String),
+}
+
+/// What readers see.
+struct View {
+    /// At least one; the last is active.
+    segments: VecDeque<Segment>,
+    end: i64,
+    deleted: bool,
+}
+
+impl Log {
+    /// Opens a partition's folder, made if missing.
+    pub fn open(folder: &Path, limits: Limits, lock: Lock) -> Result<Log, Refused> {
+        let Recovered { segments, end, producers, file } = recover(folder)?;
+        let position = segments.last().map_or(0, |segment| segment.bytes);
+        let writer = Writer { file, position, next: end, producers, buffer: Vec::new(), stopped: None };
+        Ok(Log {
+            folder: folder.to_owned(),
+            limits,
+            writer: Mutex::new(writer),
+            view: RwLock::new(View { segments: segments.into(), end, deleted: false }),
+            end: Mutex::new(end),
+            grown: Condvar::new(),
+            watched: watch::channel(end).0,
+            _lock: lock,
+        })
+    }
+
+    /// Appends a run of whole batches, all or none, and returns the offset of its first record.
+    pub fn append(&self, set: &[u8]) -> Result<i64, Refused> {
+        let mut writer = held(&self.writer);
+        match &writer.stopped {
+            Some(Stopped::Deleted) => return Err(Refused::Deleted),
+            Some(Stopped::Failed(why)) => return Err(Refused::Stopped(why.clone())),
+            None => {}
+        }
+        self.check(set, &writer.producers)?;
+        if writer.position > 0 && writer.position + set.len() as u64 > self.limits.segment_bytes {
+            self.roll(&mut writer)?;
+        }
+        let base = writer.next;
+        let (next, starts) = writer.assign(set);
+        self.write(&mut writer)?;
+        for (header, _) in &starts {
+            writer.producers.appended(header, header.base_offset);
+        }
+        self.publish(&mut writer, next, &starts);
+        Ok(base)
+    }
+
+    /// Refuses what is not a run of whole, intact batches that this partition may take.
+    fn check(&self, set: &[u8], producers: &Producers) -> Result<(), Refused> {
+        let malformed = |why: &str| Err(Refused::Malformed(why.to_owned()));
+        let mut bytes = 0;
+        let mut seen: Vec<BatchHeader> = Vec::new();
+        for batch in batches(set) {
+            let header = &batch.header;
+            if header.bytes > self.limits.batch_bytes_max {
+                return Err(Refused::TooLarge { bytes: header.bytes, limit: self.limits.batch_bytes_max });
+            }
+            if header.records == 0 {
+                return malformed("a batch without records");
+            }
+            if !batch.is_intact() {
+                return malformed("a batch that does not match its checksum");
+            }
+            let (producer_id, sequence) = (header.producer_id, header.first_sequence);
+            let before = seen.iter().rev().find(|before| numbered(header) && before.producer_id == producer_id);
+            let before = before.map(|before| before.first_sequence).filter(|before| sequence <= *before);
+            if let Some(last) = before.or_else(|| producers.repeated(header)) {
+                return Err(Refused::Repeated { producer_id, sequence, last });
+            }
+            bytes += batch.bytes.len();
+            if numbered(header) {
+                seen.push(*header);
+            }
+        }
+        match bytes {
+            0 if set.len() > self.limits.batch_bytes_max => {
+                Err(Refused::TooLarge { bytes: set.len(), limit: self.limits.batch_bytes_max })
+            }
+            _ if bytes < set.len() => malformed("it ends within a batch"),
+            0 => malformed("it is empty"),
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes the buffer to the active file, on disk if so configured.
+    fn write(&self, writer: &mut Writer) -> Result<(), Refused> {
+        if let Err(source) = writer.file.write_all_at(&writer.buffer, writer.position) {
+            if let Err(cut) = writer.file.set_len(writer.position) {
+                writer.fail(&self.folder, &cut);
+            }
+            return Err(Refused::Io { what: format!("write to \"{}\"", self.folder.display()), source });
+        }
+        if self.limits.fsync
+            && let Err(source) = writer.file.sync_data()
+        {
+            writer.fail(&self.folder, &source);
+            return Err(Refused::Unknown { what: format!("bring \"{}\" to disk", self.folder.display()), source });
+        }
+        Ok(())
+    }
+
+    /// Makes what was written visible, and wakes who waits for it.
+    fn publish(&self, writer: &mut Writer, next: i64, starts: &[(BatchHeader, u64)]) {
+        {
+            let mut view = self.view_mut();
+            view.end = next;
+            if let Some(active) = view.segments.back_mut() {
+                for (header, start) in starts {
+                    active.mark(header.base_offset, writer.position + start);
+                }
+                active.bytes = writer.position + writer.buffer.len() as u64;
+            }
+        }
+        writer.position += writer.buffer.len() as u64;
+        writer.next = next;
+        if writer.buffer.capacity() > KEPT_BYTES {
+            writer.buffer = Vec::new();
+        }
+        self.announce(next);
+    }
+
+    fn announce(&self, end: i64) {
+        *held(&self.end) = end;
+        self.grown.notify_all();
+        self.watched.send_replace(end);
+    }
+
+    /// Seals the active segment and begins another.
+    fn roll(&self, writer: &mut Writer) -> Result<(), Refused> {
+        let path = self.folder.join(file_name(writer.next));
+        let made = File::options().create_new(true).read(true).write(true).open(&path);
+        let synced = made.and_then(|file| {
+            if self.limits.fsync {
+                file.sync_all()?;
+                sync_folder(&self.folder)?;
+            }
+            Ok(Arc::new(file))
+        });
+        let file = synced.map_err(|source| {
+            // Left behind, the name would be taken at the next try.
+            let _ = fs::remove_file(&path);
+            Refused::Io { what: format!("begin \"{}\"", path.display()), source }
+        })?;
+        let mut view = self.view_mut();
+        if let Some(before) = view.segments.back_mut() {
+            before.sealed = Some(SystemTime::now());
+            before.file = None;
+        }
+        let opened = Some(Arc::clone(&file));
+        let segment = Segment { base: writer.next, path, bytes: 0, marks: Vec::new(), sealed: None, file: opened };
+        view.segments.push_back(segment);
+        writer.file = file;
+        writer.position = 0;
+        Ok(())
+    }
+
+    /// First offset kept, and the end.
+    pub fn bounds(&self) -> Result<Bounds, Refused> {
+        let view = self.view();
+        if view.deleted {
+            return Err(Refused::Deleted);
+        }
+        Ok(view.bounds())
+    }
+
+    /// Bytes kept.
+    pub fn bytes(&self) -> u64 {
+        self.view().segments.iter().map(|segment| segment.bytes).sum()
+    }
+
+    /// Whole batches from the one that holds `offset`, at most `max_bytes` but at least one if there is any.
+    pub fn fetch(&self, offset: i64, max_bytes: usize) -> Result<Fetched, Refused> {
+        let bounds = self.bounds()?;
+        if offset > bounds.end {
+            return Err(Refused::Beyond { offset, end: bounds.end });
+        }
+        if offset == bounds.end {
+            return Ok(Fetched::Batches { bytes: Bytes::new(), next: offset });
+        }
+        let span = {
+            let view = self.view();
+            let after = view.segments.partition_point(|segment| segment.base <= offset);
+            after.checked_sub(1).and_then(|at| view.segments.get(at)).map(|segment| segment.span(offset))
+        };
+        let Some(span) = span else { return Ok(Fetched::Evicted { start: self.bounds()?.start }) };
+        match span.read(offset, max_bytes) {
+            Ok((bytes, next)) => Ok(Fetched::Batches { bytes, next }),
+            // Dropped by retention, or deleted, since the view was looked at.
+            Err(Refused::Io { source, .. })
+                if source.kind() == io::ErrorKind::NotFound && self.bounds()?.start > offset =>
+            {
+                Ok(Fetched::Evicted { start: self.bounds()?.start })
+            }
+            Err(refused) => Err(refused),
+        }
+    }
+
+    /// Waits until the end lies beyond `end`.
+    pub fn wait(&self, end: i64, timeout: Duration) -> Result<bool, Refused> {
+        let deadline = Instant::now().checked_add(timeout);
+        let mut now = held(&self.end);
+        loop {
+            if *now == DELETED {
+                return Err(Refused::Deleted);
+            }
+            if *now > end {
+                return Ok(true);
+            }
+            let left = deadline.map_or(timeout, |deadline| deadline.saturating_duration_since(Instant::now()));
+            if left.is_zero() {
+                return Ok(false);
+            }
+            now = self.grown.wait_timeout(now, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// The end as it moves; [`DELETED`] at last.
+    pub fn watch(&self) -> watch::Receiver<i64> {
+        self.watched.subscribe()
+    }
+
+    /// Drops sealed segments that were written last before `now - keep`, and the oldest while more than `bytes_max` are
+    /// kept. The active one stays. Returns how many went.
+    pub fn retain(&self, now: SystemTime, keep: Duration, bytes_max: Option<u64>) -> io::Result<usize> {
+        let writer = held(&self.writer);
+        if matches!(writer.stopped, Some(Stopped::Deleted)) {
+            return Ok(0);
+        }
+        let dropped = self.view().overdue(now, keep, bytes_max);
+        if dropped == 0 {
+            return Ok(0);
+        }
+        if !writer.producers.is_empty() {
+            writer.producers.store(&self.folder)?;
+        }
+        let gone: Vec<Segment> = self.view_mut().segments.drain(..dropped).collect();
+        // In offset order, so that what is left after a kill has no hole.
+        for segment in &gone {
+            if let Err(error) = fs::remove_file(&segment.path) {
+                warn!(file = %segment.path.display(), %error, "an old segment could not be removed");
+            }
+        }
+        Ok(dropped)
+    }
+
+    /// Takes no more, and tells everybody; the folder is the caller's to remove.
+    pub fn delete(&self) {
+        held(&self.writer).stopped = Some(Stopped::Deleted);
+        self.view_mut().deleted = true;
+        self.announce(DELETED);
+    }
+
+    fn view(&self) -> RwLockReadGuard<'_, View> {
+        self.view.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn view_mut(&self) -> RwLockWriteGuard<'_, View> {
+        self.view.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Writer {
+    /// Copies the set into the buffer with its offsets. Returns the offset after it, and its batches' places in it.
+    fn assign(&mut self, set: &[u8]) -> (i64, Vec<(BatchHeader, u64)>) {
+        self.buffer.clear();
+        self.buffer.extend_from_slice(set);
+        let mut next = self.next;
+        let mut start = 0;
+        let mut starts = Vec::new();
+        for batch in batches(set) {
+            if let Some(field) = self.buffer.get_mut(start..start + 8) {
+                field.copy_from_slice(&next.to_be_bytes());
+            }
+            let header = BatchHeader { base_offset: next, ..batch.header };
+            starts.push((header, start as u64));
+            start += batch.bytes.len();
+            next = header.next_offset();
+        }
+        (next, starts)
+    }
+
+    fn fail(&mut self, folder: &Path, why: &io::Error) {
+        error!(folder = %folder.display(), error = %why, "a failed write could not be undone: the partition takes no more");
+        self.stopped = Some(Stopped::Failed(why.to_string()));
+    }
+}
+
+impl View {
+    fn bounds(&self) -> Bounds {
+        Bounds { start: self.segments.front().map_or(self.end, |segment| segment.base), end: self.end }
+    }
+
+    /// How many segments from the front may go.
+    fn overdue(&self, now: SystemTime, keep: Duration, bytes_max: Option<u64>) -> usize {
+        let mut bytes: u64 = self.segments.iter().map(|segment| segment.bytes).sum();
+        let mut count = 0;
+        for segment in &self.segments {
+            let Some(sealed) = segment.sealed else { break };
+            let old = now.duration_since(sealed).is_ok_and(|age| age > keep);
+            if !old && bytes_max.is_none_or(|limit| bytes <= limit) {
+                break;
+            }
+            bytes -= segment.bytes;
+            count += 1;
+        }
+        count
+    }
+}

@@ -1,0 +1,114 @@
+//! A broker inside this process.
+//!
+//! Callers in the process reach the logs directly ([`Embedded`] is a [`Broker`]); everybody else reaches them over
+//! Fluvio's protocol on loopback, so that the stock client and command line see the topics while a job runs.
+//!
+//! ```text
+//! our sink, our source ──▶ client ─────────▶┐
+//!                                           ├▶ store ▶ log (a partition) ▶ segment files
+//! stock client, our cluster client ──▶ wire ▶┘
+//! ```
+//!
+//! - One broker has a folder at a time; a second one is told who has it.
+//! - A batch is appended whole, read whole and never changed but for its `base_offset`.
+//! - A batch whose (`producer_id`, `first_sequence`) its partition has seen is refused: a writer that repeats itself
+//!   after a crash changes nothing.
+//! - One copy, one process: what a power cut may take is what `fsync` says. A kill takes nothing that was acknowledged.
+
+mod client;
+mod folder;
+mod log;
+mod offsets;
+mod producers;
+mod recover;
+mod refused;
+mod segment;
+mod store;
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use catchment_contract::{Error, Result};
+
+use self::refused::Refused;
+use self::store::Store;
+use crate::broker::Broker;
+
+/// How the broker is started.
+#[derive(Clone, Debug)]
+pub struct EmbeddedOptions {
+    /// Where its files are; made if missing.
+    pub folder: PathBuf,
+    /// The controller's address; port 0 is a free one. The storage port is always a free one of the same address.
+    pub listen: SocketAddr,
+    /// Whether records are on disk before they are acknowledged. A kill loses nothing either way; a power cut may take
+    /// what the system had not written yet.
+    pub fsync: bool,
+    /// A segment is sealed before it grows beyond this many bytes, unless the topic says otherwise.
+    pub segment_bytes: u64,
+    /// Largest request, and so largest batch, bytes.
+    pub request_bytes_max: usize,
+    /// Connections at a time, on both ports together.
+    pub connections_max: usize,
+    /// How long records are kept at least, unless the topic says otherwise.
+    pub retention: Duration,
+}
+
+impl Default for EmbeddedOptions {
+    /// Files in `topics`, free loopback ports, no sync, segments of 64 MiB, requests of 32 MiB, 256 connections, 7 days.
+    fn default() -> Self {
+        EmbeddedOptions {
+            folder: PathBuf::from("topics"),
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            fsync: false,
+            segment_bytes: 64 * 1024 * 1024,
+            request_bytes_max: 32 * 1024 * 1024,
+            connections_max: 256,
+            retention: Duration::from_secs(7 * 24 * 60 * 60),
+        }
+    }
+}
+
+/// A running broker; dropping the last handle stops its listeners and waits for them.
+pub struct Embedded {
+    store: Arc<Store>,
+    folder: PathBuf,
+    controller: SocketAddr,
+    _listener: TcpListener,
+}
+
+impl Embedded {
+    /// Opens the folder, recovers what is in it, and accepts connections.
+    ///
+    /// # Errors
+    /// [`catchment_contract::ErrorKind::Taken`] if another broker has the folder, [`catchment_contract::Fault::Data`] if
+    /// a file in it is damaged, and if the address cannot be bound.
+    pub fn start(options: EmbeddedOptions) -> Result<Arc<Embedded>> {
+        let folder = options.folder.clone();
+        let listen = options.listen;
+        let store = Arc::new(Store::open(options)?);
+        store.retain(SystemTime::now());
+        let bound = TcpListener::bind(listen).and_then(|listener| listener.local_addr().map(|at| (listener, at)));
+        let (listener, controller) = bound.map_err(|error| Error::io(format!("listen on {listen}"), error))?;
+        let written = store.lock.write_address(&controller.to_string());
+        written.map_err(|error| Error::io(format!("write \"{}\"", folder.join("lock").display()), error))?;
+        Ok(Arc::new(Embedded { store, folder, controller, _listener: listener }))
+    }
+
+    /// The controller's address: what a client is given.
+    pub fn controller(&self) -> SocketAddr {
+        self.controller
+    }
+
+    /// Gives a topic `partitions` in all; those it has keep their records.
+    ///
+    /// # Errors
+    /// [`catchment_contract::ErrorKind::NotFound`] if there is no such topic, [`catchment_contract::ErrorKind::Invalid`]
+    /// if it has more already.
+    pub fn widen(&self, topic: &str, partitions: u32) -> Result<()> {
+        let widened = self.store.widen(topic, partitions);
+        widened.map_err(|refused| refused.into_error(format_args!("widen topic \"{topic}\"")))
+    }
+}

@@ -1,0 +1,101 @@
+//! The last sequence that each producer has appended to a partition.
+//!
+//! Only producers that number their batches count: `producer_id` above 0 and `first_sequence` not negative. The stock
+//! client writes −1 for both and is never refused.
+//!
+//! Rebuilt at recovery from the batches' headers, on top of `producers.json`, which is written before old segments are
+//! dropped: `{"format": 1, "producers": [[producer id, last sequence, its offset], …]}`. So a producer is remembered
+//! longer than its records. At most [`PRODUCERS_MAX`] are: beyond that the half that has been silent longest is
+//! forgotten.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::folder::write_whole;
+use super::refused::Refused;
+use crate::batch::BatchHeader;
+
+/// About 3 MB a partition.
+const PRODUCERS_MAX: usize = 65_536;
+
+const FORMAT: u32 = 1;
+const FILE: &str = "producers.json";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Last {
+    sequence: i32,
+    offset: i64,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Producers {
+    last: HashMap<i64, Last>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    format: u32,
+    producers: Vec<(i64, i32, i64)>,
+}
+
+impl Producers {
+    /// What the partition's folder remembers; nothing if there is no file.
+    pub fn load(folder: &Path) -> Result<Producers, Refused> {
+        let file = folder.join(FILE);
+        let bytes = match fs::read(&file) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Producers::default()),
+            Err(source) => return Err(Refused::Io { what: format!("read \"{}\"", file.display()), source }),
+        };
+        let damaged = |why: String| Refused::Damaged { file: file.clone(), position: 0, why };
+        let stored: Stored = serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
+        if stored.format != FORMAT {
+            return Err(damaged(format!("it has format {}, and this broker reads {FORMAT}", stored.format)));
+        }
+        let last = stored.producers.into_iter();
+        Ok(Producers { last: last.map(|(id, sequence, offset)| (id, Last { sequence, offset })).collect() })
+    }
+
+    /// Keeps what is remembered in the partition's folder.
+    pub fn store(&self, folder: &Path) -> io::Result<()> {
+        let mut producers: Vec<_> = self.last.iter().map(|(id, last)| (*id, last.sequence, last.offset)).collect();
+        producers.sort_unstable();
+        write_whole(&folder.join(FILE), &serde_json::to_vec(&Stored { format: FORMAT, producers })?)
+    }
+
+    /// Whether anything is remembered.
+    pub fn is_empty(&self) -> bool {
+        self.last.is_empty()
+    }
+
+    /// The last sequence of a batch's producer that stands in the way of appending the batch.
+    pub fn repeated(&self, header: &BatchHeader) -> Option<i32> {
+        let last = self.last.get(&header.producer_id)?.sequence;
+        (numbered(header) && header.first_sequence <= last).then_some(last)
+    }
+
+    /// Remembers an appended batch.
+    pub fn appended(&mut self, header: &BatchHeader, offset: i64) {
+        if !numbered(header) {
+            return;
+        }
+        let last = Last { sequence: header.first_sequence, offset };
+        self.last.insert(header.producer_id, last);
+        if self.last.len() > PRODUCERS_MAX {
+            let mut offsets: Vec<i64> = self.last.values().map(|last| last.offset).collect();
+            let (_, middle, _) = offsets.select_nth_unstable(PRODUCERS_MAX / 2);
+            let middle = *middle;
+            self.last.retain(|_, last| last.offset >= middle);
+        }
+    }
+}
+
+/// Whether the batch's producer numbers its batches.
+pub fn numbered(header: &BatchHeader) -> bool {
+    header.producer_id > 0 && header.first_sequence >= 0
+}
