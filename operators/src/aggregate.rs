@@ -4,13 +4,14 @@
 //! changed, the old row with −1 and the new row with +1; a group whose aggregates came out as before is not in it.
 //!
 //! **State**: the key table (see [`crate::key_table`]), four bytes a group for its rows, and an accumulator a group and
-//! aggregate ([`accumulator`]): 4 to 16 bytes for counts and sums; all values for `min` and `max`; about 25 bytes a distinct
+//! aggregate ([`accumulator`]): 4 to 16 bytes for counts and sums; all values for `min`, `max`, `median` and `mad`; about 25 bytes a distinct
 //! (group, value) pair for distinct aggregates. **Cost**: proportional to the rows of an epoch and to the groups they touch.
 //!
 //! Without keys there is one group, which always exists.
 
 mod accumulator;
 mod exact_sum;
+mod middle;
 mod of_distinct;
 mod ordered;
 mod sum;
@@ -23,8 +24,12 @@ use catchment_contract::{Error, Result, Run};
 use catchment_engine::updates::take_rows;
 use catchment_engine::{UpdateStream, Updates, flatten};
 
+pub(crate) use accumulator::cast_to;
 use accumulator::{Accumulator, Batch, Count};
+pub(crate) use exact_sum::ExactSum;
+use middle::Middles;
 use of_distinct::OfDistinct;
+pub(crate) use ordered::Image;
 use ordered::{End, ordered};
 pub(crate) use sum::integers;
 use sum::sum;
@@ -49,6 +54,10 @@ pub enum Function {
     Min,
     /// `max(x)`
     Max,
+    /// `median(x)` of floats: the mean of the two in the middle where their number is even.
+    Median,
+    /// `mad(x)` of floats: the median of their distances from their median.
+    Mad,
 }
 
 /// One aggregate of a group.
@@ -63,7 +72,8 @@ pub struct Aggregate {
     /// A `Boolean` column: only rows where it is true count.
     pub filter: Option<usize>,
     /// The type of the result: `Int64` for counts, `Int64`, `UInt64`, `Float64` or a decimal for sums, `Float64` or a
-    /// decimal for averages, the input's for `min` and `max`. A result that does not fit is null.
+    /// decimal for averages, a float for medians and deviations, the input's for `min` and `max`. A result that does not
+    /// fit is null.
     pub output: DataType,
 }
 
@@ -115,12 +125,13 @@ impl AggregateSpec {
             (Function::Avg, Some(input)) => sum(input, true, output),
             (Function::Min, Some(input)) => ordered(input, End::Least, output),
             (Function::Max, Some(input)) => ordered(input, End::Greatest, output),
+            (Function::Median | Function::Mad, Some(input)) => Middles::of(*function, input, output),
             (_, None) => return Err(Error::bug(format!("{function:?} has no input column"))),
         };
         let input = input.unwrap_or(DataType::Null);
         let natural = match function {
             Function::CountRows | Function::Count => DataType::Int64,
-            Function::Sum | Function::Avg => DataType::Float64,
+            Function::Sum | Function::Avg | Function::Median | Function::Mad => DataType::Float64,
             Function::Min | Function::Max => input.clone(),
         };
         let refused = || {
@@ -304,7 +315,7 @@ impl Logic for AggregateLogic {
 }
 
 /// The rows where `filter` is true.
-fn true_rows(filter: &ArrayRef) -> Vec<u32> {
+pub(crate) fn true_rows(filter: &ArrayRef) -> Vec<u32> {
     let filter: &BooleanArray = filter.as_boolean();
     (0..filter.len()).filter(|row| filter.is_valid(*row) && filter.value(*row)).map(|row| row as u32).collect()
 }

@@ -9,6 +9,7 @@
 //! - [`distinct`]: each row once;
 //! - [`top_k`]: the first rows of each partition;
 //! - [`top_groups`]: the first groups of each partition, counted and ranked in one state;
+//! - [`window`]: aggregates of the rows around each row;
 //! - [`join`]: joins of two streams;
 //! - [`reduce`]: any function of a group's rows, recomputed when the group changes;
 //! - [`functions`]: the SQL functions.
@@ -23,7 +24,9 @@ pub mod top_groups;
 pub mod top_k;
 pub mod transform;
 pub mod upsert;
+pub mod window;
 
+mod bag;
 mod driver;
 mod key_table;
 mod lanes;
@@ -39,3 +42,4 @@ pub use top_groups::{TopGroupsSpec, top_groups};
 pub use top_k::{Order, Ranking, TopKSpec, top_k};
 pub use transform::{TransformFn, Transformed, transform, union, unnest};
 pub use upsert::{UpsertSpec, upsert};
+pub use window::{WindowFunction, WindowSpec, window};

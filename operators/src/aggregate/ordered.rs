@@ -19,6 +19,7 @@ use catchment_contract::arrow::row::{RowConverter, SortField};
 use catchment_engine::updates::take_rows;
 
 use super::accumulator::{Accumulator, Batch, cast_to};
+use crate::bag;
 
 /// Distinct values up to which a sorted list is kept.
 const SMALL_MAX: usize = 48;
@@ -99,9 +100,9 @@ impl<V: Ord> Values<V> {
     }
 }
 
-/// How values are kept as 64-bit integers.
-#[derive(Clone, Copy)]
-enum Image {
+/// How values are kept as 64-bit integers of the same order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Image {
     /// As themselves.
     Integer,
     /// Dates and times of 32 bits.
@@ -111,7 +112,8 @@ enum Image {
 }
 
 impl Image {
-    fn of(data_type: &DataType) -> Option<Image> {
+    /// That of a type; none if its values do not fit.
+    pub(crate) fn of(data_type: &DataType) -> Option<Image> {
         match data_type {
             DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64 => Some(Image::Integer),
             DataType::UInt8 | DataType::UInt16 | DataType::UInt32 => Some(Image::Integer),
@@ -124,7 +126,13 @@ impl Image {
         }
     }
 
-    fn encode(self, values: &ArrayRef) -> Int64Array {
+    /// Whether equal distances of images are equal distances of values.
+    pub(crate) fn is_linear(self) -> bool {
+        !matches!(self, Image::Float)
+    }
+
+    /// The images of `values`.
+    pub(crate) fn encode(self, values: &ArrayRef) -> Int64Array {
         match self {
             Image::Integer => cast_to(values, &DataType::Int64).as_primitive::<Int64Type>().clone(),
             Image::Narrow => {
@@ -133,26 +141,22 @@ impl Image {
             }
             Image::Float => {
                 let floats = cast_to(values, &DataType::Float64);
-                floats.as_primitive::<Float64Type>().unary(|value| turn(value.to_bits() as i64))
+                floats.as_primitive::<Float64Type>().unary(bag::image)
             }
         }
     }
 
-    fn decode(self, images: Int64Array, data_type: &DataType) -> ArrayRef {
+    /// The values of `images`, as the type that they were made of.
+    pub(crate) fn decode(self, images: Int64Array, data_type: &DataType) -> ArrayRef {
         match self {
             Image::Integer => cast_to(&(Arc::new(images) as ArrayRef), data_type),
             Image::Narrow => cast_to(&cast_to(&(Arc::new(images) as ArrayRef), &DataType::Int32), data_type),
             Image::Float => {
-                let floats: Float64Array = images.unary(|image| f64::from_bits(turn(image) as u64));
+                let floats: Float64Array = images.unary(bag::value);
                 cast_to(&(Arc::new(floats) as ArrayRef), data_type)
             }
         }
     }
-}
-
-/// Turns the bits below the sign of negative doubles: their order as integers becomes that of the values. Its own inverse.
-fn turn(bits: i64) -> i64 {
-    bits ^ ((bits >> 63) as u64 >> 1) as i64
 }
 
 struct OfImages {
@@ -247,13 +251,5 @@ mod tests {
         assert_eq!((values.end(End::Least), values.end(End::Greatest)), (Some(&1), Some(&998)));
         values.add(0, 2);
         assert_eq!(values.end(End::Least), Some(&0));
-    }
-
-    #[test]
-    fn floats_keep_their_order() {
-        let floats = [f64::NEG_INFINITY, -1.5, -5e-324, -0.0, 0.0, 5e-324, 2.0, f64::INFINITY, f64::NAN];
-        let images: Vec<i64> = floats.iter().map(|value| turn(value.to_bits() as i64)).collect();
-        assert!(images.is_sorted_by(|a, b| a < b), "{images:?}");
-        assert!(images.iter().zip(floats).all(|(image, float)| turn(*image) as u64 == float.to_bits()));
     }
 }

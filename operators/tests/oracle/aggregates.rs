@@ -45,7 +45,21 @@ fn evaluate(aggregate: &Aggregate, types: &[DataType], rows: &[(&Row, i64)]) -> 
         Function::Avg => float(integer as f64 / count as f64),
         Function::Min => values.iter().map(|(value, _)| value.clone()).min().unwrap(),
         Function::Max => values.iter().map(|(value, _)| value.clone()).max().unwrap(),
+        Function::Median | Function::Mad => {
+            let copies = |(value, count): &(Value, i128)| vec![double(value).unwrap(); *count as usize];
+            let mut values: Vec<f64> = values.iter().flat_map(copies).collect();
+            let median = median(&mut values);
+            values.iter_mut().for_each(|value| *value = (*value - median).abs());
+            let found = if aggregate.function == Function::Mad { self::median(&mut values) } else { median };
+            float(if aggregate.output == DataType::Float32 { f64::from(found as f32) } else { found })
+        }
     }
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    if values.len() % 2 == 1 { values[middle] } else { (values[middle - 1] + values[middle]) / 2.0 }
 }
 
 /// Groups with their aggregates, naively.
@@ -78,12 +92,14 @@ fn random_aggregate(types: &[DataType], integers_only: bool, random: &mut SmallR
         _ => (DataType::Null, DataType::Null),
     };
     let is_integer = types[column].is_integer();
-    let (function, output) = match random.random_range(0..6) {
+    let (function, output) = match random.random_range(0..8) {
         1 => (Function::Count, DataType::Int64),
         2 if sum != DataType::Null && (is_integer || !integers_only) => (Function::Sum, sum),
         3 if sum != DataType::Null && !integers_only => (Function::Avg, average),
         4 if !integers_only => (Function::Min, types[column].clone()),
         5 if !integers_only => (Function::Max, types[column].clone()),
+        6 if types[column].is_floating() && !integers_only => (Function::Median, types[column].clone()),
+        7 if types[column].is_floating() && !integers_only => (Function::Mad, DataType::Float64),
         _ => (Function::CountRows, DataType::Int64),
     };
     let input = (function != Function::CountRows).then_some(column);

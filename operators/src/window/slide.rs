@@ -1,0 +1,121 @@
+//! A frame that slides over a partition: rows that enter are added to its tallies, rows that leave are taken out again.
+//!
+//! Sums are exact, so what was taken out leaves no trace and the result does not depend on the way that the frame took.
+
+use super::entries::{Cursor, Entries, Entry};
+use super::frame::{Frame, Place, Range};
+use super::plan::Tallied;
+use crate::aggregate::ExactSum;
+use crate::bag::{Bag, value};
+
+/// What is known of the rows in a frame, for one feed.
+#[derive(Debug)]
+pub(super) struct Tally {
+    /// Values that are not null, copies counted.
+    pub count: i64,
+    pub sum: Sum,
+    /// The values in order, where asked for.
+    pub bag: Bag,
+}
+
+/// A sum that forgets nothing.
+#[derive(Clone, Debug)]
+pub(super) enum Sum {
+    /// Nobody asks for it.
+    No,
+    Integers(i128),
+    Doubles(Box<ExactSum>),
+}
+
+/// A feed's values by row number; none where the row does not count.
+pub(super) type Values = Vec<Option<i64>>;
+
+/// A frame on its way over a partition.
+pub(super) struct Slide<'a> {
+    frame: Frame,
+    tallied: &'a [Tallied],
+    tallies: Vec<Tally>,
+    /// The first entry in the frame, and the first behind it.
+    from: Cursor,
+    to: Cursor,
+}
+
+/// What a slide reads: the partition's rows, each feed's values and the number of copies, by row number.
+pub(super) struct Ground<'a> {
+    pub entries: &'a Entries,
+    pub values: &'a [Values],
+    pub copies: &'a dyn Fn(u32) -> i64,
+}
+
+impl Sum {
+    /// Nothing added up yet.
+    pub(super) fn integers() -> Self {
+        Sum::Integers(0)
+    }
+
+    pub(super) fn doubles() -> Self {
+        Sum::Doubles(Box::default())
+    }
+}
+
+impl Tally {
+    fn new(tallied: &Tallied) -> Self {
+        Tally { count: 0, sum: tallied.sum.clone(), bag: Bag::default() }
+    }
+
+    fn add(&mut self, image: i64, diff: i64, sorted: bool) {
+        self.count += diff;
+        match &mut self.sum {
+            Sum::No => {}
+            Sum::Integers(sum) => *sum += i128::from(image) * i128::from(diff),
+            Sum::Doubles(sum) => sum.add(value(image), diff),
+        }
+        if sorted {
+            self.bag.add(image, diff);
+        }
+    }
+}
+
+impl<'a> Slide<'a> {
+    /// A slide of `frame` that holds nothing yet.
+    pub(super) fn new(frame: Frame, tallied: &'a [Tallied]) -> Self {
+        let tallies = tallied.iter().map(Tally::new).collect();
+        Slide { frame, tallied, tallies, from: Cursor::default(), to: Cursor::default() }
+    }
+
+    /// The n-th tally of the frame.
+    pub(super) fn tally(&self, index: usize) -> &Tally {
+        &self.tallies[index]
+    }
+
+    /// Moves on to the frame of a row at `place`, which is not before where the slide was.
+    pub(super) fn move_to(&mut self, place: Place, ground: &Ground<'_>) {
+        let range = Range::frame(&self.frame, place);
+        let entries = ground.entries;
+        if entries.at(self.to).is_some_and(|next| next.place.limit() < range.first) {
+            // All rows leave, and some are jumped over.
+            self.tallies = self.tallied.iter().map(Tally::new).collect();
+            self.from = entries.seek(range.first);
+            self.to = self.from;
+        }
+        while let Some(entry) = entries.at(self.to).filter(|entry| entry.place.limit() <= range.last) {
+            self.add(entry, 1, ground);
+            self.to = entries.after(self.to);
+        }
+        while self.from != self.to
+            && let Some(entry) = entries.at(self.from).filter(|entry| entry.place.limit() < range.first)
+        {
+            self.add(entry, -1, ground);
+            self.from = entries.after(self.from);
+        }
+    }
+
+    fn add(&mut self, entry: Entry, sign: i64, ground: &Ground<'_>) {
+        let diff = sign * (ground.copies)(entry.row);
+        for (tally, tallied) in self.tallies.iter_mut().zip(self.tallied) {
+            if let Some(image) = ground.values[tallied.feed][entry.row as usize] {
+                tally.add(image, diff, tallied.sorted);
+            }
+        }
+    }
+}

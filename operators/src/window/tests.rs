@@ -1,0 +1,249 @@
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+
+use super::*;
+use crate::bag::plain_median;
+use crate::testing::{Accumulated, numbers, texts, updates};
+
+const GROUP: usize = 0;
+const AT: usize = 1;
+const N: usize = 2;
+
+fn function(function: Function, frame: Frame) -> WindowFunction {
+    let input = (function != Function::CountRows).then_some(N);
+    WindowFunction { function, input, filter: None, frame, output: DataType::Int64 }
+}
+
+fn order(descending: bool, nulls_first: bool) -> Option<Order> {
+    Some(Order { column: AT, descending, nulls_first })
+}
+
+fn spec(order: Option<Order>, functions: Vec<WindowFunction>) -> WindowSpec {
+    let types = vec![DataType::Utf8View, DataType::Int64, DataType::Int64];
+    WindowSpec { partition: vec![GROUP], order, functions, types }
+}
+
+fn between(start: i64, end: i64) -> Frame {
+    Frame { start: Bound::Offset(start), end: Bound::Offset(end) }
+}
+
+fn rows(rows: &[(&str, i64, i64, i64)]) -> Vec<Updates> {
+    let columns = vec![
+        texts(rows.iter().map(|row| row.0)),
+        numbers(rows.iter().map(|row| row.1)),
+        numbers(rows.iter().map(|row| row.2)),
+    ];
+    vec![updates(columns, rows.iter().map(|row| row.3).collect())]
+}
+
+#[test]
+fn only_rows_whose_frame_holds_a_change_come_out() {
+    let before = between(-2, -1);
+    let functions = vec![function(Function::CountRows, before), function(Function::Sum, before)];
+    let mut logic = WindowLogic::new(spec(order(false, false), functions));
+    let mut shown = Accumulated::default();
+    shown.feed(&mut logic, rows(&[("a", 1, 10, 1), ("a", 2, 20, 1), ("a", 3, 30, 1), ("a", 9, 90, 1), ("b", 2, 5, 1)]));
+    assert_eq!(shown.once(), ["a 1 10 0 null", "a 2 20 1 10", "a 3 30 2 30", "a 9 90 0 null", "b 2 5 0 null"]);
+    // The row at 2 changes: itself, and that at 3, whose frame holds it.
+    assert_eq!(shown.feed(&mut logic, rows(&[("a", 2, 20, -1), ("a", 2, 21, 1)])), 4);
+    assert_eq!(shown.once()[1..3], ["a 2 21 1 10", "a 3 30 2 31"]);
+    // What comes and goes in one epoch is not seen.
+    assert_eq!(shown.feed(&mut logic, rows(&[("a", 8, 1, 1), ("a", 8, 1, -1), ("c", 1, 1, 1), ("c", 1, 1, -1)])), 0);
+    // The frame of 9 gains a row; then the partition goes.
+    assert_eq!(shown.feed(&mut logic, rows(&[("a", 7, 7, 1)])), 3);
+    assert_eq!(shown.once()[4], "a 9 90 1 7");
+    let gone = [("a", 1, 10, -1), ("a", 2, 21, -1), ("a", 3, 30, -1), ("a", 7, 7, -1), ("a", 9, 90, -1)];
+    assert_eq!(shown.feed(&mut logic, rows(&gone)), 5);
+    assert_eq!(shown.once(), ["b 2 5 0 null"]);
+    assert_eq!((logic.keys.len(), logic.rows.len()), (1, 1), "nothing is kept of rows that are gone");
+}
+
+#[test]
+fn copies_count_and_share_a_value() {
+    let mut logic = WindowLogic::new(spec(order(false, false), vec![function(Function::Sum, between(0, 0))]));
+    let mut shown = Accumulated::default();
+    shown.feed(&mut logic, rows(&[("a", 1, 10, 2), ("a", 1, 1, 1)]));
+    assert_eq!(shown.rows, [("a 1 1 21".to_string(), 1), ("a 1 10 21".to_string(), 2)].into());
+    shown.feed(&mut logic, rows(&[("a", 1, 10, 1)]));
+    assert_eq!(shown.rows, [("a 1 1 31".to_string(), 1), ("a 1 10 31".to_string(), 3)].into());
+    // Copies of a row that has no value change nothing but their number.
+    let mut logic = WindowLogic::new(spec(None, vec![function(Function::Max, ALL)]));
+    let mut shown = Accumulated::default();
+    shown.feed(&mut logic, rows(&[("a", 1, 10, 1), ("a", 2, 20, 1)]));
+    assert_eq!(shown.feed(&mut logic, rows(&[("a", 1, 10, 4)])), 1);
+    assert_eq!(shown.rows, [("a 1 10 20".to_string(), 5), ("a 2 20 20".to_string(), 1)].into());
+}
+
+const ALL: Frame = Frame { start: Bound::Unbounded, end: Bound::Unbounded };
+
+/// A row of the model.
+type Row = (usize, Option<i64>, Option<i64>);
+
+fn matches(frame: &Frame, row: Option<i64>, other: Option<i64>, order: &Order) -> bool {
+    let place = |value| Place::new(value, order.descending, order.nulls_first);
+    let range = Range::frame(frame, place(row));
+    let limit = place(other).limit();
+    range.first <= limit && limit <= range.last
+}
+
+fn expected(row: &Row, all: &[Row], function: &WindowFunction, order: &Order) -> Option<f64> {
+    let peers = all.iter().filter(|other| other.0 == row.0 && matches(&function.frame, row.1, other.1, order));
+    let values: Vec<Option<i64>> = peers.map(|other| other.2).collect();
+    let known: Vec<f64> = values.iter().flatten().map(|value| *value as f64).collect();
+    let some = |value: f64| (!known.is_empty()).then_some(value);
+    match function.function {
+        Function::CountRows => Some(values.len() as f64),
+        Function::Count => Some(known.len() as f64),
+        Function::Sum => some(known.iter().sum()),
+        Function::Avg => some(known.iter().sum::<f64>() / known.len() as f64),
+        Function::Min => known.iter().copied().min_by(f64::total_cmp),
+        Function::Max => known.iter().copied().max_by(f64::total_cmp),
+        Function::Median => plain_median(&known),
+        Function::Mad => {
+            let median = plain_median(&known)?;
+            plain_median(&known.iter().map(|value| (value - median).abs()).collect::<Vec<_>>())
+        }
+    }
+}
+
+/// All functions over several frames, against a model that looks at every pair of rows, in every order.
+#[test]
+fn random_histories_equal_a_model() {
+    let frames = [
+        between(-3, -1),
+        between(-2, 2),
+        between(0, 0),
+        between(1, 4),
+        ALL,
+        Frame { start: Bound::Unbounded, end: Bound::Offset(0) },
+        Frame { start: Bound::Offset(-1), end: Bound::Unbounded },
+    ];
+    let all = [
+        Function::CountRows,
+        Function::Count,
+        Function::Sum,
+        Function::Avg,
+        Function::Min,
+        Function::Max,
+        Function::Median,
+        Function::Mad,
+    ];
+    for seed in 0..40 {
+        println!("seed {seed}");
+        let mut random = SmallRng::seed_from_u64(seed);
+        let order = Order { column: AT, descending: random.random(), nulls_first: random.random() };
+        let functions: Vec<WindowFunction> = (0..random.random_range(1..5))
+            .map(|_| {
+                let frame = frames[random.random_range(0..frames.len())];
+                let function = all[random.random_range(0..all.len())];
+                let output = if matches!(function, Function::CountRows | Function::Count) {
+                    DataType::Int64
+                } else {
+                    DataType::Float64
+                };
+                let input = (function != Function::CountRows).then_some(N);
+                WindowFunction { function, input, filter: None, frame, output }
+            })
+            .collect();
+        let types = vec![DataType::Utf8View, DataType::Int64, DataType::Float64];
+        let spec = WindowSpec { partition: vec![GROUP], order: Some(order), functions: functions.clone(), types };
+        let mut logic = WindowLogic::new(spec).with_hash_bits(2);
+        let (mut shown, mut model): (Vec<(String, i64)>, Vec<Row>) = (Vec::new(), Vec::new());
+        for _ in 0..12 {
+            let mut changes: Vec<(Row, i64)> = Vec::new();
+            for _ in 0..random.random_range(0..12) {
+                let leaves = !model.is_empty() && random.random_bool(0.45);
+                if leaves {
+                    changes.push((model.swap_remove(random.random_range(0..model.len())), -1));
+                } else {
+                    let mut maybe = |value| (!random.random_bool(0.15)).then_some(value);
+                    let (at, n) = (maybe(0), maybe(0));
+                    let at = at.map(|_: i64| random.random_range(0..9));
+                    let n = n.map(|_: i64| random.random_range(-3..6));
+                    let row = (random.random_range(0..2), at, n);
+                    model.push(row);
+                    changes.push((row, 1));
+                }
+            }
+            let columns: Vec<ArrayRef> = vec![
+                texts(changes.iter().map(|(row, _)| ["a", "b"][row.0])),
+                Arc::new(changes.iter().map(|(row, _)| row.1).collect::<Int64Array>()),
+                Arc::new(
+                    changes
+                        .iter()
+                        .map(|(row, _)| row.2.map(|n| n as f64))
+                        .collect::<catchment_contract::arrow::array::Float64Array>(),
+                ),
+            ];
+            let diffs = changes.iter().map(|(_, diff)| *diff).collect();
+            for output in logic.apply(vec![updates(columns, diffs)]) {
+                (0..output.len()).for_each(|row| shown.push((text(&output, row), output.diffs().at(row))));
+            }
+            let mut right: Vec<String> = Vec::new();
+            for row in &model {
+                let values = functions.iter().map(|function| expected(row, &model, function, &order));
+                let cells = [Some(row.0 as f64), row.1.map(|at| at as f64), row.2.map(|n| n as f64)];
+                right.push(format!("{:?}", cells.into_iter().chain(values).collect::<Vec<_>>()));
+            }
+            assert_eq!(
+                consolidated(&shown),
+                right.into_iter().fold(std::collections::BTreeMap::new(), |mut all, row| {
+                    *all.entry(row).or_insert(0) += 1;
+                    all
+                })
+            );
+        }
+    }
+}
+
+/// A row of the output as the model writes it: all numbers.
+fn text(output: &Updates, row: usize) -> String {
+    use catchment_contract::arrow::array::AsArray;
+    use catchment_contract::arrow::datatypes::{Float64Type, Int64Type};
+    let cells: Vec<Option<f64>> = output
+        .columns()
+        .iter()
+        .map(|column| match column.data_type() {
+            _ if column.is_null(row) => None,
+            DataType::Utf8View => Some(if column.as_string_view().value(row) == "a" { 0.0 } else { 1.0 }),
+            DataType::Int64 => Some(column.as_primitive::<Int64Type>().value(row) as f64),
+            _ => Some(column.as_primitive::<Float64Type>().value(row)),
+        })
+        .collect();
+    format!("{cells:?}")
+}
+
+fn consolidated(rows: &[(String, i64)]) -> std::collections::BTreeMap<String, i64> {
+    let mut sums = std::collections::BTreeMap::new();
+    rows.iter().for_each(|(row, diff)| *sums.entry(row.clone()).or_insert(0) += diff);
+    sums.retain(|_, count| *count != 0);
+    sums
+}
+
+#[test]
+fn a_filter_chooses_what_counts() {
+    let types = vec![DataType::Utf8View, DataType::Int64, DataType::Int64, DataType::Boolean];
+    let counted = WindowFunction { filter: Some(3), ..function(Function::CountRows, ALL) };
+    let summed = WindowFunction { filter: Some(3), ..function(Function::Sum, ALL) };
+    let spec = WindowSpec { partition: vec![GROUP], order: None, functions: vec![counted, summed], types };
+    let mut logic = WindowLogic::new(spec);
+    let kept: ArrayRef =
+        Arc::new(catchment_contract::arrow::array::BooleanArray::from(vec![Some(true), Some(false), None]));
+    let columns = vec![texts(["a", "a", "a"]), numbers([1, 2, 3]), numbers([10, 20, 30]), kept];
+    let output = logic.apply(vec![updates(columns, vec![1, 1, 1])]).remove(0);
+    let values = |column: usize| format!("{:?}", flatten(output.column(column)).slice(0, 1));
+    assert_eq!(output.len(), 3);
+    assert!(values(4).contains("  1,") && values(5).contains("  10,"), "{} {}", values(4), values(5));
+}
+
+#[test]
+fn what_cannot_be_kept_is_refused() {
+    let refused = |spec: WindowSpec| spec.check().expect_err("it cannot be kept").chain();
+    let text = Some(Order { column: GROUP, descending: false, nulls_first: false });
+    let functions = || vec![function(Function::Sum, ALL)];
+    assert!(refused(spec(text, functions())).contains("order by a time, a date or an integer"));
+    let summed = WindowFunction { input: Some(GROUP), ..function(Function::Sum, ALL) };
+    assert!(refused(spec(None, vec![summed])).contains("cast the column"));
+    let empty = function(Function::Sum, between(-1, -3));
+    assert!(refused(spec(None, vec![empty])).contains("ends before it starts"));
+}
