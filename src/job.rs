@@ -10,15 +10,18 @@ use catchment_contract::hash::hash_rows;
 use catchment_contract::{Epoch, Error, Result};
 use catchment_engine::UpdateStream;
 use catchment_engine::runtime::{Dataflow, JobSink, JobSource, JobSpec, RunOptions, Runtime};
+use catchment_fluvio::{Broker, Topics};
 use catchment_sinks::lake::store;
 use timely::dataflow::Scope;
 
 use crate::registry::registry;
+use crate::topics::TopicsLocation;
 
 /// A checked job with its name.
 pub struct Job {
     name: String,
     checked: catchment_sql::Job,
+    topics: Topics,
 }
 
 impl Job {
@@ -29,11 +32,16 @@ impl Job {
     /// [`catchment_contract::Fault::User`] with line and column of what is wrong and what to write instead.
     pub fn from_sql(name: &str, text: &str, variables: &dyn Fn(&str) -> Option<String>) -> Result<Job> {
         let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
-        if name.is_empty() || name.starts_with('.') || !name.chars().all(valid) {
-            return Err(Error::user(format!("a job cannot be named \"{name}\""))
-                .with_hint("name the job's file with letters, digits, \"_\", \"-\" and \".\" only"));
+        // Below `_catchment`, beside the folders of jobs, the embedded broker has its own.
+        let taken = name == "topics";
+        if name.is_empty() || name.starts_with('.') || !name.chars().all(valid) || taken {
+            return Err(Error::user(format!("a job cannot be named \"{name}\"")).with_hint(
+                "name the job's file with letters, digits, \"_\", \"-\" and \".\" only, and not \"topics\"",
+            ));
         }
-        Ok(Job { name: name.to_string(), checked: catchment_sql::check(text, variables, &registry())? })
+        let topics = Topics::default();
+        let checked = catchment_sql::check(text, variables, &registry(&topics))?;
+        Ok(Job { name: name.to_string(), checked, topics })
     }
 
     /// Reads and checks a job file; the job's name is the file's without its ending.
@@ -57,18 +65,35 @@ impl Job {
         &self.checked
     }
 
+    /// Starts or connects to the broker of the job's topics, unless it has none; `lake` is where an embedded broker's files
+    /// go if `location` does not say. [`Job::open`] does so too, with the default location, if nobody else has.
+    ///
+    /// # Errors
+    /// As [`TopicsLocation::reach`].
+    pub fn reach_topics(&mut self, location: &TopicsLocation, lake: &str) -> Result<Option<Arc<dyn Broker>>> {
+        if !self.topics.wanted() {
+            return Ok(None);
+        }
+        if self.topics.broker().is_err() {
+            let folder = store::open(lake)?.root().to_file_path().ok();
+            self.topics.bind(location.reach(folder)?);
+        }
+        self.topics.broker().map(Some)
+    }
+
     /// Opens the job at its last checkpoint in the lake `options.lake`. `stop`, once true, ends a drain early.
     ///
     /// # Errors
     /// If the lake cannot be used, holds tables of another job, or does not fit the job any more.
-    pub fn open(self, options: RunOptions, stop: Arc<AtomicBool>) -> Result<Runtime> {
+    pub fn open(mut self, options: RunOptions, stop: Arc<AtomicBool>) -> Result<Runtime> {
+        self.reach_topics(&TopicsLocation::default(), &options.lake)?;
         let lake = store::open(&options.lake)?;
         lake.probe()?;
         Runtime::open(self.into_spec(), Arc::new(lake), options, stop)
     }
 
     fn into_spec(self) -> JobSpec {
-        let Job { name, mut checked } = self;
+        let Job { name, mut checked, topics: _ } = self;
         let mut sinks = Vec::new();
         for sink in std::mem::take(&mut checked.sinks) {
             let fingerprint = fingerprint(&checked, &sink.from);

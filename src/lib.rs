@@ -21,7 +21,9 @@ pub mod cli;
 pub mod generate;
 pub mod job;
 pub mod registry;
+pub mod topics;
 
 pub use catchment_contract::{Error, Result};
 pub use catchment_engine::runtime::{RunOptions, RunReport, Runtime};
 pub use job::Job;
+pub use topics::TopicsLocation;

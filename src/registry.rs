@@ -1,8 +1,9 @@
 //! Every connector and sink that this build knows. The only place that names them all.
 
+use catchment_fluvio::Topics;
 use catchment_sql::Registry;
 
-/// The connectors and sinks of this build.
-pub fn registry() -> Registry {
-    Registry { sources: catchment_connectors::all(), sinks: catchment_sinks::all() }
+/// The connectors and sinks of this build; those of topics will use the broker that `topics` is bound to.
+pub fn registry(topics: &Topics) -> Registry {
+    Registry { sources: catchment_connectors::all(topics), sinks: catchment_sinks::all(topics) }
 }

@@ -24,7 +24,7 @@ pub mod reddit;
 pub mod youtube;
 
 /// All connectors of the features that are on, for a registry.
-pub fn all() -> Vec<Arc<dyn SourceConnector>> {
+pub fn all(_topics: &catchment_fluvio::Topics) -> Vec<Arc<dyn SourceConnector>> {
     vec![
         #[cfg(feature = "reddit")]
         Arc::new(reddit::Connector),

@@ -9,6 +9,7 @@ mod generate;
 mod logging;
 mod progress;
 mod run;
+mod topics;
 mod variables;
 
 use std::fmt;
@@ -36,6 +37,8 @@ enum Command {
     Check(check::Check),
     /// Show a job's plans and dataflow operators
     Explain(explain::Explain),
+    /// See and serve topics
+    Topics(topics::Topics),
     /// Make up data in the real formats
     Generate(generate::Generate),
 }
@@ -73,6 +76,7 @@ pub fn main() -> ExitCode {
         Command::Run(command) => command.execute(),
         Command::Check(command) => command.execute(),
         Command::Explain(command) => command.execute(),
+        Command::Topics(command) => command.execute(),
         Command::Generate(command) => command.execute(),
     };
     match outcome {

@@ -2,17 +2,15 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use catchment_engine::runtime::{RunOptions, RunReport, Runtime};
 use clap::{Args, ValueEnum};
 
 use super::Failure;
 use super::progress::Display;
+use super::topics::RunTopics;
 use super::variables::JobFile;
-
-/// How often a job that stays up looks for new and grown files.
-const DISCOVER: Duration = Duration::from_millis(500);
 
 /// Run a job: read its sources, keep its views, write its sinks
 #[derive(Args)]
@@ -34,6 +32,8 @@ pub struct Run {
     /// Time after which an epoch is closed
     #[arg(long, default_value = "100ms", value_parser = duration)]
     epoch_interval: Duration,
+    #[command(flatten)]
+    topics: RunTopics,
     /// Print the summary as one JSON object
     #[arg(long)]
     json: bool,
@@ -46,7 +46,7 @@ enum Until {
 }
 
 /// `10s`, `500ms`, `1m 30s`, in the notation of jiff's spans.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let span: jiff::SignedDuration = text.parse().map_err(|_| "write a duration such as 10s, 500ms or 1m")?;
     Duration::try_from(span).map_err(|_| "a duration cannot be negative".to_string())
 }
@@ -54,7 +54,8 @@ fn duration(text: &str) -> Result<Duration, String> {
 impl Run {
     /// Runs the job to its end and prints the summary.
     pub fn execute(&self) -> Result<(), Failure> {
-        let job = self.job.check()?;
+        let location = self.topics.location()?;
+        let mut job = self.job.check()?;
         let stop = Arc::new(AtomicBool::new(false));
         let told = stop.clone();
         ctrlc::set_handler(move || told.store(true, Ordering::Relaxed))
@@ -67,28 +68,25 @@ impl Run {
             lake: self.lake.clone(),
             ..RunOptions::default()
         };
+        let topics = job.reach_topics(&location, &self.lake).map_err(Failure::failed)?;
+        if let Some(broker) = &topics {
+            // Not in the summary's way: it may be one JSON object.
+            eprintln!("topics at the {}", broker.describe());
+        }
         let runtime = job.open(options, stop.clone()).map_err(Failure::failed)?;
         let display = Display::start(runtime.progress(), self.json);
-        let report = self.drive(runtime, &stop).map_err(Failure::failed)?;
+        let mut report = self.drive(runtime).map_err(Failure::failed)?;
+        report.topics = topics.map(|broker| broker.describe());
         drop(display);
         self.print(&report)
     }
 
-    fn drive(&self, mut runtime: Runtime, stop: &AtomicBool) -> catchment_contract::Result<RunReport> {
-        let mut checkpointed = Instant::now();
-        loop {
-            let busy = runtime.drain()?;
-            if self.until == Some(Until::Idle) || stop.load(Ordering::Relaxed) {
-                return runtime.finish();
-            }
-            if checkpointed.elapsed() >= self.checkpoint_interval {
-                runtime.checkpoint()?;
-                checkpointed = Instant::now();
-            }
-            if !busy {
-                std::thread::sleep(DISCOVER);
-            }
+    fn drive(&self, mut runtime: Runtime) -> catchment_contract::Result<RunReport> {
+        match self.until {
+            Some(Until::Idle) => runtime.drain().map(drop)?,
+            None => runtime.stay()?,
         }
+        runtime.finish()
     }
 
     fn print(&self, report: &RunReport) -> Result<(), Failure> {

@@ -133,7 +133,8 @@ fn arrival_schema(source: &JobSource) -> SchemaRef {
     Arc::new(Schema::new(fields))
 }
 
-fn reject_rows(source: &str, partition: &str, rejects: &[Reject]) -> RecordBatch {
+/// Rejects as rows of [`rejects_schema`].
+pub(super) fn reject_rows(source: &str, partition: &str, rejects: &[Reject]) -> RecordBatch {
     let same = |text: &str| -> ArrayRef { Arc::new(StringViewArray::from_iter_values(rejects.iter().map(|_| text))) };
     let columns: Vec<ArrayRef> = vec![
         same(source),

@@ -11,21 +11,23 @@
 //! **Laziness.** Opening a job reads its manifest and opens its sinks. State is restored and workers are started only
 //! when a source has something new, so a run with nothing to do costs next to nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use catchment_contract::{Epoch, Error, Result, SinkContext, Staged, Store};
+use catchment_contract::{
+    Epoch, Error, Partition, PartitionLag, Result, SinkContext, SinkFigures, Staged, Store, Unfinished,
+};
 use crossbeam_channel::{Receiver, Sender, bounded, never, select, unbounded};
 
 use super::arrivals::{self, Inbox};
-use super::job::{JobSink, JobSpec};
+use super::job::{JobSink, JobSpec, REJECTS};
 use super::reading::{self, DecodePool, Reading, Round};
 use super::report::{Progress, RelationCounter, RelationReport, RunReport, SinkReport, SourceProgress, SourceReport};
-use super::sinking::{self, SinkMessage, SinkThread};
+use super::sinking::{self, Refused, SinkMessage, SinkThread};
 use super::state_log::{self, LogMessage, StateLog};
 use super::workers::{Capture, Frontier, Setup, Workers};
 use crate::checkpoint::{CheckpointLog, Manifest, SinkState, SourceState, StateFile};
@@ -34,7 +36,7 @@ use crate::checkpoint::{CheckpointLog, Manifest, SinkState, SourceState, StateFi
 const EPOCHS_AHEAD: u64 = 2;
 
 /// How often a waiting coordinator looks whether it should stop.
-const STOP_POLL: Duration = Duration::from_millis(50);
+pub(super) const STOP_POLL: Duration = Duration::from_millis(50);
 
 /// How a job runs.
 #[derive(Clone, Debug)]
@@ -69,17 +71,17 @@ impl Default for RunOptions {
 
 /// A job that is open. [`Runtime::drain`] and [`Runtime::checkpoint`] move it on; [`Runtime::finish`] ends it.
 pub struct Runtime {
-    spec: JobSpec,
-    options: RunOptions,
+    pub(super) spec: JobSpec,
+    pub(super) options: RunOptions,
     store: Arc<dyn Store>,
-    stop: Arc<AtomicBool>,
+    pub(super) stop: Arc<AtomicBool>,
     progress: Arc<Progress>,
     started: Instant,
     log: Arc<CheckpointLog>,
     /// The last committed manifest; its number is the last one taken.
     manifest: Manifest,
     /// What the next manifest will say of the sources.
-    sources: BTreeMap<String, SourceState>,
+    pub(super) sources: BTreeMap<String, SourceState>,
     sinks: Vec<SinkThread>,
     state_log: StateLog,
     inbox: Inbox,
@@ -88,9 +90,13 @@ pub struct Runtime {
     counters: Arc<BTreeMap<String, RelationCounter>>,
     /// Checkpoints of this run in which a sink staged something, by sink.
     commits: BTreeMap<String, u64>,
-    last_checkpoint: Instant,
+    pub(super) last_checkpoint: Instant,
     /// Whether anything was fed since the last checkpoint was cut.
     dirty: bool,
+    /// Partitions that this run has begun to read, by source.
+    begun: HashSet<(usize, String)>,
+    /// What sinks could not write, on its way to the rejects.
+    refused: (Sender<Refused>, Receiver<Refused>),
 }
 
 /// The part that exists once workers run.
@@ -134,7 +140,9 @@ impl Runtime {
         state_log::remove_orphans(&*store, &state_folder, &manifest)?;
         let context =
             SinkContext { job: spec.name.clone(), lake: options.lake.clone(), scratch: options.scratch.clone() };
-        let sinks = spec.sinks.iter().map(|sink| open_sink(sink, &context, &manifest)).collect::<Result<Vec<_>>>()?;
+        let refused = unbounded();
+        let open = |sink| open_sink(sink, &context, &manifest, refused.0.clone());
+        let sinks = spec.sinks.iter().map(open).collect::<Result<Vec<_>>>()?;
         log.prune(manifest.number)?;
         let state_log = state_log::start(store.clone(), state_folder, run);
         let progress = Progress {
@@ -155,6 +163,8 @@ impl Runtime {
             last_checkpoint: Instant::now(),
             running: None,
             dirty: false,
+            begun: HashSet::new(),
+            refused,
             spec,
             options,
             store,
@@ -182,21 +192,44 @@ impl Runtime {
     pub fn drain(&mut self) -> Result<bool> {
         let mut rounds = Vec::new();
         for (index, source) in self.spec.sources.iter().enumerate() {
-            let known = &self.sources[&source.name].positions;
-            let partitions = source.source.discover(known)?;
-            if !partitions.is_empty() {
-                rounds.push((index, partitions));
-            }
+            rounds.push((index, source.source.discover(&self.sources[&source.name].positions)?));
         }
+        self.round(rounds, Unfinished::Take)
+    }
+
+    /// Reads the discovered partitions, and returns when all views contain them; false if there was nothing.
+    pub(super) fn round(&mut self, mut rounds: Vec<(usize, Vec<Partition>)>, unfinished: Unfinished) -> Result<bool> {
+        rounds.retain(|(_, partitions)| !partitions.is_empty());
         let first_run = self.manifest.epoch == 0 && self.running.is_none();
         let new_sink = self.spec.sinks.iter().any(|sink| !self.manifest.sinks.contains_key(&sink.name));
         if rounds.is_empty() && !first_run && !(new_sink && self.running.is_none()) {
             return Ok(false);
         }
+        let starts = self.running.is_none();
         self.ensure_running()?;
-        self.read_all(rounds)?;
-        self.close_epoch();
+        self.take_refused()?;
+        self.read_all(rounds, unfinished)?;
+        let fed = self.running.as_ref().is_some_and(|running| running.epoch_bytes > 0);
+        if fed || starts {
+            self.close_epoch();
+        }
         self.await_complete()?;
+        Ok(fed || starts)
+    }
+
+    /// Makes rejects of what the sinks' systems refused since the last call; false if there was nothing.
+    fn take_refused(&mut self) -> Result<bool> {
+        let refused: Vec<Refused> = self.refused.1.try_iter().collect();
+        let Some(running) = self.running.as_mut().filter(|_| !refused.is_empty()) else { return Ok(false) };
+        let input = self.spec.sources.len();
+        for (sink, rejects) in refused {
+            let rows = arrivals::reject_rows(&sink, "", &rejects);
+            let log = LogMessage::Append { source: REJECTS.into(), rows: arrivals::flat(&rows) };
+            self.state_log.messages.send(log).map_err(|_| Error::bug("the state log's thread ended"))?;
+            running.epoch_bytes += 1 + rows.get_array_memory_size();
+            running.workers.feed(input, arrivals::updates(rows, running.epoch));
+            self.dirty = true;
+        }
         Ok(true)
     }
 
@@ -268,7 +301,7 @@ impl Runtime {
     }
 
     /// Reads the discovered partitions of all sources at once, and feeds what comes.
-    fn read_all(&mut self, rounds: Vec<(usize, Vec<catchment_contract::Partition>)>) -> Result<()> {
+    fn read_all(&mut self, rounds: Vec<(usize, Vec<Partition>)>, unfinished: Unfinished) -> Result<()> {
         let (deliver, readings) = bounded::<(usize, Reading)>(self.options.workers * 2);
         let mut reading = rounds.len();
         for (index, partitions) in rounds {
@@ -276,10 +309,11 @@ impl Runtime {
             let counters = &self.progress.sources[index];
             let bytes: u64 = partitions.iter().filter_map(|partition| partition.bytes).sum();
             counters.bytes_total.fetch_add(bytes, Ordering::Relaxed);
-            counters.partitions.fetch_add(partitions.len() as u64, Ordering::Relaxed);
+            let begun = partitions.iter().filter(|partition| self.begun.insert((index, partition.id.clone()))).count();
+            counters.partitions.fetch_add(begun as u64, Ordering::Relaxed);
             let (deliver, running) = (deliver.clone(), self.running.as_ref().expect("workers run before sources"));
-            let round =
-                Round { name: &source.name, source: source.source.clone(), projection: &source.projection, partitions };
+            let (name, projection) = (&source.name, &source.projection);
+            let round = Round { name, source: source.source.clone(), projection, partitions, unfinished };
             round.read(self.options.workers, &running.pool, self.stop.clone(), move |reading| {
                 deliver.send((index, reading)).is_ok()
             });
@@ -455,7 +489,24 @@ impl Runtime {
         Ok(())
     }
 
-    fn join_commit(&mut self) -> Result<()> {
+    /// Told when the checkpoint that is on its way is published, or has failed.
+    pub(super) fn committed(&self) -> Receiver<()> {
+        self.running.as_ref().map_or_else(never, |running| running.committed.clone())
+    }
+
+    pub(super) fn is_committing(&self) -> bool {
+        self.running.as_ref().is_some_and(|running| running.committing.is_some())
+    }
+
+    pub(super) fn is_dirty(&self) -> bool {
+        self.dirty
+    }
+
+    pub(super) fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn join_commit(&mut self) -> Result<()> {
         let Some(running) = &mut self.running else { return Ok(()) };
         running.committed = never();
         let Some(thread) = running.committing.take() else { return Ok(()) };
@@ -498,12 +549,27 @@ impl Runtime {
         self.join_commit()
     }
 
+    /// Begins a checkpoint of everything fed so far, and goes on while it is committed and published. Does nothing if
+    /// nothing changed or one is on its way.
+    pub(super) fn begin_checkpoint(&mut self) -> Result<()> {
+        let busy = |running: &Running| running.cut.is_some() || running.committing.is_some();
+        if !self.dirty || self.running.as_ref().is_none_or(busy) {
+            return Ok(());
+        }
+        self.cut();
+        self.close_epoch();
+        self.await_complete()
+    }
+
     /// Takes a last checkpoint, ends all threads, and says what happened.
     ///
     /// # Errors
     /// If the checkpoint fails.
     pub fn finish(mut self) -> Result<RunReport> {
         self.checkpoint()?;
+        if self.take_refused()? {
+            self.checkpoint()?;
+        }
         self.fill_report();
         if let Some(mut running) = self.running.take() {
             running.workers.finish();
@@ -516,6 +582,14 @@ impl Runtime {
         }
         self.report.seconds = self.started.elapsed().as_secs_f64();
         Ok(self.report)
+    }
+
+    /// How far a source's partitions are read. A summary must not fail because a broker has gone.
+    fn lag_of(&self, source: &str) -> Vec<PartitionLag> {
+        let found = self.spec.sources.iter().find(|known| known.name == source);
+        let lag = found.map(|found| found.source.lag(&self.sources[source].positions));
+        lag.and_then(|lag| lag.inspect_err(|error| tracing::warn!(source, error = error.chain(), "no lag")).ok())
+            .unwrap_or_default()
     }
 
     fn fill_report(&mut self) {
@@ -532,6 +606,7 @@ impl Runtime {
             rejects: count(&source.rejects),
             records_total: totals(&source.name).records,
             rejects_total: totals(&source.name).rejects,
+            partitions_read: self.lag_of(&source.name),
         });
         self.report.sources = sources.collect();
         self.report.relations = match &self.running {
@@ -541,19 +616,28 @@ impl Runtime {
                 kept.map(|(name, rows)| RelationReport { name: name.clone(), rows: *rows, changes: 0 }).collect()
             }
         };
-        let sinks = self.spec.sinks.iter().zip(&self.sinks).map(|(sink, thread)| SinkReport {
-            name: sink.name.clone(),
-            from: sink.from.clone(),
-            target: sink.spec.describe(),
-            rows: thread.figures().rows,
-            commits: self.commits.get(&sink.name).copied().unwrap_or_default(),
+        let sinks = self.spec.sinks.iter().zip(&self.sinks).map(|(sink, thread)| {
+            let SinkFigures { rows, partitions } = thread.figures();
+            SinkReport {
+                name: sink.name.clone(),
+                from: sink.from.clone(),
+                target: sink.spec.describe(),
+                rows,
+                commits: self.commits.get(&sink.name).copied().unwrap_or_default(),
+                partitions,
+            }
         });
         self.report.sinks = sinks.collect();
     }
 }
 
 /// Opens a sink at the last checkpoint that knew it.
-fn open_sink(sink: &JobSink, context: &SinkContext, manifest: &Manifest) -> Result<SinkThread> {
+fn open_sink(
+    sink: &JobSink,
+    context: &SinkContext,
+    manifest: &Manifest,
+    refused: Sender<Refused>,
+) -> Result<SinkThread> {
     let known = manifest.sinks.get(&sink.name);
     if known.is_some_and(|known| known.fingerprint != sink.fingerprint) {
         return Err(Error::user(format!("relation \"{}\" of sink \"{}\" is not the one that the lake holds", sink.from, sink.name))
@@ -561,7 +645,7 @@ fn open_sink(sink: &JobSink, context: &SinkContext, manifest: &Manifest) -> Resu
     }
     let last = known.and_then(|known| known.staged.as_ref().map(|staged| (known.number, staged)));
     let _span = tracing::info_span!("open", sink = sink.name).entered();
-    Ok(sinking::start(&sink.name, sink.spec.open(context, last)?))
+    Ok(sinking::start(&sink.name, sink.spec.open(context, last)?, refused))
 }
 
 struct Staging {

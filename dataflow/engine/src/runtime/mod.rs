@@ -13,6 +13,7 @@
 //! - [`sinking`]: one thread a sink;
 //! - [`state_log`]: what the sources delivered, kept for the next start;
 //! - [`coordinator`]: who decides what time it is;
+//! - `staying`: jobs that stay up;
 //! - [`report`]: what a run did.
 //!
 //! Threads never wait for one another in a cycle: data flows left to right over bounded channels, progress right to left
@@ -25,6 +26,7 @@ pub mod reading;
 pub mod report;
 mod sinking;
 mod state_log;
+mod staying;
 mod workers;
 
 pub use coordinator::{RunOptions, Runtime};

@@ -90,6 +90,8 @@ pub struct Round<'a> {
     pub projection: &'a [usize],
     /// What to read, in arrival order.
     pub partitions: Vec<Partition>,
+    /// What to do with a record that is still being written.
+    pub unfinished: Unfinished,
 }
 
 impl Round<'_> {
@@ -103,14 +105,14 @@ impl Round<'_> {
         stop: Arc<AtomicBool>,
         deliver: impl Fn(Reading) -> bool + Send + 'static,
     ) -> JoinHandle<()> {
-        let Round { name, source, projection, partitions } = self;
+        let Round { name, source, projection, partitions, unfinished } = self;
         let decoder = source.decoder(projection);
         let (ends, queues): (Vec<_>, Vec<_>) = partitions
             .iter()
             .map(|_| bounded(PAYLOADS_AHEAD))
             .map(|(end, queue)| (Mutex::new(Some(end)), queue))
             .unzip();
-        let shared = Shared { source, partitions, ends, next: AtomicUsize::new(0), stop: stop.clone() };
+        let shared = Shared { source, partitions, unfinished, ends, next: AtomicUsize::new(0), stop: stop.clone() };
         let shared = Arc::new(shared);
         for index in 0..readers.min(queues.len()) {
             let (shared, tasks, decoder) = (shared.clone(), pool.tasks.clone(), decoder.clone());
@@ -145,6 +147,7 @@ fn collect(queues: Vec<Receiver<Slot>>, stop: &AtomicBool, deliver: impl Fn(Read
 struct Shared {
     source: Arc<dyn Source>,
     partitions: Vec<Partition>,
+    unfinished: Unfinished,
     /// The queue of each partition, taken by the reader that takes the partition.
     ends: Vec<Mutex<Option<Sender<Slot>>>>,
     next: AtomicUsize,
@@ -198,7 +201,7 @@ impl Shared {
         decoder: &Arc<dyn Decoder>,
         end: &Sender<Slot>,
     ) -> Result<()> {
-        let mut reader = self.source.open(partition, Unfinished::Take)?;
+        let mut reader = self.source.open(partition, self.unfinished)?;
         while !self.stop.load(Ordering::Relaxed) {
             let Some(payload) = reader.next()? else { return Ok(()) };
             partition.from = Some(payload.position.clone());

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
+use catchment_contract::{PartitionLag, TopicPosition};
 use serde::Serialize;
 
 /// Figures of one source.
@@ -24,6 +25,8 @@ pub struct SourceReport {
     pub records_total: u64,
     /// Rejects since the job's first run.
     pub rejects_total: u64,
+    /// How far a topic's partitions are read; empty for sources without offsets.
+    pub partitions_read: Vec<PartitionLag>,
 }
 
 /// Figures of one relation that a sink takes.
@@ -46,10 +49,12 @@ pub struct SinkReport {
     pub from: String,
     /// What it is, in one line.
     pub target: String,
-    /// Rows that a reader sees after the last commit.
+    /// Rows that a reader of a table sees after the last commit; for a topic, the records published in this run.
     pub rows: u64,
     /// Commits of this run that changed something.
     pub commits: u64,
+    /// Where a topic's partitions stand; empty for tables.
+    pub partitions: Vec<TopicPosition>,
 }
 
 /// Everything that the summary prints.
@@ -59,6 +64,8 @@ pub struct RunReport {
     pub job: String,
     /// Where its tables lie.
     pub lake: String,
+    /// Where its topics lie, in words, if it has any.
+    pub topics: Option<String>,
     /// Its sources, in job order.
     pub sources: Vec<SourceReport>,
     /// The relations that sinks take, in name order.
@@ -99,7 +106,30 @@ impl fmt::Display for RunReport {
         for SinkReport { name, rows, commits, target, .. } in &self.sinks {
             writeln!(f, "{name:<28} {rows:>12} {commits:>12}  {target}")?;
         }
-        Ok(())
+        self.fmt_topics(f)
+    }
+}
+
+impl RunReport {
+    /// Offsets and lag of the partitions that were read and written.
+    fn fmt_topics(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(topics) = &self.topics {
+            writeln!(f, "\ntopics at the {topics}")?;
+        }
+        let read = self.sources.iter().flat_map(|source| {
+            let row = |lag: &PartitionLag| (format!("{} < {}", source.name, lag.partition), lag.offset, lag.behind);
+            source.partitions_read.iter().map(row)
+        });
+        let written = self.sinks.iter().flat_map(|sink| {
+            let row = |at: &TopicPosition| (format!("{} > {}", sink.name, at.partition), at.offset, at.behind);
+            sink.partitions.iter().map(row)
+        });
+        let rows: Vec<(String, u64, u64)> = read.chain(written).collect();
+        if rows.is_empty() {
+            return Ok(());
+        }
+        writeln!(f, "{:<28} {:>12} {:>12}", "partition", "offset", "behind")?;
+        rows.iter().try_for_each(|(name, offset, behind)| writeln!(f, "{name:<28} {offset:>12} {behind:>12}"))
     }
 }
 

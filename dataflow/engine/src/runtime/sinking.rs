@@ -2,7 +2,7 @@
 
 use std::thread::JoinHandle;
 
-use catchment_contract::{Epoch, Result, Run, Sink, SinkFigures, Staged, UpdateBatch};
+use catchment_contract::{Epoch, Reject, Result, Run, Sink, SinkFigures, Staged, UpdateBatch};
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
 use super::reading::spawn;
@@ -27,11 +27,15 @@ pub(crate) struct SinkThread {
     pub thread: JoinHandle<()>,
 }
 
-/// Starts the thread of `sink`. An error of a write is answered at the next stage, which is when it matters.
-pub(crate) fn start(name: &str, sink: Box<dyn Sink>) -> SinkThread {
+/// Rows that a sink's system refused, with the sink's name.
+pub(crate) type Refused = (String, Vec<Reject>);
+
+/// Starts the thread of `sink`. An error of a write is answered at the next stage, which is when it matters; what the
+/// sink's system refuses is told to `refused` at once.
+pub(crate) fn start(name: &str, sink: Box<dyn Sink>, refused: Sender<Refused>) -> SinkThread {
     let (messages, queue) = unbounded();
     let label = name.to_string();
-    let thread = spawn(format!("sink-{name}"), move || run(&label, sink, queue));
+    let thread = spawn(format!("sink-{name}"), move || run(&label, sink, queue, &refused));
     SinkThread { messages, thread }
 }
 
@@ -44,9 +48,17 @@ impl SinkThread {
     }
 }
 
-fn run(name: &str, mut sink: Box<dyn Sink>, queue: Receiver<SinkMessage>) {
+fn run(name: &str, mut sink: Box<dyn Sink>, queue: Receiver<SinkMessage>, refused: &Sender<Refused>) {
     let mut open: Vec<UpdateBatch> = Vec::new();
     let mut failure = None;
+    let tell = |sink: &mut Box<dyn Sink>| {
+        let rejects = sink.take_rejects();
+        if !rejects.is_empty() {
+            tracing::warn!(sink = name, rows = rejects.len(), "rows were refused, they become rejects");
+            // The coordinator may have ended: then the warning is all that is left of them.
+            let _ = refused.send((name.to_string(), rejects));
+        }
+    };
     for message in queue {
         match message {
             SinkMessage::Updates(updates) => open.push(updates),
@@ -54,6 +66,7 @@ fn run(name: &str, mut sink: Box<dyn Sink>, queue: Receiver<SinkMessage>) {
                 let closed = split_closed(&mut open, epoch);
                 if failure.is_none() {
                     failure = sink.write(closed, epoch).err();
+                    tell(&mut sink);
                 }
             }
             SinkMessage::Stage { number, epoch, reply } => {
@@ -64,11 +77,14 @@ fn run(name: &str, mut sink: Box<dyn Sink>, queue: Receiver<SinkMessage>) {
                         sink.stage(number, epoch)
                     }
                 };
+                tell(&mut sink);
                 let _ = reply.send(staged);
             }
             SinkMessage::Publish { number, staged, reply } => {
                 let _span = tracing::debug_span!("commit", sink = name, number).entered();
-                let _ = reply.send(sink.publish(number, &staged));
+                let published = sink.publish(number, &staged);
+                tell(&mut sink);
+                let _ = reply.send(published);
             }
             SinkMessage::Figures(reply) => {
                 let _ = reply.send(sink.figures());

@@ -1,0 +1,54 @@
+//! `catchment topics serve`.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use clap::Args;
+
+use super::super::Failure;
+use super::address;
+use crate::topics::TopicsLocation;
+
+/// Run the embedded broker alone, until told to stop
+#[derive(Args)]
+pub struct Serve {
+    /// The broker's folder
+    #[arg(long, value_name = "DIR", default_value = "topics")]
+    topics_dir: PathBuf,
+    /// Where Fluvio's protocol is served; port 0 is a free one
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9003", value_parser = address)]
+    topics_listen: SocketAddr,
+    /// Acknowledge records only when they are on disk, against power cuts
+    #[arg(long)]
+    fsync: bool,
+}
+
+impl Serve {
+    /// Prints a line with the address once connections are accepted, and serves until told to stop.
+    pub fn execute(&self) -> Result<(), Failure> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (told, server) = (stop.clone(), std::thread::current());
+        ctrlc::set_handler(move || {
+            told.store(true, Ordering::Relaxed);
+            server.unpark();
+        })
+        .map_err(|error| Failure::Failed(format!("could not listen for signals: {error}")))?;
+        let location = TopicsLocation::Embedded {
+            folder: Some(self.topics_dir.clone()),
+            listen: self.topics_listen,
+            fsync: self.fsync,
+        };
+        let broker = location.reach(None).map_err(Failure::failed)?;
+        println!("topics at {}, files in {}", broker.address(), self.topics_dir.display());
+        // Whoever started us may wait for the line.
+        std::io::stdout().flush().map_err(|error| Failure::Failed(error.to_string()))?;
+        while !stop.load(Ordering::Relaxed) {
+            std::thread::park_timeout(Duration::from_secs(60));
+        }
+        Ok(())
+    }
+}

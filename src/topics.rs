@@ -1,0 +1,66 @@
+//! Where a job's topics live: an embedded broker in this process, or a cluster.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use catchment_contract::{Error, Result};
+use catchment_fluvio::Broker;
+use catchment_fluvio::cluster::{self, ClusterOptions};
+use catchment_fluvio::embedded::{Embedded, EmbeddedOptions};
+
+/// Where topics live, and how to get there.
+#[derive(Clone, Debug)]
+pub enum TopicsLocation {
+    /// In this process.
+    Embedded {
+        /// The broker's files; `None` for `_catchment/topics` below a local lake.
+        folder: Option<PathBuf>,
+        /// Where Fluvio's protocol is served; port 0 is a free one.
+        listen: SocketAddr,
+        /// Whether records are on disk before they are acknowledged.
+        fsync: bool,
+    },
+    /// On a Fluvio cluster, or at another process's embedded broker.
+    Cluster {
+        /// The controller, `host:port`.
+        endpoint: String,
+        /// How long to try before giving up.
+        connect_timeout: Duration,
+    },
+}
+
+impl Default for TopicsLocation {
+    /// Embedded, below the lake, on a free loopback port.
+    fn default() -> Self {
+        let EmbeddedOptions { listen, fsync, .. } = EmbeddedOptions::default();
+        TopicsLocation::Embedded { folder: None, listen, fsync }
+    }
+}
+
+impl TopicsLocation {
+    /// Starts the broker or connects to it. `lake` is the folder of a local lake, `None` for a remote one.
+    ///
+    /// # Errors
+    /// If the folder is in use, the cluster does not answer in time, or nobody said where the topics of a remote lake
+    /// are.
+    pub fn reach(&self, lake: Option<PathBuf>) -> Result<Arc<dyn Broker>> {
+        match self {
+            TopicsLocation::Embedded { folder, listen, fsync } => {
+                let below = || lake.map(|lake| lake.join("_catchment").join("topics"));
+                let folder = folder.clone().or_else(below).ok_or_else(|| {
+                    Error::user("the embedded broker needs a local folder for its topics, and the lake is a remote one")
+                        .with_hint("add --topics-dir DIR, or --topics HOST:PORT for a cluster")
+                })?;
+                let options = EmbeddedOptions { folder, listen: *listen, fsync: *fsync, ..EmbeddedOptions::default() };
+                Ok(Embedded::start(options)?)
+            }
+            TopicsLocation::Cluster { endpoint, connect_timeout } => cluster::connect(ClusterOptions {
+                endpoint: endpoint.clone(),
+                connect_timeout: *connect_timeout,
+                ..ClusterOptions::default()
+            }),
+        }
+    }
+}
