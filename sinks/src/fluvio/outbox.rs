@@ -1,0 +1,84 @@
+//! The sink's objects in the lake: outboxes, and the keys that `emit = 'first'` has published.
+//!
+//! Names carry a random part: of two runs that stage the same checkpoint only one commits it, and the other must not
+//! have overwritten its objects.
+
+use bytes::Bytes;
+use catchment_contract::{Error, Result};
+use rand::Rng;
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::fluvio::staged::Object;
+use crate::lake::store::LakeStore;
+
+/// The folder of a sink's objects.
+pub struct Outbox {
+    lake: LakeStore,
+    folder: String,
+}
+
+impl Outbox {
+    /// The folder of `sink` in the job `job`.
+    pub fn new(lake: LakeStore, job: &str, sink: &str) -> Self {
+        Outbox { lake, folder: format!("_catchment/{job}/outbox/{}", file_name(sink)) }
+    }
+
+    /// Writes a new object for checkpoint `n`.
+    ///
+    /// # Errors
+    /// If the lake cannot be written.
+    pub fn put(&self, n: u64, ending: &str, bytes: Bytes) -> Result<Object> {
+        let path = format!("{}/{n}-{:016x}.{ending}", self.folder, rand::rng().random::<u64>());
+        let object = Object { path, bytes: bytes.len() as u64, checksum: xxh3_64(&bytes) };
+        self.lake.put(&object.path, bytes)?;
+        Ok(object)
+    }
+
+    /// The bytes of an object.
+    ///
+    /// # Errors
+    /// [`catchment_contract::Fault::Data`] if it is gone or not what was written.
+    pub fn get(&self, object: &Object) -> Result<Bytes> {
+        let bytes = self.lake.get(&object.path)?.ok_or_else(|| {
+            Error::data(format!("\"{}\" is gone, and the last checkpoint needs it", object.path))
+                .with_hint("put it back, or give the sink another name and topic to publish anew")
+        })?;
+        if bytes.len() as u64 != object.bytes || xxh3_64(&bytes) != object.checksum {
+            return Err(Error::data(format!("\"{}\" is not what the last checkpoint wrote", object.path))
+                .with_hint("put it back, or give the sink another name and topic to publish anew"));
+        }
+        Ok(bytes)
+    }
+
+    /// Removes the object at `path`. What cannot be removed now is at the next open.
+    pub fn remove(&self, path: &str) {
+        if let Err(error) = self.lake.delete(path) {
+            tracing::warn!(path, error = error.chain(), "an outbox that is done with could not be removed");
+        }
+    }
+
+    /// Removes every object but those at `kept`.
+    ///
+    /// # Errors
+    /// If the lake cannot be read or written.
+    pub fn remove_others(&self, kept: &[String]) -> Result<()> {
+        for object in self.lake.list(&self.folder)? {
+            let name = object.path.rsplit('/').next().unwrap_or_default();
+            // Listed paths are encoded, file names of ours need no encoding.
+            let ours = |path: &String| path.rsplit('/').next() == Some(name);
+            if !kept.iter().any(ours) {
+                self.lake.delete(&format!("{}/{name}", self.folder))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A sink's name as the name of a folder: letters, digits, `_` and `-` as they are, other bytes as `.2F`.
+fn file_name(sink: &str) -> String {
+    let part = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'-' => char::from(byte).to_string(),
+        _ => format!(".{byte:02X}"),
+    };
+    sink.bytes().map(part).collect()
+}

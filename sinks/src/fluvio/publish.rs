@@ -1,0 +1,335 @@
+//! Appending chunks to a partition, each once.
+//!
+//! A *run* of chunks has one producer id and sequences without gaps. One chunk is one batch is one request, and the next
+//! one is sent when the one before is acknowledged at the offset where it should be. Whenever that is not so, what is in
+//! the partition is looked up before anything is sent again:
+//!
+//! | what came back | what is known | what follows |
+//! |---|---|---|
+//! | the expected offset | appended | the next chunk |
+//! | another offset | appended; somebody else writes here | look, go on after the last sequence found |
+//! | refused as repeated | the partition has it | look, go on after it at least |
+//! | too large, and the chunk is one record | it never will be | the record is left out and handed back |
+//! | not applied, may be repeated | nothing was appended | pause, send again |
+//! | outcome unknown | nothing | connect anew, pause, look, go on after the last sequence found |
+//! | anything else | | the error comes out |
+//!
+//! To *look* is to read the partition from the offset that the checkpoint knows and to take the greatest sequence of our
+//! producer id. What was there may have been evicted since, if the job slept for longer than the topic keeps its records:
+//! then the end tells, if nobody else wrote.
+//!
+//! Pauses grow from [`Patience::first`] to [`Patience::longest`], with jitter; [`Patience::deadline`] after the last
+//! success the error comes out.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use catchment_contract::{Error, ErrorKind, Outcome, Result, Retry};
+use catchment_fluvio::batch::{Batch, batches};
+use catchment_fluvio::{Broker, Fetched, PartitionClient};
+use rand::Rng;
+
+/// How much is asked for at once when a partition is looked at.
+const LOOK_BYTES: usize = 1 << 20;
+
+/// A batch that no broker refuses for its size.
+const SMALL_BYTES: usize = 64 << 10;
+
+/// How long a failing broker is borne with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// The first pause is at most this.
+    pub first: Duration,
+    /// No pause is longer.
+    pub longest: Duration,
+    /// The error comes out this long after the last success.
+    pub deadline: Duration,
+}
+
+impl Default for Patience {
+    /// 50 ms, 2 s, 60 s.
+    fn default() -> Self {
+        Patience {
+            first: Duration::from_millis(50),
+            longest: Duration::from_secs(2),
+            deadline: Duration::from_secs(60),
+        }
+    }
+}
+
+/// Chunks of one producer for one partition.
+#[derive(Clone, Copy, Debug)]
+pub struct Run<'a> {
+    /// The offset from which on they can be, if they are in the partition.
+    pub from: i64,
+    /// Their producer id, above 0.
+    pub producer: i64,
+    /// Sequence of the first.
+    pub sequence: i32,
+    /// How many there are.
+    pub chunks: u32,
+    /// Records in them.
+    pub records: u64,
+    /// The encoded batches, back to back.
+    pub bytes: &'a [u8],
+}
+
+/// What is in a partition of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Chunks that are there.
+    pub done: u32,
+    /// The partition's end.
+    pub end: i64,
+}
+
+/// What appending came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Appended {
+    /// The partition's end, as far as known.
+    pub end: i64,
+    /// Chunks of one record that the broker does not take: their bytes' ranges in the run.
+    pub refused: Vec<std::ops::Range<usize>>,
+}
+
+/// Writes one partition.
+pub struct Writer {
+    broker: Arc<dyn Broker>,
+    topic: String,
+    partition: u32,
+    client: Option<Box<dyn PartitionClient>>,
+    patience: Patience,
+}
+
+/// Pauses that grow until a deadline.
+struct Pauses {
+    patience: Patience,
+    next: Duration,
+    since: Instant,
+}
+
+impl Pauses {
+    fn new(patience: Patience) -> Self {
+        Pauses { patience, next: patience.first, since: Instant::now() }
+    }
+
+    /// Something went well.
+    fn reset(&mut self) {
+        (self.next, self.since) = (self.patience.first, Instant::now());
+    }
+
+    /// Waits before another attempt.
+    ///
+    /// # Errors
+    /// `error`, if it is not of the kind that passes, or if it has lasted for too long.
+    fn wait(&mut self, error: Error) -> Result<()> {
+        let unknown = error.outcome() == Outcome::Unknown;
+        if (error.retry() == Retry::Never && !unknown) || self.since.elapsed() >= self.patience.deadline {
+            return Err(error);
+        }
+        tracing::debug!(error = error.chain(), "trying again");
+        std::thread::sleep(self.next.mul_f64(rand::rng().random_range(0.5..=1.0)));
+        self.next = (self.next * 2).min(self.patience.longest);
+        Ok(())
+    }
+}
+
+impl Writer {
+    /// A writer of `partition` of `topic`; connects when it is first needed.
+    pub fn new(broker: Arc<dyn Broker>, topic: &str, partition: u32, patience: Patience) -> Self {
+        Writer { broker, topic: topic.to_owned(), partition, client: None, patience }
+    }
+
+    /// The partition's end.
+    ///
+    /// # Errors
+    /// If the broker cannot be reached until the deadline.
+    pub fn end(&mut self) -> Result<i64> {
+        let mut pauses = Pauses::new(self.patience);
+        loop {
+            match self.with_client(|client| client.bounds()) {
+                Ok(bounds) => return Ok(bounds.end),
+                Err(error) => pauses.wait(error)?,
+            }
+        }
+    }
+
+    /// What of `run` is in the partition.
+    ///
+    /// # Errors
+    /// [`catchment_contract::Fault::Data`] if the partition ends before the run begins, or cannot tell any more; else if
+    /// the broker cannot be reached until the deadline.
+    pub fn look(&mut self, run: &Run<'_>) -> Result<Standing> {
+        let mut pauses = Pauses::new(self.patience);
+        loop {
+            match self.look_once(run) {
+                Ok(standing) => return Ok(standing),
+                Err(error) => pauses.wait(error)?,
+            }
+        }
+    }
+
+    /// Appends what is left of `run`. `standing` says what is in the partition, if that is known.
+    ///
+    /// # Errors
+    /// As [`Writer::look`], and what the broker answers to a request that cannot be repeated.
+    pub fn append(&mut self, run: &Run<'_>, standing: Option<Standing>) -> Result<Appended> {
+        let mut chunks: Vec<(Batch<'_>, std::ops::Range<usize>)> = Vec::with_capacity(run.chunks as usize);
+        for batch in batches(run.bytes) {
+            let from = chunks.last().map_or(0, |(_, range)| range.end);
+            chunks.push((batch, from..from + batch.bytes.len()));
+        }
+        if chunks.len() != run.chunks as usize {
+            return Err(Error::data(format!(
+                "an outbox holds {} batches for {}, and should hold {}",
+                chunks.len(),
+                self.place(),
+                run.chunks
+            )));
+        }
+        let mut pauses = Pauses::new(self.patience);
+        let mut refused = Vec::new();
+        // Chunks that are known to be in the partition or refused, whatever looking tells.
+        let mut done = 0;
+        let mut standing = standing;
+        loop {
+            let Standing { done: found, end } = match standing {
+                Some(standing) => standing,
+                None => self.look(run)?,
+            };
+            done = done.max(found as usize);
+            let Some((batch, range)) = chunks.get(done) else { return Ok(Appended { end, refused }) };
+            standing = None;
+            match self.with_client(|client| client.produce(batch.bytes)) {
+                Ok(offset) => {
+                    done += 1;
+                    pauses.reset();
+                    if offset == end {
+                        let end = offset.saturating_add(i64::from(batch.header.records));
+                        standing = Some(Standing { done: done as u32, end });
+                    } else {
+                        let place = self.place();
+                        tracing::warn!(place, offset, expected = end, "somebody else writes to the topic");
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::Taken => done += 1,
+                Err(error) if is_too_large(&error, batch) => {
+                    refused.push(range.clone());
+                    done += 1;
+                    standing = Some(Standing { done: done as u32, end });
+                }
+                Err(error) => {
+                    let known = error.outcome() == Outcome::NotApplied;
+                    pauses.wait(error)?;
+                    standing = known.then_some(Standing { done: done as u32, end });
+                }
+            }
+        }
+    }
+
+    /// Reads the partition from `run.from` on.
+    fn look_once(&mut self, run: &Run<'_>) -> Result<Standing> {
+        let bounds = self.with_client(|client| client.bounds())?;
+        self.check_end(run.from, bounds.end)?;
+        let (mut from, mut evicted) = (run.from, false);
+        let mut last: Option<i32> = None;
+        loop {
+            match self.with_client(|client| client.fetch(from, LOOK_BYTES))? {
+                Fetched::Evicted { start } => {
+                    // A start that does not move on would be asked for for ever.
+                    if start <= from {
+                        return Err(Error::remote(format!("could not read {} from offset {from}", self.place())));
+                    }
+                    (from, evicted) = (start, true);
+                }
+                Fetched::Batches { bytes, next } => {
+                    for batch in batches(&bytes).filter(|batch| batch.header.base_offset >= run.from) {
+                        last = self.greater(last, run, &batch);
+                    }
+                    if next <= from {
+                        break;
+                    }
+                    from = next;
+                }
+            }
+        }
+        let done = match last {
+            Some(last) => last.abs_diff(run.sequence).saturating_add(1).min(run.chunks),
+            None if evicted => self.done_by_end(run, from)?,
+            None => 0,
+        };
+        Ok(Standing { done, end: from })
+    }
+
+    /// The greater of `last` and the sequence of `batch`, if it is one of the run's.
+    fn greater(&self, last: Option<i32>, run: &Run<'_>, batch: &Batch<'_>) -> Option<i32> {
+        let sequence = batch.header.first_sequence;
+        let index = i64::from(sequence) - i64::from(run.sequence);
+        if batch.header.producer_id != run.producer || !(0..i64::from(run.chunks)).contains(&index) {
+            return last;
+        }
+        if last.is_some_and(|last| sequence <= last) {
+            let place = self.place();
+            tracing::error!(place, sequence, offset = batch.header.base_offset, "a batch is in the topic twice");
+        }
+        last.max(Some(sequence))
+    }
+
+    /// The chunks that must have been there before they were evicted, if nobody else wrote.
+    fn done_by_end(&self, run: &Run<'_>, end: i64) -> Result<u32> {
+        let mut at = run.from;
+        let ends = batches(run.bytes).map(|batch| {
+            at = at.saturating_add(i64::from(batch.header.records));
+            at
+        });
+        let reached = std::iter::once(run.from).chain(ends).position(|at| at == end);
+        let whole = (end == run.from.saturating_add_unsigned(run.records)).then_some(run.chunks);
+        reached.map(|chunks| chunks as u32).or(whole).ok_or_else(|| {
+            Error::data(format!(
+                "{} no longer keeps its records from offset {}, so that nobody can tell which of the last checkpoint's are in it",
+                self.place(),
+                run.from
+            ))
+            .with_hint("give the sink another name and topic to publish anew, and keep records for longer than the job pauses (retention)")
+        })
+    }
+
+    /// Refuses a partition that ends before `known`, where it ended when the checkpoint was taken.
+    ///
+    /// # Errors
+    /// [`catchment_contract::Fault::Data`].
+    pub fn check_end(&self, known: i64, end: i64) -> Result<()> {
+        if end >= known {
+            return Ok(());
+        }
+        Err(Error::data(format!(
+            "{} ends at offset {end}, and the last checkpoint knows it up to {known}: it was deleted and made anew, or its broker lost records",
+            self.place()
+        ))
+        .with_hint("give the sink another name and topic to publish anew"))
+    }
+
+    fn place(&self) -> String {
+        format!("partition {} of topic \"{}\"", self.partition, self.topic)
+    }
+
+    /// Calls with the client, which an error costs: the next call connects anew.
+    fn with_client<T>(&mut self, call: impl FnOnce(&mut dyn PartitionClient) -> Result<T>) -> Result<T> {
+        let mut client = match self.client.take() {
+            Some(client) => client,
+            // What could not be connected was not sent.
+            None => self.broker.partition(&self.topic, self.partition)?,
+        };
+        let result = call(client.as_mut());
+        let keeps = result.as_ref().err().is_none_or(|error| error.retry() == Retry::Never);
+        self.client = keeps.then_some(client);
+        result
+    }
+}
+
+/// Whether the broker does not take `batch` for its size, which nothing can make smaller. Every broker takes small ones:
+/// if one is refused, something else is wrong, and nothing may be left out.
+fn is_too_large(error: &Error, batch: &Batch<'_>) -> bool {
+    let refused = error.kind() == ErrorKind::Invalid && error.outcome() == Outcome::NotApplied;
+    refused && batch.header.records == 1 && batch.bytes.len() > SMALL_BYTES
+}

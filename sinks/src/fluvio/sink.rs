@@ -1,0 +1,509 @@
+//! The sink: updates in, records out.
+//!
+//! To *stage* is to make records of the net changes since the last checkpoint, cut them into chunks and put these into an
+//! outbox in the lake. To *publish* is to append the chunks ([`Writer`]). An open looks into the partitions for what the
+//! last checkpoint's outbox still owes them.
+//!
+//! The producer id is drawn when a sink starts without a checkpoint, and kept in checkpoints from then on: an id that
+//! followed from the names alone would make a broker that refuses repeated sequences take the records of a job that is
+//! loaded anew for those of its first life. When sequences come near the end of their 31 bits, another id is drawn and
+//! they begin at 0.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use catchment_contract::{Epoch, Error, ErrorKind, Fault, Reject, Result, Sink, SinkFigures, Staged, TopicPosition, UpdateBatch};
+use catchment_fluvio::batch::batches;
+use catchment_fluvio::{Broker, TopicFacts, TopicSpec};
+use rand::Rng;
+
+use crate::fluvio::chunks::{Chunks, Lane, Routing};
+use crate::fluvio::first::FirstKeys;
+use crate::fluvio::outbox::Outbox;
+use crate::fluvio::pending::{Change, Pairing, Pending};
+use crate::fluvio::publish::{Appended, Patience, Run, Standing, Writer};
+use crate::fluvio::record::Encoder;
+use crate::fluvio::spec::{Delivery, FluvioSpec, Format};
+use crate::fluvio::staged::{Object, StagedPartition, StagedRecords};
+use crate::lake::store::LakeStore;
+
+/// From this sequence on another producer id is drawn: 2²⁴ chunks, 1 TiB at least, are left for the checkpoint then.
+const SEQUENCE_MAX: i32 = i32::MAX - (1 << 24);
+
+/// An open sink.
+pub struct FluvioSink {
+    spec: FluvioSpec,
+    broker: Arc<dyn Broker>,
+    outbox: Outbox,
+    producer: i64,
+    partitions: Vec<Partition>,
+    pending: Pending,
+    first: Option<FirstKeys>,
+    /// The last checkpoint's object of published keys.
+    keys: Option<Object>,
+    /// Outboxes of stages that were not published yet, by checkpoint.
+    waiting: BTreeMap<u64, Bytes>,
+    /// The checkpoint whose publishing was begun last: what it left is unknown until it has ended well.
+    begun: u64,
+    /// The last checkpoint that is published.
+    published: u64,
+    /// Objects that the last published checkpoint needs.
+    kept: Vec<String>,
+    /// Whether records were published since the last stage (`at_least_once`).
+    is_dirty: bool,
+    records: u64,
+    rejects: Vec<Reject>,
+}
+
+/// Where a partition stands.
+struct Partition {
+    writer: Writer,
+    /// Sequence of the next chunk to be staged.
+    sequence: i32,
+    /// The end once everything staged is published.
+    staged: i64,
+    /// The end as far as known.
+    end: i64,
+    /// Records staged and not published.
+    behind: u64,
+}
+
+impl FluvioSink {
+    /// Opens the sink of `spec` with its topic at `broker` and its outbox in `lake`, at the state of checkpoint `last`;
+    /// see [`catchment_contract::SinkSpec::open`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open(
+        spec: FluvioSpec,
+        lake: LakeStore,
+        broker: Arc<dyn Broker>,
+        job: &str,
+        last: Option<(u64, &Staged)>,
+    ) -> Result<Self> {
+        FluvioSink::open_with(spec, lake, broker, job, last, Patience::default())
+    }
+
+    /// [`FluvioSink::open`] with another patience; for tests.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open_with(
+        spec: FluvioSpec,
+        lake: LakeStore,
+        broker: Arc<dyn Broker>,
+        job: &str,
+        last: Option<(u64, &Staged)>,
+        patience: Patience,
+    ) -> Result<Self> {
+        let last = match last {
+            Some((_, staged)) => Some(StagedRecords::from_staged(staged, &spec.topic)?),
+            None => None,
+        };
+        let partitions = ready_topic(&spec, &*broker, last.as_ref())?;
+        let writer = |partition| Writer::new(Arc::clone(&broker), &spec.topic, partition, patience);
+        let partition = |number| Partition { writer: writer(number), sequence: 0, staged: 0, end: 0, behind: 0 };
+        let mut sink = FluvioSink {
+            outbox: Outbox::new(lake, job, &spec.sink),
+            producer: new_producer(),
+            partitions: (0..partitions).map(partition).collect(),
+            pending: Pending::new(&spec.relation, &spec.key, spec.pairing(), spec.delivery == Delivery::AtLeastOnce),
+            first: spec.emit_first.then(FirstKeys::default),
+            keys: None,
+            waiting: BTreeMap::new(),
+            begun: 0,
+            published: 0,
+            kept: Vec::new(),
+            is_dirty: false,
+            records: 0,
+            rejects: Vec::new(),
+            broker,
+            spec,
+        };
+        match last {
+            Some(last) => sink.resume(last)?,
+            None => sink.start_over()?,
+        }
+        sink.outbox.remove_others(&sink.kept)?;
+        Ok(sink)
+    }
+
+    /// Publishes what the last checkpoint still owes the topic, and goes on from there.
+    fn resume(&mut self, last: StagedRecords) -> Result<()> {
+        if self.spec.delivery == Delivery::ExactlyOnce {
+            self.producer = last.producer;
+        }
+        self.kept = last.paths();
+        if self.first.is_some() {
+            let keys = last.keys.as_ref().ok_or_else(|| {
+                Error::user(format!("the sink of topic \"{}\" had no emit = 'first' until its last checkpoint", last.topic))
+                    .with_hint("leave it out, or give the sink another name and topic")
+            })?;
+            self.first = Some(FirstKeys::decode(&self.outbox.get(keys)?)?);
+            self.keys = Some(keys.clone());
+        }
+        for (partition, part) in self.partitions.iter_mut().zip(&last.partitions) {
+            let end = partition.writer.end()?;
+            partition.writer.check_end(part.offset, end)?;
+            (partition.sequence, partition.end, partition.staged) = (part.next_sequence(), end, end);
+        }
+        (self.begun, self.published) = (last.checkpoint, last.checkpoint.saturating_sub(1));
+        if last.outbox.is_some() {
+            self.publish_staged(&last)?;
+        }
+        self.published = last.checkpoint;
+        Ok(())
+    }
+
+    /// No checkpoint knows the topic: whatever is in it stays.
+    fn start_over(&mut self) -> Result<()> {
+        for (number, partition) in self.partitions.iter_mut().enumerate() {
+            let end = partition.writer.end()?;
+            (partition.end, partition.staged) = (end, end);
+            if end > 0 {
+                tracing::warn!(
+                    topic = self.spec.topic,
+                    partition = number,
+                    records = end,
+                    "the topic holds records that no checkpoint of this sink knows: they stay, and ours follow"
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes lanes of records out of `changes` at `epoch`; those over the broker's limit become rejects.
+    fn encode(&mut self, changes: &[Change], epoch_of: impl Fn(&Change) -> Epoch) -> Result<Vec<Lane>> {
+        let time_ms = now_ms();
+        let encoder = Encoder::new(self.pending.batches(), &self.spec.key, self.spec.format, time_ms)?;
+        let sequences: Vec<i32> = self.partitions.iter().map(|partition| partition.sequence).collect();
+        let routing = if self.spec.key.is_empty() { Routing::Turns } else { Routing::Keys };
+        let limit = self.broker.record_bytes_max();
+        let mut chunks = Chunks::new(routing, self.producer, &sequences, time_ms, self.spec.batch_bytes, limit);
+        let (mut key, mut value) = (Vec::new(), Vec::new());
+        for change in changes {
+            let Some(place) = change.after.or(change.before) else { continue };
+            key.clear();
+            value.clear();
+            let has_key = encoder.write_key(place, &mut key);
+            encoder.write_value(change, epoch_of(change), &mut value);
+            let key = has_key.then_some(key.as_slice());
+            if let Some(bytes) = chunks.push(key, &value)? {
+                let reason = format!(
+                    "a record of {bytes} bytes for topic \"{}\", whose broker takes {limit} at most",
+                    self.spec.topic
+                );
+                self.rejects.push(reject(&self.spec.topic, key, &value, reason));
+            }
+        }
+        chunks.finish()
+    }
+
+    /// The changes that are to be records.
+    fn changes(&mut self) -> Result<Vec<Change>> {
+        let mut changes = self.pending.changes()?;
+        if let Some(first) = &mut self.first {
+            changes.retain(|change| first.insert(change.key));
+        }
+        Ok(changes)
+    }
+
+    /// The note of a checkpoint, with the published keys made durable.
+    fn note(&mut self, n: u64, epoch: Epoch) -> Result<StagedRecords> {
+        let mut staged = StagedRecords::new(&self.spec.topic, self.producer, n, epoch);
+        if let Some(first) = &mut self.first {
+            if first.take_changed() || self.keys.is_none() {
+                self.keys = Some(self.outbox.put(n, "keys", first.encode().into())?);
+            }
+            staged.keys.clone_from(&self.keys);
+        }
+        let part = |partition: &Partition| StagedPartition {
+            offset: partition.staged,
+            sequence: partition.sequence,
+            chunks: 0,
+            records: 0,
+            bytes: 0,
+        };
+        staged.partitions = self.partitions.iter().map(part).collect();
+        Ok(staged)
+    }
+
+    fn stage_records(&mut self, n: u64, epoch: Epoch) -> Result<Option<Staged>> {
+        if self.pending.is_empty() {
+            return Ok(None);
+        }
+        if self.partitions.iter().any(|partition| partition.sequence > SEQUENCE_MAX) {
+            self.producer = new_producer();
+            self.partitions.iter_mut().for_each(|partition| partition.sequence = 0);
+        }
+        let changes = self.changes()?;
+        if changes.is_empty() {
+            self.pending.clear();
+            return Ok(None);
+        }
+        let lanes = self.encode(&changes, |_| epoch)?;
+        self.pending.clear();
+        let mut staged = self.note(n, epoch)?;
+        let mut outbox = Vec::with_capacity(lanes.iter().map(|lane| lane.bytes.len()).sum());
+        for ((lane, part), partition) in lanes.into_iter().zip(&mut staged.partitions).zip(&mut self.partitions) {
+            (part.chunks, part.records, part.bytes) = (lane.chunks, lane.records, lane.bytes.len() as u64);
+            outbox.extend_from_slice(&lane.bytes);
+            partition.sequence = part.next_sequence();
+            partition.staged = part.next_offset();
+            partition.behind += part.records;
+        }
+        if !outbox.is_empty() {
+            let outbox = Bytes::from(outbox);
+            staged.outbox = Some(self.outbox.put(n, "bin", outbox.clone())?);
+            self.waiting.insert(n, outbox);
+        }
+        staged.to_staged().map(Some)
+    }
+
+    /// Appends what the partitions do not have yet of `staged`.
+    fn publish_staged(&mut self, staged: &StagedRecords) -> Result<()> {
+        let is_new = self.begun < staged.checkpoint;
+        self.begun = self.begun.max(staged.checkpoint);
+        let mut outbox = self.waiting.get(&staged.checkpoint).cloned();
+        let mut at = 0;
+        for (number, part) in staged.partitions.iter().enumerate() {
+            let (from, to) = (at, at + part.bytes as usize);
+            at = to;
+            if part.chunks == 0 {
+                continue;
+            }
+            let mut run = Run {
+                from: part.offset,
+                producer: staged.producer,
+                sequence: part.sequence,
+                chunks: part.chunks,
+                records: part.records,
+                bytes: &[],
+            };
+            let partition = &mut self.partitions[number];
+            let mut standing = is_new.then_some(Standing { done: 0, end: partition.end });
+            if outbox.is_none() {
+                // After a crash the partition most likely has it all, and the outbox need not be read.
+                standing = match partition.writer.look(&run) {
+                    Ok(standing) => Some(standing),
+                    // What was evicted meanwhile is told by the outbox, if it can be told at all.
+                    Err(error) if error.fault() == Fault::Data => None,
+                    Err(error) => return Err(error),
+                };
+                if let Some(Standing { end, .. }) = standing.filter(|standing| standing.done == part.chunks) {
+                    (partition.end, partition.staged) = (end, partition.staged.max(end));
+                    continue;
+                }
+                outbox = staged.outbox.as_ref().map(|object| self.outbox.get(object)).transpose()?;
+            }
+            run.bytes = outbox.as_ref().and_then(|bytes| bytes.get(from..to)).unwrap_or_default();
+            let done = standing.map_or(0, |standing| standing.done);
+            let appended = partition.writer.append(&run, standing)?;
+            self.take_appended(number, &run, done, appended)?;
+        }
+        Ok(())
+    }
+
+    /// Notes what became of a run of which `done` chunks had been there before.
+    fn take_appended(&mut self, number: usize, run: &Run<'_>, done: u32, appended: Appended) -> Result<()> {
+        let partition = &mut self.partitions[number];
+        let before = batches(run.bytes).take(done as usize).map(|batch| u64::from(batch.header.records)).sum::<u64>();
+        self.records += run.records - before.min(run.records) - appended.refused.len() as u64;
+        partition.behind = partition.behind.saturating_sub(run.records);
+        partition.end = appended.end;
+        // Others may have written too; nothing of ours is waiting behind what was just published.
+        if partition.behind == 0 {
+            partition.staged = appended.end;
+        }
+        for range in appended.refused {
+            for batch in batches(&run.bytes[range]) {
+                let mut scratch = Vec::new();
+                for record in batch.records(&mut scratch)? {
+                    let record = record?;
+                    let reason = format!("a record that topic \"{}\"'s broker does not take: too large", self.spec.topic);
+                    self.rejects.push(reject(&self.spec.topic, record.key, record.value, reason));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Publishes the held changes at once, an epoch's after the other's.
+    fn publish_now(&mut self) -> Result<()> {
+        let changes = self.changes()?;
+        let lanes = self.encode(&changes, |change| change.epoch)?;
+        self.pending.clear();
+        for (number, lane) in lanes.iter().enumerate().filter(|(_, lane)| lane.chunks > 0) {
+            let partition = &mut self.partitions[number];
+            let run = Run {
+                from: partition.end,
+                producer: self.producer,
+                sequence: lane.sequence,
+                chunks: lane.chunks,
+                records: lane.records,
+                bytes: &lane.bytes,
+            };
+            partition.sequence = lane.sequence.saturating_add_unsigned(lane.chunks);
+            let appended = partition.writer.append(&run, Some(Standing { done: 0, end: partition.end }))?;
+            self.take_appended(number, &run, 0, appended)?;
+            self.is_dirty = true;
+        }
+        if self.partitions.iter().any(|partition| partition.sequence > SEQUENCE_MAX) {
+            self.producer = new_producer();
+            self.partitions.iter_mut().for_each(|partition| partition.sequence = 0);
+        }
+        Ok(())
+    }
+}
+
+impl Sink for FluvioSink {
+    fn write(&mut self, updates: Vec<UpdateBatch>, _upto: Epoch) -> Result<()> {
+        self.pending.add(updates)?;
+        match self.spec.delivery {
+            Delivery::AtLeastOnce if !self.pending.is_empty() => self.publish_now(),
+            Delivery::AtLeastOnce | Delivery::ExactlyOnce => Ok(()),
+        }
+    }
+
+    fn stage(&mut self, n: u64, epoch: Epoch) -> Result<Option<Staged>> {
+        let _span = tracing::info_span!("stage", topic = self.spec.topic, checkpoint = n).entered();
+        match self.spec.delivery {
+            Delivery::ExactlyOnce => self.stage_records(n, epoch),
+            Delivery::AtLeastOnce if std::mem::take(&mut self.is_dirty) => {
+                let mut staged = self.note(n, epoch)?;
+                // Should the sink go on with exactly_once: what this run publishes after its last checkpoint has used
+                // sequences that no checkpoint knows.
+                staged.producer = new_producer();
+                staged.partitions.iter_mut().for_each(|part| part.sequence = 0);
+                staged.to_staged().map(Some)
+            }
+            Delivery::AtLeastOnce => Ok(None),
+        }
+    }
+
+    fn publish(&mut self, n: u64, staged: &Staged) -> Result<()> {
+        let _span = tracing::info_span!("publish", topic = self.spec.topic, checkpoint = n).entered();
+        if n <= self.published {
+            return Ok(());
+        }
+        let staged = StagedRecords::from_staged(staged, &self.spec.topic)?;
+        if staged.outbox.is_some() {
+            self.publish_staged(&staged)?;
+        }
+        self.published = n;
+        self.waiting.retain(|other, _| *other > n);
+        let needed = staged.paths();
+        for path in std::mem::replace(&mut self.kept, needed.clone()) {
+            if !needed.contains(&path) {
+                self.outbox.remove(&path);
+            }
+        }
+        Ok(())
+    }
+
+    fn figures(&self) -> SinkFigures {
+        let position = |(number, partition): (usize, &Partition)| TopicPosition {
+            partition: number as u32,
+            offset: partition.end.max(0).unsigned_abs(),
+            behind: partition.behind,
+        };
+        SinkFigures { rows: self.records, partitions: self.partitions.iter().enumerate().map(position).collect() }
+    }
+
+    fn take_rejects(&mut self) -> Vec<Reject> {
+        std::mem::take(&mut self.rejects)
+    }
+}
+
+impl FluvioSpec {
+    /// How updates make records.
+    fn pairing(&self) -> Pairing {
+        match self.format {
+            Format::Debezium | Format::Upsert => Pairing::Unique,
+            Format::Append if self.emit_first => Pairing::First,
+            Format::Append => Pairing::Rows,
+        }
+    }
+}
+
+/// Makes the topic if it is missing, and says how many partitions to write to.
+fn ready_topic(spec: &FluvioSpec, broker: &dyn Broker, last: Option<&StagedRecords>) -> Result<u32> {
+    let topic = &spec.topic;
+    let known = last.map(|last| last.partitions.len() as u32);
+    let has_records = last.is_some_and(|last| last.partitions.iter().any(|part| part.offset > 0));
+    let facts = match broker.topic(topic)? {
+        Some(facts) => facts,
+        None if has_records => {
+            return Err(Error::data(format!("topic \"{topic}\" is gone, and the last checkpoint had published to it"))
+                .with_hint("give the sink another name and topic to publish anew"));
+        }
+        None => {
+            let partitions = known.unwrap_or(spec.topic_spec.partitions);
+            make_topic(topic, broker, &TopicSpec { partitions, ..spec.topic_spec.clone() })?
+        }
+    };
+    if facts.system {
+        return Err(Error::user(format!("topic \"{topic}\" belongs to the server")).with_hint("write topic = '…'"));
+    }
+    if facts.rebuilt {
+        return Err(Error::user(format!(
+            "topic \"{topic}\" has transforms or deduplication: the server makes other batches of ours, without the headers by which each record is published once"
+        ))
+        .with_hint("make the topic without them, and transform in the view or in what reads the topic"));
+    }
+    match known {
+        None => {
+            let wanted = spec.topic_spec.partitions;
+            if facts.partitions != wanted && wanted != 1 {
+                tracing::warn!(topic, is = facts.partitions, wanted, "the topic was there with other partitions");
+            }
+            Ok(facts.partitions)
+        }
+        Some(known) if facts.partitions < known => Err(Error::data(format!(
+            "topic \"{topic}\" has {} partitions, and the last checkpoint knows {known}: it was deleted and made anew",
+            facts.partitions
+        ))
+        .with_hint("give the sink another name and topic to publish anew")),
+        Some(known) => {
+            if facts.partitions > known {
+                tracing::warn!(
+                    topic,
+                    written = known,
+                    is = facts.partitions,
+                    "the topic has gained partitions: they stay empty, so that each key's records stay in one"
+                );
+            }
+            Ok(known)
+        }
+    }
+}
+
+fn make_topic(topic: &str, broker: &dyn Broker, wanted: &TopicSpec) -> Result<TopicFacts> {
+    match broker.create(topic, wanted) {
+        Ok(()) => {}
+        // Made meanwhile, or by an attempt whose answer was lost.
+        Err(error) if error.kind() == ErrorKind::Taken => {}
+        Err(error) => return Err(error),
+    }
+    broker.topic(topic)?.ok_or_else(|| Error::remote(format!("topic \"{topic}\" was made, and is not there")))
+}
+
+fn reject(topic: &str, key: Option<&[u8]>, value: &[u8], reason: String) -> Reject {
+    let key = key.map_or("no key".into(), |key| {
+        let cut = &key[..key.len().min(Reject::RAW_BYTES_MAX)];
+        format!("key {}", String::from_utf8_lossy(cut))
+    });
+    Reject::new(format!("topic {topic}, {key}"), Some(value), reason)
+}
+
+/// A producer id: above 0, unlike any other.
+fn new_producer() -> i64 {
+    rand::rng().random_range(1..=i64::MAX)
+}
+
+fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
