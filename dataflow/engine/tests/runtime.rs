@@ -15,7 +15,7 @@ use catchment_contract::arrow::datatypes::{DataType, Field, Int64Type, Schema, S
 use catchment_contract::{
     Decoded, Decoder, Epoch, Error, Outcome, Partition, PartitionReader, Payload, Position, PutOutcome, Reject,
     Relation, Replace, Result, Sink, SinkContext, SinkFigures, SinkSpec, Source, Staged, Store, Unfinished,
-    UpdateBatch,
+    UpdateBatch, Wake,
 };
 use catchment_engine::UpdateStream;
 use catchment_engine::runtime::{Dataflow, JobSink, JobSource, JobSpec, RunOptions, RunReport, Runtime};
@@ -32,6 +32,7 @@ type Files = Arc<Mutex<BTreeMap<String, Vec<String>>>>;
 
 struct Lines {
     files: Files,
+    wakes: Arc<Mutex<Vec<Wake>>>,
     relation: Relation,
 }
 
@@ -55,6 +56,11 @@ impl Source for Lines {
 
     fn decoder(&self, _projection: &[usize]) -> Arc<dyn Decoder> {
         Arc::new(LineDecoder)
+    }
+
+    fn watch(&self, wake: Wake) -> Result<Option<Box<dyn Send>>> {
+        self.wakes.lock().unwrap().push(wake);
+        Ok(Some(Box::new(())))
     }
 }
 
@@ -194,7 +200,11 @@ struct TableSpec {
 struct TableSink {
     spec: TableSpec,
     pending: BTreeMap<i64, i64>,
+    refused: Vec<Reject>,
 }
+
+/// The one number that the tables' system does not take.
+const UNLUCKY: i64 = -13;
 
 fn chance(faults: &Arc<Mutex<Option<SmallRng>>>) -> Result<()> {
     let fails = faults.lock().unwrap().as_mut().is_some_and(|rng| rng.random_bool(0.05));
@@ -207,7 +217,7 @@ impl SinkSpec for TableSpec {
     }
 
     fn open(&self, _context: &SinkContext, last: Option<(u64, &Staged)>) -> Result<Box<dyn Sink>> {
-        let mut sink = TableSink { spec: self.clone(), pending: BTreeMap::new() };
+        let mut sink = TableSink { spec: self.clone(), pending: BTreeMap::new(), refused: vec![] };
         if let Some((number, staged)) = last {
             sink.publish(number, staged)?;
         }
@@ -225,6 +235,10 @@ impl Sink for TableSink {
                     DataType::Int64 => column.as_primitive::<Int64Type>().value(row),
                     _ => -1,
                 };
+                if key == UNLUCKY {
+                    self.refused.push(Reject::new("key -13", None, "an unlucky number"));
+                    continue;
+                }
                 *self.pending.entry(key).or_default() += batch.diffs.at(row);
             }
         }
@@ -253,6 +267,10 @@ impl Sink for TableSink {
         chance(&self.spec.faults)
     }
 
+    fn take_rejects(&mut self) -> Vec<Reject> {
+        std::mem::take(&mut self.refused)
+    }
+
     fn figures(&self) -> SinkFigures {
         let rows = self.spec.table.lock().unwrap().rows.values().sum::<i64>() as u64;
         SinkFigures { rows, ..SinkFigures::default() }
@@ -261,6 +279,7 @@ impl Sink for TableSink {
 
 struct World {
     files: Files,
+    wakes: Arc<Mutex<Vec<Wake>>>,
     store: Arc<Memory>,
     numbers: TableSpec,
     rejects: TableSpec,
@@ -271,6 +290,7 @@ impl World {
     fn new() -> Self {
         World {
             files: Files::default(),
+            wakes: Arc::default(),
             store: Arc::default(),
             numbers: TableSpec::default(),
             rejects: TableSpec::default(),
@@ -280,7 +300,7 @@ impl World {
 
     fn spec(&self) -> JobSpec {
         let relation = Relation { schema: schema(), key: vec![], replace: Replace::Never };
-        let source = Arc::new(Lines { files: self.files.clone(), relation });
+        let source = Arc::new(Lines { files: self.files.clone(), wakes: self.wakes.clone(), relation });
         let sink = |name: &str, spec: &TableSpec, schema| JobSink {
             name: format!("{name}_sink"),
             from: name.into(),
@@ -430,4 +450,59 @@ fn a_stopped_run_leaves_no_gap() {
     runtime.finish().unwrap();
     world.run(1).unwrap();
     world.assert_published("after a stopped run");
+}
+
+/// Waits until `reached`, and panics if that takes unreasonably long.
+fn await_that(what: &str, reached: impl Fn() -> bool) {
+    let started = std::time::Instant::now();
+    while !reached() {
+        assert!(started.elapsed() < Duration::from_secs(60), "waited too long for {what}");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_job_that_stays_up_follows_its_sources_and_publishes_on_the_way() {
+    let world = World::new();
+    let stop = Arc::new(AtomicBool::new(false));
+    let options = RunOptions {
+        workers: 2,
+        epoch_interval: Duration::from_millis(1),
+        checkpoint_interval: Duration::from_millis(5),
+        ..RunOptions::default()
+    };
+    let mut runtime = Runtime::open(world.spec(), world.store.clone(), options, stop.clone()).unwrap();
+    let job = std::thread::spawn(move || {
+        runtime.stay()?;
+        runtime.finish()
+    });
+    await_that("the job to watch its source", || !world.wakes.lock().unwrap().is_empty());
+    let mut rng = SmallRng::seed_from_u64(6);
+    for round in 0..30 {
+        world.grow(&mut rng);
+        world.wakes.lock().unwrap().iter().for_each(|wake| wake());
+        if round % 3 == 0 {
+            let (rows, _) = world.expected();
+            await_that("the rows to be published", || world.numbers.table.lock().unwrap().rows == rows);
+        }
+    }
+    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    let report = job.join().unwrap().unwrap();
+    assert!(report.checkpoint > 3, "checkpoints were taken on the way: {report}");
+    world.run(1).unwrap();
+    world.assert_published("after a job that stayed up");
+}
+
+#[test]
+fn what_a_sink_refuses_becomes_a_reject_that_lasts() {
+    let world = World::new();
+    world.files.lock().unwrap().insert("a".into(), vec!["1".into(), UNLUCKY.to_string(), "2".into()]);
+    world.run(1).unwrap();
+    let table = |spec: &TableSpec| spec.table.lock().unwrap().rows.clone();
+    assert_eq!(table(&world.numbers), BTreeMap::from([(1, 1), (2, 1)]));
+    assert_eq!(table(&world.rejects).values().sum::<i64>(), 1, "the refused row");
+    world.files.lock().unwrap().insert("b".into(), vec!["3".into()]);
+    world.run(1).unwrap();
+    assert_eq!(table(&world.rejects).values().sum::<i64>(), 1, "it is refused once");
+    assert_eq!(table(&world.numbers), BTreeMap::from([(1, 1), (2, 1), (3, 1)]));
 }
