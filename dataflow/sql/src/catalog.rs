@@ -62,7 +62,7 @@ pub enum FunctionUse {
 }
 
 /// Aggregates that can be kept up to date.
-pub const AGGREGATES: [&str; 5] = ["count", "sum", "avg", "min", "max"];
+pub const AGGREGATES: [&str; 7] = ["count", "sum", "avg", "min", "max", "median", "mad"];
 
 /// Relations and functions by name.
 pub struct Catalog {
@@ -97,7 +97,8 @@ impl Catalog {
             names.for_each(|name| drop(scalars.insert(name, function.clone())));
         }
         let higher_order = datafusion_functions_nested::all_default_higher_order_functions();
-        let aggregates = datafusion_functions_aggregate::all_default_aggregate_functions();
+        let mut aggregates = datafusion_functions_aggregate::all_default_aggregate_functions();
+        aggregates.extend(catchment_operators::functions::aggregates());
         let windows = datafusion_functions_window::all_default_window_functions();
         let mut catalog = Catalog {
             tables: BTreeMap::new(),

@@ -2,8 +2,11 @@
 
 use std::fmt::Write;
 
+use catchment_contract::arrow::datatypes::{DataType, TimeUnit};
 use catchment_contract::options::nearest;
 use catchment_contract::{Error, Result};
+use catchment_operators::WindowSpec;
+use catchment_operators::window::{Bound, Frame};
 
 use crate::catalog::RelationId;
 use crate::expr::Expression;
@@ -152,6 +155,7 @@ fn details(job: &Job, node: &Node) -> Vec<String> {
                 |column: usize| node.columns.get(column).map_or_else(String::new, |column| column.name.clone());
             vec![aggregates(&spec.aggregate, &|column| input(0, column)), top(&spec.top, &columns)]
         }
+        Op::Window(spec) => windows(spec, &|column| input(0, column)),
         Op::Constant(_) | Op::Union | Op::Distinct | Op::Rejects => Vec::new(),
     }
 }
@@ -179,6 +183,39 @@ fn top(spec: &catchment_operators::TopKSpec, name: &dyn Fn(usize) -> String) -> 
     format!("first {}{offset} of each ({}) by {}", spec.limit, partition.join(", "), order.join(", "))
 }
 
+/// A line for each function over a window.
+fn windows(spec: &WindowSpec, name: &dyn Fn(usize) -> String) -> Vec<String> {
+    let partition: Vec<String> = spec.partition.iter().map(|column| name(*column)).collect();
+    let order = spec.order.map_or_else(String::new, |order| {
+        format!(" by {}{}", name(order.column), if order.descending { " desc" } else { "" })
+    });
+    let unit = spec.order.map(|order| &spec.types[order.column]);
+    let lines = spec.functions.iter().map(|function| {
+        let argument = function.input.map_or_else(|| "*".to_string(), name);
+        let filter = function.filter.map_or_else(String::new, |filter| format!(" where {}", name(filter)));
+        let Frame { start, end } = function.frame;
+        let (start, end) = (bound(start, "the first", unit), bound(end, "the last", unit));
+        let of = partition.join(", ");
+        format!("{:?}({argument}){filter} of each ({of}){order}, from {start} to {end}", function.function)
+    });
+    lines.collect()
+}
+
+fn bound(bound: Bound, open: &str, unit: Option<&DataType>) -> String {
+    let Bound::Offset(offset) = bound else { return open.to_string() };
+    let (size, unit) = match unit {
+        Some(DataType::Timestamp(TimeUnit::Microsecond, _)) if offset % 3_600_000_000 == 0 => (3_600_000_000, " h"),
+        Some(DataType::Timestamp(TimeUnit::Microsecond, _)) if offset % 1_000_000 == 0 => (1_000_000, " s"),
+        Some(DataType::Timestamp(TimeUnit::Microsecond, _)) => (1, " µs"),
+        Some(DataType::Date32) => (1, " days"),
+        _ => (1, ""),
+    };
+    match offset {
+        0 => "its own".to_string(),
+        _ => format!("{}{unit} {}", offset.unsigned_abs() / size, if offset < 0 { "before" } else { "after" }),
+    }
+}
+
 fn stage(stage: &Stage) -> String {
     let list = |columns: &[Expression]| columns.iter().map(expression).collect::<Vec<_>>().join(", ");
     match stage {
@@ -195,6 +232,7 @@ fn expression(expression: &Expression) -> String {
     if text.starts_with("row_number()") {
         return crate::lower::readable(&text);
     }
+    let text = crate::lower::without_windows(&text);
     let mut parts = text.split('@');
     let mut plain = parts.next().unwrap_or_default().to_string();
     for part in parts {

@@ -63,6 +63,11 @@ impl Subject<'_> {
     /// A construct that cannot be kept up to date, found when the plan was lowered.
     pub fn unsupported(&self, construct: Option<Construct>, what: &str, hint: &str) -> Error {
         let place = construct.and_then(|construct| self.landmarks.construct(construct)).unwrap_or(self.place);
+        self.unsupported_at(place, what, hint)
+    }
+
+    /// The same for a construct at `place`.
+    pub fn unsupported_at(&self, place: Place, what: &str, hint: &str) -> Error {
         self.text.error(place, format!("view \"{}\": {what} cannot be kept up to date", self.view), hint)
     }
 }

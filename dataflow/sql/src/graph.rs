@@ -6,7 +6,7 @@
 use catchment_contract::arrow::array::RecordBatch;
 use catchment_contract::arrow::datatypes::DataType;
 use catchment_operators::join::JoinSpec;
-use catchment_operators::{AggregateSpec, TopGroupsSpec, TopKSpec};
+use catchment_operators::{AggregateSpec, TopGroupsSpec, TopKSpec, WindowSpec};
 
 use crate::stage::Stage;
 
@@ -50,6 +50,8 @@ pub enum Op {
     TopK(TopKSpec),
     /// The first groups of partitions.
     TopGroups(TopGroupsSpec),
+    /// Aggregates of the rows around each row.
+    Window(WindowSpec),
 }
 
 /// An operator with its inputs and what is known of its output.

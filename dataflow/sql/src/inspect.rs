@@ -163,12 +163,15 @@ impl Inspector<'_> {
         self.landmarks.functions.push((name.clone(), self.at(span)));
         if function.over.is_some() {
             self.mark(Construct::Window, span);
-            return match name.as_str() {
-                "row_number" => ControlFlow::Continue(()),
-                _ => {
-                    let hint = "row_number() with a bound (WHERE n <= 10) works; for sums and counts write GROUP BY";
+            return match self.catalog.function(&name) {
+                Some(FunctionUse::Aggregate) => ControlFlow::Continue(()),
+                Some(FunctionUse::Window) if name == "row_number" => ControlFlow::Continue(()),
+                Some(_) => {
+                    let hint =
+                        "count, sum, avg, min, max, median, mad work, and row_number() with a bound (WHERE n <= 10)";
                     self.refuse(span, &format!("window function \"{name}\""), hint)
                 }
+                None => self.no_function(&name, span),
             };
         }
         match self.catalog.function(&name) {
@@ -178,7 +181,7 @@ impl Inspector<'_> {
                 self.refuse(span, &format!("function \"{name}\", which depends on the clock or on chance,"), hint)
             }
             Some(FunctionUse::UnsupportedAggregate) => {
-                let hint = "aggregates that can be: count, sum, avg, min, max, with DISTINCT and FILTER";
+                let hint = "aggregates that can be: count, sum, avg, min, max, median, mad, with DISTINCT and FILTER";
                 self.refuse(span, &format!("aggregate function \"{name}\""), hint)
             }
             Some(FunctionUse::Window) => {
@@ -186,14 +189,16 @@ impl Inspector<'_> {
                 let message = format!("function \"{name}\" needs OVER");
                 ControlFlow::Break(self.text.error(self.at(span), message, hint))
             }
-            None => {
-                let hint = match nearest(&name, self.catalog.function_names()) {
-                    Some(known) => format!("did you mean \"{known}\"?"),
-                    None => "see DataFusion's list of SQL functions; ours are youtube_video_ids and words".to_string(),
-                };
-                ControlFlow::Break(self.text.error(self.at(span), format!("there is no function \"{name}\""), hint))
-            }
+            None => self.no_function(&name, span),
         }
+    }
+
+    fn no_function(&self, name: &str, span: Span) -> Step {
+        let hint = match nearest(name, self.catalog.function_names()) {
+            Some(known) => format!("did you mean \"{known}\"?"),
+            None => "see DataFusion's list of SQL functions; ours are youtube_video_ids, words and mad".to_string(),
+        };
+        ControlFlow::Break(self.text.error(self.at(span), format!("there is no function \"{name}\""), hint))
     }
 
     fn joins(&mut self, joins: &[Join]) -> Step {

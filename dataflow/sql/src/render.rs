@@ -12,7 +12,7 @@ use catchment_contract::{Epoch, Replace, Run};
 use catchment_engine::{UpdateStream, Updates};
 use catchment_operators::join::join;
 use catchment_operators::transform::{transform, union};
-use catchment_operators::{UpsertSpec, aggregate, distinct, top_groups, top_k, upsert};
+use catchment_operators::{UpsertSpec, aggregate, distinct, top_groups, top_k, upsert, window};
 use timely::container::NoopBuilder;
 use timely::dataflow::Scope;
 use timely::dataflow::operators::Capability;
@@ -93,6 +93,7 @@ impl<'s> Rendering<'_, 's> {
             Op::Distinct => distinct(self.input(node, 0), name, node.types()),
             Op::TopK(spec) => top_k(self.input(node, 0), name, spec.clone()),
             Op::TopGroups(spec) => top_groups(self.input(node, 0), name, spec.clone()),
+            Op::Window(spec) => window(self.input(node, 0), name, spec.clone()),
         };
         self.streams.insert(id, stream);
     }

@@ -133,9 +133,14 @@ fn what_cannot_be_kept_up_to_date() {
     view("SELECT id, random() AS t FROM posts", "line 3, column 29: function \"random\"", "");
     view("SELECT id FROM posts WHERE at < current_timestamp", "line 3, column 50: function \"current_timestamp\"", "");
     view(
-        "SELECT median(score) AS m FROM posts",
-        "line 3, column 25: aggregate function \"median\" cannot be kept",
-        "count, sum",
+        "SELECT stddev(score) AS m FROM posts",
+        "line 3, column 25: aggregate function \"stddev\" cannot be kept",
+        "median, mad",
+    );
+    view(
+        "SELECT median(score::DECIMAL(9, 2)) AS m FROM posts",
+        "line 3, column 1: view \"v\": cannot compute Median of Decimal128(9, 2)",
+        "cast the column",
     );
     view(
         "SELECT id, rank() OVER (ORDER BY score) AS r FROM posts",
@@ -143,9 +148,19 @@ fn what_cannot_be_kept_up_to_date() {
         "row_number()",
     );
     view(
-        "SELECT id, sum(score) OVER (PARTITION BY grp) AS r FROM posts",
-        "line 3, column 29: window function \"sum\"",
-        "GROUP BY",
+        "SELECT id, lag(score) OVER (PARTITION BY grp ORDER BY at) AS r FROM posts",
+        "line 3, column 29: window function \"lag\"",
+        "count, sum, avg",
+    );
+    view(
+        "SELECT id, stddev(score) OVER (PARTITION BY grp) AS r FROM posts",
+        "line 3, column 29: window function \"stddev\"",
+        "median",
+    );
+    view(
+        "SELECT id, meddian(score) OVER (PARTITION BY grp) AS r FROM posts",
+        "line 3, column 29: there is no function \"meddian\"",
+        "\"median\"?",
     );
     view(
         "SELECT id, row_number() OVER (ORDER BY score) AS r FROM posts",
@@ -198,6 +213,45 @@ fn what_cannot_be_kept_up_to_date() {
         "SELECT unnest(words(body)) AS w, unnest(youtube_video_ids(body)) AS y FROM posts",
         "line 3, column",
         "unnest of several lists",
+    );
+}
+
+/// What a window may be.
+#[test]
+fn windows_that_cannot_be_kept_up_to_date() {
+    let window = |over: &str, holds: &str, hint: &str| {
+        let query = format!("SELECT id, sum(score) OVER ({over}) AS r FROM posts");
+        view(&query, &format!("line 3, column 29: view \"v\": {holds}"), hint);
+    };
+    window(
+        "ORDER BY id ROWS 3 PRECEDING",
+        "window function \"sum\" over a frame of ROWS cannot be kept",
+        "RANGE BETWEEN",
+    );
+    window("ORDER BY at ROWS UNBOUNDED PRECEDING", "window function \"sum\" over a frame of ROWS", "RANGE BETWEEN");
+    window("ORDER BY at GROUPS 3 PRECEDING", "window function \"sum\" over a frame of GROUPS", "RANGE BETWEEN");
+    window("ORDER BY at, id", "window function \"sum\" with ORDER BY of several columns", "order by one column");
+    window("ORDER BY body", "OVER (ORDER BY …) a column of the type Utf8View cannot be kept", "a time, a date");
+    window("ORDER BY score / 2.0", "OVER (ORDER BY …) a column of the type Float64", "an integer");
+    let range = |frame: &str, holds: &str, hint: &str| window(&format!("ORDER BY at RANGE {frame}"), holds, hint);
+    range("INTERVAL '1 month' PRECEDING", "window function \"sum\" over a distance in months", "write days");
+    range("BETWEEN INTERVAL '1 hour' PRECEDING AND INTERVAL '1 day' PRECEDING", "a window frame that ends", "earlier");
+    range("INTERVAL '-1 day' PRECEDING", "window function \"sum\" over such a distance", "not negative");
+    window("ORDER BY at::date RANGE INTERVAL '1 hour' PRECEDING", "window function \"sum\" over such", "whole days");
+    view(
+        "SELECT id, count(DISTINCT score) OVER (PARTITION BY grp) AS r FROM posts",
+        "line 3, column 29: view \"v\": window function \"count\" with DISTINCT",
+        "GROUP BY",
+    );
+    view(
+        "SELECT id, min(body) OVER (PARTITION BY grp) AS r FROM posts",
+        "line 3, column 29: view \"v\": Min over a window of values of the type Utf8View cannot be kept",
+        "cast",
+    );
+    view(
+        "SELECT id, sum(score) OVER w AS r, row_number() OVER w AS n FROM posts WINDOW w AS (PARTITION BY grp)",
+        "line 3, column 29: view \"v\": row_number() without a bound",
+        "WHERE n <= 10",
     );
 }
 

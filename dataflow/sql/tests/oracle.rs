@@ -122,6 +122,31 @@ const QUERIES: &[&str] = &[
     "SELECT grp, day, rank, term, uses FROM (SELECT grp, day, term, uses, row_number() OVER (PARTITION BY grp, day ORDER BY \
      uses DESC, term) AS rank FROM (SELECT grp, day, term, count(*) AS uses FROM terms WHERE term NOT IN (SELECT word FROM \
      stop) GROUP BY grp, day, term)) WHERE rank <= 2",
+    // Windows.
+    "SELECT grp, id, count(*) OVER (PARTITION BY grp) AS n, sum(score) OVER (PARTITION BY grp) AS total FROM posts",
+    "SELECT id, score, count(score) OVER w AS n, sum(score) OVER w AS total, min(score) OVER w AS low, max(score) OVER w AS \
+     high FROM posts WINDOW w AS (PARTITION BY grp ORDER BY at RANGE BETWEEN INTERVAL '5 hours' PRECEDING AND INTERVAL '1 \
+     hour' PRECEDING)",
+    "SELECT id, at, median(score) OVER w AS usual, mad(score) OVER w AS spread, avg(score) OVER w AS mean FROM posts WINDOW w \
+     AS (ORDER BY at RANGE BETWEEN INTERVAL '10 hours' PRECEDING AND CURRENT ROW)",
+    "SELECT id, median(score) OVER (ORDER BY at DESC RANGE BETWEEN INTERVAL '2 hours' PRECEDING AND INTERVAL '150 minutes' \
+     FOLLOWING) AS usual FROM posts",
+    "SELECT grp, n, sum(x) OVER (PARTITION BY grp ORDER BY n RANGE BETWEEN 1 PRECEDING AND 1 FOLLOWING) AS near, \
+     avg(n) OVER (PARTITION BY grp ORDER BY n RANGE BETWEEN 2 FOLLOWING AND UNBOUNDED FOLLOWING) AS above FROM events",
+    "SELECT id, sum(score) OVER (ORDER BY id) AS running, max(at) OVER (ORDER BY id ROWS UNBOUNDED PRECEDING) AS last FROM posts",
+    "SELECT id, score, max(id) OVER (PARTITION BY grp ORDER BY score NULLS FIRST RANGE BETWEEN 2 PRECEDING AND CURRENT ROW) \
+     AS most, count(*) OVER (PARTITION BY grp ORDER BY score DESC NULLS LAST RANGE BETWEEN CURRENT ROW AND 3 FOLLOWING) AS n \
+     FROM posts",
+    "SELECT grp, day, n, sum(n) OVER (PARTITION BY grp ORDER BY day RANGE BETWEEN INTERVAL '2 days' PRECEDING AND CURRENT \
+     ROW) AS recent FROM (SELECT grp, CAST(at AS DATE) AS day, count(*) AS n FROM posts GROUP BY 1, 2)",
+    "SELECT grp, hour, n, usual FROM (SELECT grp, hour, n, median(n) OVER w AS usual, count(*) OVER w AS hours FROM (SELECT \
+     grp, date_trunc('hour', at) AS hour, count(*) AS n FROM posts GROUP BY 1, 2) WINDOW w AS (PARTITION BY grp ORDER BY hour \
+     RANGE BETWEEN INTERVAL '24 hours' PRECEDING AND INTERVAL '1 hour' PRECEDING)) WHERE hours >= 2 AND n > usual",
+    "SELECT id, sum(score) FILTER (WHERE score > 0) OVER w AS gained, count(*) FILTER (WHERE body LIKE '%the%') OVER w AS the \
+     FROM posts WINDOW w AS (PARTITION BY grp ORDER BY at RANGE BETWEEN INTERVAL '8 hours' PRECEDING AND CURRENT ROW)",
+    "SELECT count(*) OVER () AS n, max(score) OVER () AS most, grp FROM posts WHERE score > -3",
+    "SELECT grp, median(x) AS middle, mad(x) AS spread, median(n) AS n, mad(n) FILTER (WHERE n > -2) AS m FROM events GROUP BY grp",
+    "SELECT median(DISTINCT score) AS middle, mad(score) AS spread FROM posts",
     // Views of views.
     "SELECT label, points FROM named WHERE points > 0",
     "SELECT video, count(*) AS mentions, sum(score) AS score, count(DISTINCT grp) AS grps, max(at) AS last FROM links \

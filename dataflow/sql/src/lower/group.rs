@@ -46,6 +46,11 @@ impl Lowering<'_> {
             return self.distinct_rows(flow, columns_of(schema));
         }
         let spec = AggregateSpec { keys: (0..keys).collect(), aggregates, input_types: flow.types() };
+        spec.check().map_err(|error| {
+            let place = self.subject.landmarks.construct(Construct::GroupBy).unwrap_or(self.subject.place);
+            let hint = error.hint().unwrap_or_default().to_string();
+            self.subject.text.error(place, format!("view \"{}\": {error}", self.subject.view), hint)
+        })?;
         let columns = columns_of(schema);
         let by: Vec<&str> = columns[..keys].iter().map(|column| column.name.as_str()).collect();
         let view = self.subject.view;
@@ -83,13 +88,15 @@ impl Lowering<'_> {
             "avg" => Function::Avg,
             "min" => Function::Min,
             "max" => Function::Max,
+            "median" => Function::Median,
+            "mad" => Function::Mad,
             name => {
                 let place = self.subject.landmarks.function(name).unwrap_or(self.subject.place);
                 let what = match params.args.len() {
                     0 | 1 => format!("view \"{}\": aggregate function \"{name}\"", self.subject.view),
                     n => format!("view \"{}\": \"{name}\" of {n} columns", self.subject.view),
                 };
-                let hint = "aggregates that can be: count, sum, avg, min, max of one column, with DISTINCT and FILTER";
+                let hint = "aggregates that can be: count, sum, avg, min, max, median, mad of one column, with DISTINCT and FILTER";
                 return Err(self.subject.text.error(place, format!("{what} cannot be kept up to date"), hint));
             }
         };

@@ -5,6 +5,7 @@
 //! | projection, filter, unnest | stages of a transform |
 //! | union | union |
 //! | aggregate, distinct | aggregate, distinct |
+//! | aggregates with `OVER` | window |
 //! | join; with constants: semi, anti | join; a stage that looks keys up in a set |
 //! | sort + limit, `row_number()` with a bound | top-k, top-groups directly over a fitting aggregate |
 //! | values | constants, computed now |
@@ -15,6 +16,7 @@ mod flow;
 mod group;
 mod join;
 mod rank;
+mod window;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -96,11 +98,7 @@ impl<'a> Lowering<'a> {
             LogicalPlan::Distinct(distinct) => self.distinct(distinct),
             LogicalPlan::Join(join) => self.join(join),
             LogicalPlan::Limit(limit) => self.limit(limit),
-            LogicalPlan::Window(_) => Err(self.refuse(
-                Construct::Window,
-                "row_number() without a bound",
-                "filter by it in the same view: SELECT … FROM (SELECT …, row_number() OVER (…) AS n FROM …) WHERE n <= 10",
-            )),
+            LogicalPlan::Window(window) => self.window(window),
             LogicalPlan::Sort(_) => Err(self.refuse(
                 Construct::OrderBy,
                 "ORDER BY without LIMIT",
@@ -272,7 +270,7 @@ pub(crate) fn readable(name: &str) -> String {
     if name.starts_with("row_number()") {
         return "row_number()".to_string();
     }
-    let mut text = name.replace("count(Int64(1))", "count(*)");
+    let mut text = without_windows(name).replace("count(Int64(1))", "count(*)");
     for (before, after, quote) in [("Utf8View(\"", "\")", "'"), ("Utf8(\"", "\")", "'"), ("Int64(", ")", "")] {
         while let Some((head, rest)) = text.split_once(before) {
             let Some((inner, tail)) = rest.split_once(after) else { break };
@@ -280,6 +278,21 @@ pub(crate) fn readable(name: &str) -> String {
         }
     }
     text
+}
+
+/// `text` with ` over` for what the names of window functions say of their windows.
+pub(crate) fn without_windows(text: &str) -> String {
+    let first = |text: &str, parts: &[&str]| parts.iter().filter_map(|part| Some((text.find(part)?, part.len()))).min();
+    let (mut plain, mut rest) = (String::new(), text);
+    while let Some((start, _)) = first(rest, &[" PARTITION BY [", " ORDER BY [", " RANGE BETWEEN ", " ROWS BETWEEN "])
+        && let Some(and) = rest[start..].find(" AND ")
+        && let Some((end, len)) = first(&rest[start + and..], &["CURRENT ROW", "PRECEDING", "FOLLOWING"])
+    {
+        plain.push_str(&rest[..start]);
+        plain.push_str(" over");
+        rest = &rest[start + and + end + len..];
+    }
+    plain + rest
 }
 
 fn arrow_schema(columns: &[Column]) -> Arc<Schema> {

@@ -11,6 +11,7 @@ use datafusion_expr::{
 };
 
 use super::group::number;
+use super::window::is_row_number;
 use super::{Flow, Lowering, columns_of};
 use crate::expr::Expression;
 use crate::graph::{Column, Node, Op};
@@ -217,6 +218,9 @@ impl<'a> Numbered<'a> {
             plan = projection.input.as_ref();
         }
         let LogicalPlan::Window(window) = plan else { return Ok(None) };
+        if !window.window_expr.iter().any(is_row_number) {
+            return Ok(None);
+        }
         let predicate = substituted(filter.predicate.clone(), &between)?;
         let column = Expr::Column(window.schema.columns()[window.input.schema().fields().len()].clone());
         Ok(Some(Numbered { window, between, predicate, column }))

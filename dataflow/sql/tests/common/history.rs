@@ -319,6 +319,9 @@ pub async fn datafusion(sources: &BTreeMap<String, RecordBatch>, views: &[String
     for function in catchment_operators::functions::all() {
         context.register_udf(function.as_ref().clone());
     }
+    for function in catchment_operators::functions::aggregates() {
+        context.register_udaf(function.as_ref().clone());
+    }
     for (name, rows) in sources {
         let table = MemTable::try_new(rows.schema(), vec![vec![rows.clone()]]).expect("a table of one batch");
         context.register_table(name, Arc::new(table)).expect("names are used once");
