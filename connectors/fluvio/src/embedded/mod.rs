@@ -1,6 +1,6 @@
 //! A broker inside this process.
 //!
-//! Callers in the process reach the logs directly ([`Embedded`] is a [`Broker`]); everybody else reaches them over
+//! Callers in the process reach the logs directly ([`Embedded`] is a [`Broker`](crate::broker::Broker)); everybody else reaches them over
 //! Fluvio's protocol on loopback, so that the stock client and command line see the topics while a job runs.
 //!
 //! ```text
@@ -24,8 +24,9 @@ mod recover;
 mod refused;
 mod segment;
 mod store;
+mod wire;
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -34,7 +35,7 @@ use catchment_contract::{Error, Result};
 
 use self::refused::Refused;
 use self::store::Store;
-use crate::broker::Broker;
+use self::wire::{Ports, Server};
 
 /// How the broker is started.
 #[derive(Clone, Debug)]
@@ -76,7 +77,7 @@ pub struct Embedded {
     store: Arc<Store>,
     folder: PathBuf,
     controller: SocketAddr,
-    _listener: TcpListener,
+    _server: Server,
 }
 
 impl Embedded {
@@ -86,15 +87,17 @@ impl Embedded {
     /// [`catchment_contract::ErrorKind::Taken`] if another broker has the folder, [`catchment_contract::Fault::Data`] if
     /// a file in it is damaged, and if the address cannot be bound.
     pub fn start(options: EmbeddedOptions) -> Result<Arc<Embedded>> {
-        let folder = options.folder.clone();
-        let listen = options.listen;
-        let store = Arc::new(Store::open(options)?);
+        let EmbeddedOptions { folder, listen, .. } = options.clone();
+        let store = Arc::new(Store::open(options.clone())?);
         store.retain(SystemTime::now());
-        let bound = TcpListener::bind(listen).and_then(|listener| listener.local_addr().map(|at| (listener, at)));
-        let (listener, controller) = bound.map_err(|error| Error::io(format!("listen on {listen}"), error))?;
+        let ports = Ports::bind(listen).map_err(|error| Error::io(format!("listen on {listen}"), error))?;
+        let controller = ports.controller.local_addr();
+        let controller = controller.map_err(|error| Error::io(format!("listen on {listen}"), error))?;
         let written = store.lock.write_address(&controller.to_string());
         written.map_err(|error| Error::io(format!("write \"{}\"", folder.join("lock").display()), error))?;
-        Ok(Arc::new(Embedded { store, folder, controller, _listener: listener }))
+        let server = Server::start(Arc::clone(&store), ports, &options);
+        let server = server.map_err(|error| Error::io("start the embedded broker's thread", error))?;
+        Ok(Arc::new(Embedded { store, folder, controller, _server: server }))
     }
 
     /// The controller's address: what a client is given.

@@ -348,6 +348,11 @@ impl Store {
         self.topics().iter().map(|(name, topic)| (name.clone(), Arc::clone(topic))).collect()
     }
 
+    /// Whether records are on disk before they are acknowledged.
+    pub fn fsync(&self) -> bool {
+        self.options.fsync
+    }
+
     /// A number that grows whenever the set of topics or their partitions changes.
     pub fn version(&self) -> watch::Receiver<u64> {
         self.version.subscribe()
