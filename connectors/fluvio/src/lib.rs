@@ -14,7 +14,9 @@
 
 pub mod batch;
 pub mod broker;
+pub mod cluster;
 pub mod embedded;
+pub mod scan;
 pub mod topics;
 
 pub use broker::{Bounds, Broker, Fetched, PartitionClient, TopicFacts, TopicSpec};

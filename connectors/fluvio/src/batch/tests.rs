@@ -13,6 +13,8 @@ const COMPRESSIONS: [Compression; 5] =
     [Compression::None, Compression::Gzip, Compression::Snappy, Compression::Lz4, Compression::Zstd];
 
 type Pairs = Vec<(Option<Vec<u8>>, Vec<u8>)>;
+/// Offset, time, key and value.
+type Owned = (i64, i64, Option<Vec<u8>>, Vec<u8>);
 
 fn some_pairs(random: &mut StdRng, records: usize, bytes_max: usize) -> Pairs {
     let fill = |random: &mut StdRng, most: usize| {
@@ -47,7 +49,7 @@ fn stock_bytes(pairs: &Pairs, compression: Compression, base: i64, time: i64) ->
     bytes
 }
 
-fn read_all(bytes: &[u8]) -> Vec<(i64, i64, Option<Vec<u8>>, Vec<u8>)> {
+fn read_all(bytes: &[u8]) -> Vec<Owned> {
     let mut all = Vec::new();
     let mut scratch = Vec::new();
     for batch in batches(bytes) {

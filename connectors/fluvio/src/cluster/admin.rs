@@ -1,0 +1,135 @@
+//! What a controller is asked: topics, and who leads a partition.
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use fluvio_controlplane_metadata::partition::{PartitionResolution, PartitionSpec};
+use fluvio_controlplane_metadata::spu::SpuSpec;
+use fluvio_controlplane_metadata::topic::{
+    CleanupPolicy, ReplicaSpec, SegmentBasedPolicy, TopicSpec as StockTopicSpec,
+};
+use fluvio_protocol::api::Request;
+use fluvio_protocol::{Decoder, Encoder};
+use fluvio_sc_schema::objects::{
+    CommonCreateRequest, CreateRequest, DeleteRequest, ListFilter, ListRequest, ListResponse, Metadata,
+    ObjectApiCreateRequest, ObjectApiDeleteRequest, ObjectApiListRequest,
+};
+use fluvio_sc_schema::{AdminSpec, Status, TryEncodableFrom};
+
+use crate::broker::{TopicFacts, TopicSpec};
+use crate::cluster::failure::{self, Failure};
+use crate::cluster::link::Link;
+
+/// Where a partition is read and written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Leader {
+    /// Its `host:port`.
+    pub(super) address: String,
+    /// The storage unit's name.
+    pub(super) unit: String,
+    /// Whether other servers hold copies, so that what it has may not be what all have.
+    pub(super) replicated: bool,
+}
+
+/// All topics, or those whose names hold `name`.
+pub(super) fn topics(link: &mut Link, name: Option<&str>) -> Result<Vec<TopicFacts>, Failure> {
+    Ok(list::<StockTopicSpec>(link, name)?.into_iter().map(facts).collect())
+}
+
+/// Creates a topic. Its partitions may not be there yet on return.
+pub(super) fn create(link: &mut Link, name: &str, spec: &TopicSpec) -> Result<(), Failure> {
+    let mut stock = StockTopicSpec::new_computed(spec.partitions, spec.replication, None);
+    if let Some(retention) = spec.retention {
+        // Whole seconds, never less than asked for.
+        let seconds = retention.as_secs() + u64::from(retention.subsec_nanos() > 0);
+        let time_in_seconds = u32::try_from(seconds).unwrap_or(u32::MAX);
+        stock.set_cleanup_policy(CleanupPolicy::Segment(SegmentBasedPolicy { time_in_seconds }));
+    }
+    let common = CommonCreateRequest { name: name.to_string(), ..Default::default() };
+    let version = link.version::<ObjectApiCreateRequest>()?;
+    let request =
+        ObjectApiCreateRequest::try_encode_from(CreateRequest::new(common, stock), version).map_err(unsaid)?;
+    accepted(link.request(&request)?)
+}
+
+/// Deletes a topic.
+pub(super) fn delete(link: &mut Link, name: &str) -> Result<(), Failure> {
+    let version = link.version::<ObjectApiDeleteRequest>()?;
+    let request: DeleteRequest<StockTopicSpec> = DeleteRequest::new(name.to_string());
+    let request = ObjectApiDeleteRequest::try_encode_from(request, version).map_err(unsaid)?;
+    accepted(link.request(&request)?)
+}
+
+/// Who leads a partition now.
+pub(super) fn leader(link: &mut Link, topic: &str, partition: u32, local: bool) -> Result<Leader, Failure> {
+    let name = format!("{topic}-{partition}");
+    let Some(found) = list::<PartitionSpec>(link, Some(&name))?.into_iter().find(|found| found.name == name) else {
+        return Err(missing(link, topic, partition)?);
+    };
+    let state = &found.status.resolution;
+    if matches!(state, PartitionResolution::Offline | PartitionResolution::LeaderOffline) {
+        return Err(Failure::NotYet(format!("partition {partition} of topic \"{topic}\" has no leader ({state:?})")));
+    }
+    let units = list::<SpuSpec>(link, None)?;
+    let Some(unit) = units.into_iter().find(|unit| unit.spec.id == found.spec.leader) else {
+        return Err(Failure::NotYet(format!("storage unit {}, which leads \"{name}\", is unknown", found.spec.leader)));
+    };
+    let address = match &unit.spec.public_endpoint_local {
+        Some(endpoint) if local => format!("{}:{}", endpoint.host, endpoint.port),
+        _ => unit.spec.public_endpoint.addr(),
+    };
+    Ok(Leader { address, unit: unit.name, replicated: found.spec.replicas.len() > 1 })
+}
+
+/// Which of topic and partition is not there.
+fn missing(link: &mut Link, topic: &str, partition: u32) -> Result<Failure, Failure> {
+    Ok(match topics(link, Some(topic))?.into_iter().find(|found| found.name == topic) {
+        None => Failure::Missing(failure::no_topic(topic)),
+        Some(found) if partition < found.partitions => {
+            Failure::NotYet(format!("partition {partition} of topic \"{topic}\" is not assigned yet"))
+        }
+        Some(found) => Failure::Missing(failure::no_partition(topic, partition, found.partitions)),
+    })
+}
+
+/// Objects of a kind; those whose names hold `name`, if it is given (servers differ in how exactly they filter).
+fn list<S>(link: &mut Link, name: Option<&str>) -> Result<Vec<Metadata<S>>, Failure>
+where
+    S: AdminSpec,
+    S::Status: Encoder + Decoder + Debug,
+    ObjectApiListRequest: TryEncodableFrom<ListRequest<S>>,
+    <ObjectApiListRequest as Request>::Response: TryEncodableFrom<ListResponse<S>>,
+{
+    let filters: Vec<ListFilter> = name.map(|name| ListFilter::from(name.to_string())).into_iter().collect();
+    let version = link.version::<ObjectApiListRequest>()?;
+    let request =
+        ObjectApiListRequest::try_encode_from(ListRequest::<S>::new(filters, false), version).map_err(unsaid)?;
+    let reply: Option<ListResponse<S>> =
+        link.request(&request)?.downcast().map_err(|error| Failure::Reply(error.to_string()))?;
+    match reply {
+        Some(reply) => Ok(reply.inner()),
+        None => Err(Failure::Reply(format!("it lists other things than {}", S::LABEL))),
+    }
+}
+
+fn accepted(status: Status) -> Result<(), Failure> {
+    match status.error_code.is_ok() {
+        true => Ok(()),
+        false => Err(Failure::Code { code: status.error_code, message: status.error_message }),
+    }
+}
+
+fn unsaid(error: impl std::fmt::Display) -> Failure {
+    Failure::Reply(format!("the request cannot be written: {error}"))
+}
+
+fn facts(topic: Metadata<StockTopicSpec>) -> TopicFacts {
+    let spec = topic.spec;
+    TopicFacts {
+        partitions: spec.partitions(),
+        retention: spec.get_clean_policy().map(|policy| Duration::from_secs(policy.retention_secs().into())),
+        system: spec.is_system(),
+        rebuilt: spec.get_deduplication().is_some() || matches!(spec.replicas(), ReplicaSpec::Mirror(_)),
+        name: topic.name,
+    }
+}

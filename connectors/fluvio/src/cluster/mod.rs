@@ -1,0 +1,238 @@
+//! A Fluvio cluster over TCP.
+//!
+//! Everything here is blocking: one connection a [`PartitionClient`], one request in flight, every byte read and written
+//! under a deadline. Connections to the controller are made anew for each use, since a controller is asked seldom and a
+//! connection that was idle for a day is one more thing that may be dead.
+//!
+//! ```text
+//! Broker (list, create, delete) ─▶ admin ─▶ controller
+//! PartitionClient ─┬▶ admin: who leads? ─▶ controller
+//!                  └▶ link: Produce, Fetch, FetchOffsets ─▶ leader
+//! ```
+//!
+//! The stock client is used for its profiles only. Its connection to a controller opens three watches and a background
+//! task each before the first question, waits without a deadline, believes the lengths a peer claims, and with rustls
+//! cannot connect anonymously at all (it takes `host:port` for a server's name).
+//!
+//! What is tried again, and for how long: reaching the controller or a leader, and every question that changes nothing,
+//! until [`ClusterOptions::connect_timeout`] has passed since the call began, with pauses that double from 20 ms to 2 s
+//! and are halved at random. A write is sent once.
+
+mod admin;
+mod client;
+mod failure;
+mod fetch;
+mod link;
+mod pauses;
+mod tls;
+mod wire;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use catchment_contract::{Error, ErrorKind, Result};
+use fluvio::FluvioClusterConfig;
+use fluvio::config::ConfigFile;
+
+use crate::broker::{Broker, PartitionClient, TopicFacts, TopicSpec};
+use crate::cluster::client::ClusterPartition;
+use crate::cluster::failure::Failure;
+use crate::cluster::link::Link;
+use crate::cluster::pauses::Pauses;
+use crate::cluster::tls::Tls;
+
+pub use crate::cluster::fetch::FETCH_BYTES_MAX;
+pub use crate::cluster::wire::REQUEST_BYTES_MAX;
+
+/// Where a cluster is, and how patient we are with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClusterOptions {
+    /// The controller's `host:port`; empty for the profile's.
+    pub endpoint: String,
+    /// A profile of the stock client (`~/.fluvio/config`), whose TLS settings are used. Without one the current profile's
+    /// are, if it names the same endpoint.
+    pub profile: Option<String>,
+    /// How long a call tries to reach a server before it gives up.
+    pub connect_timeout: Duration,
+    /// How long a server may take to answer one request, and to accept a connection.
+    pub request_timeout: Duration,
+}
+
+impl Default for ClusterOptions {
+    /// The current profile's endpoint, 30 s to connect, 10 s a request.
+    fn default() -> Self {
+        ClusterOptions {
+            endpoint: String::new(),
+            profile: None,
+            connect_timeout: Duration::from_secs(30),
+            request_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Connects to a cluster: tries until its controller answers.
+///
+/// # Errors
+/// [`catchment_contract::Fault::User`] if the profile does not exist, its certificates cannot be read, or what answers is
+/// no controller; [`catchment_contract::Fault::Remote`] if nothing answered in [`ClusterOptions::connect_timeout`].
+pub fn connect(options: ClusterOptions) -> Result<Arc<dyn Broker>> {
+    let cluster = Arc::new(Cluster::new(options)?);
+    cluster.ask("connect to the controller", |link| link.expect_controller())?;
+    Ok(Arc::new(ClusterBroker { cluster }))
+}
+
+/// What all connections to a cluster share.
+pub(crate) struct Cluster {
+    endpoint: String,
+    tls: Tls,
+    /// Whether leaders are reached at their local address (a profile's setting, for port-forwarded clusters).
+    local: bool,
+    connect_timeout: Duration,
+    request_timeout: Duration,
+}
+
+impl Cluster {
+    fn new(options: ClusterOptions) -> Result<Cluster> {
+        let config = configure(&options)?;
+        if !config.endpoint.contains(':') {
+            return Err(Error::user(format!("the endpoint \"{}\" has no port", config.endpoint))
+                .with_hint("write the controller's host:port, such as localhost:9003"));
+        }
+        Ok(Cluster {
+            tls: Tls::new(&config.tls)?,
+            local: config.use_spu_local_address,
+            endpoint: config.endpoint,
+            connect_timeout: options.connect_timeout,
+            request_timeout: options.request_timeout,
+        })
+    }
+
+    fn dial_controller(&self) -> Result<Link, Failure> {
+        Link::dial(&self.endpoint, &self.tls.controller(&self.endpoint)?, self.request_timeout)
+    }
+
+    /// Puts a question that changes nothing to the controller, on a connection of its own, until it is answered.
+    fn ask<T>(&self, what: &str, question: impl Fn(&mut Link) -> Result<T, Failure>) -> Result<T> {
+        self.patiently(what, &self.controller(), || question(&mut self.dial_controller()?))
+    }
+
+    /// Puts a question that changes something: connects until that succeeds, and asks once.
+    fn ask_once<T>(&self, what: &str, question: impl FnOnce(&mut Link) -> Result<T, Failure>) -> Result<T> {
+        let mut link = self.patiently(what, &self.controller(), || self.dial_controller())?;
+        question(&mut link).map_err(|failure| failure.into_error(what, &self.controller()))
+    }
+
+    /// Tries until it succeeds, fails for good, or [`ClusterOptions::connect_timeout`] has passed. `place` is whom we
+    /// talk to.
+    fn patiently<T>(&self, what: &str, place: &str, mut attempt: impl FnMut() -> Result<T, Failure>) -> Result<T> {
+        let begun = Instant::now();
+        let mut pauses = Pauses::default();
+        loop {
+            let failure = match attempt() {
+                Ok(answer) => return Ok(answer),
+                Err(failure) => failure,
+            };
+            let pause = pauses.next();
+            if !failure.passes() {
+                return Err(failure.into_error(what, place));
+            }
+            if begun.elapsed() + pause >= self.connect_timeout {
+                return Err(failure.into_tired(what, place, begun.elapsed()));
+            }
+            tracing::warn!(
+                endpoint = place,
+                cause = %failure.chain(),
+                pause_ms = pause.as_millis() as u64,
+                "could not {what}, trying again"
+            );
+            std::thread::sleep(pause);
+        }
+    }
+
+    fn controller(&self) -> String {
+        format!("the controller at {}", self.endpoint)
+    }
+}
+
+/// The stock client's settings for the options.
+fn configure(options: &ClusterOptions) -> Result<FluvioClusterConfig> {
+    let profiles = ConfigFile::load_default_or_new().map_err(|error| Error::io("read Fluvio's profiles", error))?;
+    let named = match &options.profile {
+        Some(name) => Some(profiles.config().cluster_with_profile(name).cloned().ok_or_else(|| no_profile(name))?),
+        None => profiles.config().current_cluster().ok().cloned(),
+    };
+    match named {
+        Some(config) if options.endpoint.is_empty() || options.endpoint == config.endpoint => Ok(config),
+        // The profile says how to talk, the endpoint to whom.
+        Some(config) if options.profile.is_some() => {
+            Ok(FluvioClusterConfig::new(&options.endpoint).with_tls(config.tls))
+        }
+        _ if options.endpoint.is_empty() => Err(Error::user("no endpoint is given and no Fluvio profile is active")
+            .with_hint("name the controller's host:port, or switch to a profile with fluvio profile switch NAME")),
+        _ => Ok(FluvioClusterConfig::new(&options.endpoint)),
+    }
+}
+
+fn no_profile(name: &str) -> Error {
+    Error::user(format!("there is no Fluvio profile \"{name}\""))
+        .with_kind(ErrorKind::NotFound)
+        .with_hint("fluvio profile list shows those in ~/.fluvio/config, or the file that FLV_PROFILE_PATH names")
+}
+
+/// A cluster as a [`Broker`].
+struct ClusterBroker {
+    cluster: Arc<Cluster>,
+}
+
+impl Broker for ClusterBroker {
+    fn describe(&self) -> String {
+        format!("Fluvio cluster at {}", self.cluster.endpoint)
+    }
+
+    fn address(&self) -> String {
+        self.cluster.endpoint.clone()
+    }
+
+    fn topics(&self) -> Result<Vec<TopicFacts>> {
+        let mut topics = self.cluster.ask("list topics", |link| admin::topics(link, None))?;
+        topics.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(topics)
+    }
+
+    fn topic(&self, name: &str) -> Result<Option<TopicFacts>> {
+        let what = format!("look up topic \"{name}\"");
+        let topics = self.cluster.ask(&what, |link| admin::topics(link, Some(name)))?;
+        Ok(topics.into_iter().find(|topic| topic.name == name))
+    }
+
+    fn create(&self, name: &str, spec: &TopicSpec) -> Result<()> {
+        let what = format!("create topic \"{name}\"");
+        self.cluster.ask_once(&what, |link| admin::create(link, name, spec))?;
+        // A partition can be used when its leader says where it begins and ends; until then it refuses or is unknown.
+        for index in 0..spec.partitions {
+            let what = format!("wait for partition {index} of the new topic \"{name}\"");
+            let mut partition = ClusterPartition::new(self.cluster.clone(), name, index);
+            self.cluster.patiently(&what, &self.cluster.controller(), || {
+                partition.attempt_bounds().map_err(Failure::new_topic)
+            })?;
+        }
+        Ok(())
+    }
+
+    fn delete(&self, name: &str) -> Result<()> {
+        self.cluster.ask_once(&format!("delete topic \"{name}\""), |link| admin::delete(link, name))?;
+        let what = format!("wait until topic \"{name}\" is deleted");
+        self.cluster.ask(&what, |link| match admin::topics(link, Some(name))?.iter().any(|topic| topic.name == name) {
+            true => Err(Failure::NotYet(format!("topic \"{name}\" is still there"))),
+            false => Ok(()),
+        })
+    }
+
+    fn partition(&self, topic: &str, partition: u32) -> Result<Box<dyn PartitionClient>> {
+        let facts = self.topic(topic)?.ok_or_else(|| failure::no_topic(topic))?;
+        if partition >= facts.partitions {
+            return Err(failure::no_partition(topic, partition, facts.partitions));
+        }
+        Ok(Box::new(ClusterPartition::new(self.cluster.clone(), topic, partition)))
+    }
+}
