@@ -1,4 +1,6 @@
-//! A guard for JSON from outside: the parser skips unwanted values by recursion without a limit of its own, so that a file
+//! JSON from outside: what sources of it share.
+//!
+//! A guard: the parser skips unwanted values by recursion without a limit of its own, so that a file
 //! of `[[[[…` would overflow the stack and end the process. What is nested deeper than [`DEPTH_MAX`] is kept from it.
 //!
 //! Cost: one vectorised count of opening brackets, and a walk over the text only if there are enough of them to be
@@ -44,6 +46,23 @@ fn depth(json: &[u8]) -> usize {
         }
     }
     most
+}
+
+/// Why `text` is no JSON, in words that fit what it looks like.
+pub(crate) fn not_json(text: &str, error: &sonic_rs::Error) -> String {
+    if text.trim_start().starts_with('<') {
+        return "not JSON but HTML or XML, perhaps an error page that was saved".to_owned();
+    }
+    // The parser's own message goes on with a picture of the place over several lines.
+    let message = error.to_string();
+    let what = message.split(" at line ").next().unwrap_or_default().trim().trim_end_matches('.');
+    let what: String = what.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect();
+    format!("not JSON: {} at byte {}", lower_first(&what), error.offset())
+}
+
+fn lower_first(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map(|first| first.to_ascii_lowercase().to_string() + chars.as_str()).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -9,26 +9,32 @@
 //! | `reddit` | `reddit` | dumps of comments and submissions, API listings and snapshots of listings |
 //! | `youtube` | `youtube` | transcripts in the formats that download tools write |
 //!
-//! Both features are on by default.
+//! | (always) | `fluvio` | topics of a Fluvio broker |
+//!
+//! Both features are on by default. The broker of `fluvio` is bound by whoever opens the job: see
+//! [`catchment_fluvio::Topics`].
 
 use std::sync::Arc;
 
 use catchment_contract::SourceConnector;
+use catchment_fluvio::Topics;
 
 pub mod files;
-#[cfg(feature = "reddit")]
+pub mod fluvio;
 mod json;
 #[cfg(feature = "reddit")]
 pub mod reddit;
 #[cfg(feature = "youtube")]
 pub mod youtube;
 
-/// All connectors of the features that are on, for a registry.
-pub fn all(_topics: &catchment_fluvio::Topics) -> Vec<Arc<dyn SourceConnector>> {
+/// All connectors of the features that are on, for a registry. Topics are those of the broker that `topics` will be bound
+/// to.
+pub fn all(topics: &Topics) -> Vec<Arc<dyn SourceConnector>> {
     vec![
         #[cfg(feature = "reddit")]
         Arc::new(reddit::Connector),
         #[cfg(feature = "youtube")]
         Arc::new(youtube::YoutubeConnector),
+        Arc::new(fluvio::Connector::new(topics)),
     ]
 }

@@ -120,7 +120,7 @@ impl<'a> Work<'a> {
         let reason = match scanned.and_then(|object| parser.end().map(|()| object)) {
             Ok(true) => return self.settle(first, text),
             Ok(false) => "not a JSON object".to_owned(),
-            Err(error) => not_json(text, &error),
+            Err(error) => json::not_json(text, &error),
         };
         self.sheet.truncate(first);
         self.reject(line, text.as_bytes(), reason);
@@ -196,23 +196,6 @@ impl<'a> Work<'a> {
         let records = (rows.num_rows() + self.rejects.len()) as u64;
         Decoded { rows, versions, tombstones: None, rejects: self.rejects, records }
     }
-}
-
-/// Why `text` is no JSON, in words that fit what it looks like.
-fn not_json(text: &str, error: &sonic_rs::Error) -> String {
-    if text.trim_start().starts_with('<') {
-        return "not JSON but HTML or XML, perhaps an error page that was saved".to_owned();
-    }
-    // The parser's own message goes on with a picture of the place over several lines.
-    let message = error.to_string();
-    let what = message.split(" at line ").next().unwrap_or_default().trim().trim_end_matches('.');
-    let what: String = what.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect();
-    format!("not JSON: {} at byte {}", lower_first(&what), error.offset())
-}
-
-fn lower_first(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map(|first| first.to_ascii_lowercase().to_string() + chars.as_str()).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -1,0 +1,315 @@
+//! Values of fields: as JSON has them, then settled to their column's type.
+//!
+//! Settling is where nothing may be lost in silence: a number that does not fit, a fraction that would be cut, a text that
+//! is none, is an error in words. Strings are taken for numbers, truth values and times where they are exactly that.
+
+use catchment_contract::arrow::datatypes::DataType;
+use jiff::civil;
+
+use super::super::option::instant;
+use super::decimal::decimal;
+
+/// The last microsecond of the year 9999, since 1970: what lies further from 1970, either way, is taken for an error.
+const TIME_US_MAX: i64 = 253_402_300_799_999_999;
+
+/// The last day of the year 9999, since 1970.
+const DAY_MAX: i64 = 2_932_896;
+
+/// Whole numbers up to here are exact in a float: 2^53.
+const FLOAT_EXACT_MAX: f64 = 9_007_199_254_740_992.0;
+
+/// A column's type, as far as reading asks.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Type {
+    Bool,
+    /// A whole number between these, both included.
+    Int {
+        min: i64,
+        max: i64,
+    },
+    UInt64,
+    Float,
+    Float32,
+    Decimal {
+        precision: u8,
+        scale: i8,
+    },
+    Text,
+    Date,
+    /// An instant; integers count this many microseconds.
+    Time {
+        unit_us: i64,
+    },
+    List(Box<Type>),
+}
+
+impl Type {
+    /// The type of a column of `data_type`; one that no column can have is read as text.
+    pub(super) fn of(data_type: &DataType, unit_us: i64) -> Self {
+        let int = |min, max| Type::Int { min, max };
+        match data_type {
+            DataType::Boolean => Type::Bool,
+            DataType::Int8 => int(i8::MIN.into(), i8::MAX.into()),
+            DataType::Int16 => int(i16::MIN.into(), i16::MAX.into()),
+            DataType::Int32 => int(i32::MIN.into(), i32::MAX.into()),
+            DataType::Int64 => int(i64::MIN, i64::MAX),
+            DataType::UInt8 => int(0, u8::MAX.into()),
+            DataType::UInt16 => int(0, u16::MAX.into()),
+            DataType::UInt32 => int(0, u32::MAX.into()),
+            DataType::UInt64 => Type::UInt64,
+            DataType::Float32 => Type::Float32,
+            DataType::Float64 => Type::Float,
+            DataType::Decimal128(precision, scale) => Type::Decimal { precision: *precision, scale: *scale },
+            DataType::Date32 => Type::Date,
+            DataType::Timestamp(..) => Type::Time { unit_us },
+            DataType::List(item) => Type::List(Box::new(Type::of(item.data_type(), unit_us))),
+            _ => Type::Text,
+        }
+    }
+
+    /// The type in words.
+    fn name(&self) -> String {
+        match self {
+            Type::Bool => "true or false".to_owned(),
+            Type::Int { min, max } => format!("a whole number from {min} to {max}"),
+            Type::UInt64 => format!("a whole number from 0 to {}", u64::MAX),
+            Type::Float | Type::Float32 => "a number".to_owned(),
+            Type::Decimal { precision, scale } => format!("a DECIMAL({precision}, {scale})"),
+            Type::Text => "text".to_owned(),
+            Type::Date => "a date".to_owned(),
+            Type::Time { .. } => "a time".to_owned(),
+            Type::List(_) => "an array".to_owned(),
+        }
+    }
+}
+
+/// A field's value in a record.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Cell<'a> {
+    Missing,
+    Null,
+    Bool(bool),
+    Int(i64),
+    /// Beyond `i64`; every value of a settled [`Type::UInt64`].
+    UInt(u64),
+    Float(f64),
+    /// In the record itself.
+    Str(&'a str),
+    /// In the arena's text: a string that had escapes.
+    Text {
+        start: usize,
+        len: u32,
+    },
+    /// JSON text as it was written, for decimals.
+    Raw(&'a str),
+    /// In the arena's decimals.
+    Decimal(u32),
+    /// In the arena's items.
+    List {
+        start: u32,
+        len: u32,
+    },
+    /// What no cell holds, for messages.
+    Wrong(&'static str),
+}
+
+/// What cells refer to.
+#[derive(Debug, Default)]
+pub(super) struct Arena<'a> {
+    pub text: String,
+    pub items: Vec<Cell<'a>>,
+    pub decimals: Vec<i128>,
+}
+
+impl<'a> Arena<'a> {
+    /// A string of the arena's own.
+    pub(super) fn keep(&mut self, value: &str) -> Cell<'a> {
+        let start = self.text.len();
+        self.text.push_str(value);
+        // A record is far below 4 GiB.
+        u32::try_from(value.len()).map_or(Cell::Wrong("a string too long"), |len| Cell::Text { start, len })
+    }
+
+    /// A list of the arena's own.
+    pub(super) fn keep_list(&mut self, values: Vec<Cell<'a>>) -> Cell<'a> {
+        let (start, len) = (u32::try_from(self.items.len()), u32::try_from(values.len()));
+        self.items.extend(values);
+        match (start, len) {
+            (Ok(start), Ok(len)) => Cell::List { start, len },
+            _ => Cell::Wrong("an array too long"),
+        }
+    }
+
+    /// The items of a list.
+    pub(super) fn list(&self, start: u32, len: u32) -> &[Cell<'a>] {
+        &self.items[start as usize..][..len as usize]
+    }
+}
+
+impl<'a> Cell<'a> {
+    /// The string, if it is one.
+    #[inline]
+    pub(super) fn str<'b>(&self, text: &'b str) -> Option<&'b str>
+    where
+        'a: 'b,
+    {
+        match *self {
+            Cell::Str(value) => Some(value),
+            Cell::Text { start, len } => text.get(start..start + len as usize),
+            _ => None,
+        }
+    }
+
+    /// Whether there is a value.
+    pub(super) fn is_some(&self) -> bool {
+        !matches!(self, Cell::Missing | Cell::Null)
+    }
+
+    /// Whether two settled cells of one type are equal.
+    pub(super) fn same(&self, other: &Cell<'a>, arena: &Arena<'a>) -> bool {
+        match (self, other) {
+            (Cell::Decimal(one), Cell::Decimal(two)) => {
+                arena.decimals.get(*one as usize) == arena.decimals.get(*two as usize)
+            }
+            _ => match (self.str(&arena.text), other.str(&arena.text)) {
+                (None, None) => self == other,
+                (one, two) => one == two,
+            },
+        }
+    }
+
+    /// The value as `ty` wants it, or what is wrong with it: `"abc", not a whole number from 0 to 255`.
+    #[inline]
+    pub(super) fn settle(self, ty: &Type, arena: &mut Arena<'a>) -> Result<Cell<'a>, String> {
+        match (ty, self) {
+            (_, Cell::Missing | Cell::Null)
+            | (Type::Text, Cell::Str(_) | Cell::Text { .. })
+            | (Type::Bool, Cell::Bool(_))
+            | (Type::Float, Cell::Float(_)) => Ok(self),
+            (Type::Int { min, max }, Cell::Int(value)) if (*min..=*max).contains(&value) => Ok(self),
+            _ => self.settle_slowly(ty, arena),
+        }
+    }
+
+    fn settle_slowly(self, ty: &Type, arena: &mut Arena<'a>) -> Result<Cell<'a>, String> {
+        let settled = match (ty, self) {
+            (Type::Decimal { precision, scale }, cell) => match cell {
+                Cell::Raw(raw) => keep_decimal(raw.trim_matches('"'), *precision, *scale, arena),
+                _ => cell
+                    .str(&arena.text)
+                    .map(str::to_owned)
+                    .and_then(|text| keep_decimal(&text, *precision, *scale, arena)),
+            },
+            (Type::List(item), Cell::List { start, len }) => return self.settle_items(item, start, len, arena),
+            (_, Cell::Str(_) | Cell::Text { .. }) => parse(self.str(&arena.text).unwrap_or_default(), ty),
+            (_, cell) => number(cell, ty),
+        };
+        settled.ok_or_else(|| format!("{}, not {}", self.what(&arena.text), ty.name()))
+    }
+
+    fn settle_items(self, item: &Type, start: u32, len: u32, arena: &mut Arena<'a>) -> Result<Cell<'a>, String> {
+        for at in start as usize..start as usize + len as usize {
+            let settled = arena.items[at].settle(item, arena);
+            arena.items[at] =
+                settled.map_err(|what| format!("an array whose item {} is {what}", at - start as usize + 1))?;
+        }
+        Ok(self)
+    }
+
+    /// What the value is, for messages.
+    fn what(&self, text: &str) -> String {
+        match self {
+            Cell::Missing | Cell::Null => "null".to_owned(),
+            Cell::Bool(value) => value.to_string(),
+            Cell::Int(value) => value.to_string(),
+            Cell::UInt(value) => value.to_string(),
+            Cell::Float(value) => value.to_string(),
+            Cell::Raw(raw) => shown(raw),
+            Cell::Str(_) | Cell::Text { .. } => format!("\"{}\"", shown(self.str(text).unwrap_or_default())),
+            Cell::Decimal(_) => "a decimal".to_owned(),
+            Cell::List { .. } => "an array".to_owned(),
+            Cell::Wrong(what) => (*what).to_owned(),
+        }
+    }
+}
+
+/// The first 40 characters.
+fn shown(text: &str) -> String {
+    text.chars().take(40).collect()
+}
+
+fn keep_decimal<'a>(text: &str, precision: u8, scale: i8, arena: &mut Arena<'a>) -> Option<Cell<'a>> {
+    let at = u32::try_from(arena.decimals.len()).ok()?;
+    arena.decimals.push(decimal(text, precision, scale)?);
+    Some(Cell::Decimal(at))
+}
+
+/// A JSON number or truth value as `ty`.
+fn number<'a>(cell: Cell<'a>, ty: &Type) -> Option<Cell<'a>> {
+    match (ty, cell) {
+        (Type::Bool, Cell::Int(value @ (0 | 1))) => Some(Cell::Bool(value == 1)),
+        (Type::Int { min, max }, Cell::Int(value)) => (*min..=*max).contains(&value).then_some(cell),
+        (Type::Int { .. } | Type::Time { unit_us: 1 }, Cell::Float(value)) => number(whole(value)?, ty),
+        (Type::UInt64, Cell::Int(value)) => u64::try_from(value).ok().map(Cell::UInt),
+        (Type::UInt64, Cell::UInt(_)) => Some(cell),
+        (Type::UInt64, Cell::Float(value)) => number(whole(value)?, ty),
+        (Type::Float, Cell::Int(value)) => Some(Cell::Float(value as f64)),
+        (Type::Float, Cell::UInt(value)) => Some(Cell::Float(value as f64)),
+        (Type::Float32, Cell::Float(value)) => (value as f32).is_finite().then_some(cell),
+        (Type::Float32, Cell::Int(value)) => Some(Cell::Float(value as f64)),
+        (Type::Float32, Cell::UInt(value)) => Some(Cell::Float(value as f64)),
+        (Type::Date, Cell::Int(days)) => (-DAY_MAX..=DAY_MAX).contains(&days).then_some(cell),
+        (Type::Time { unit_us }, Cell::Int(value)) => time(value.checked_mul(*unit_us)?),
+        (Type::Time { unit_us }, Cell::Float(value)) => {
+            let us = (value * *unit_us as f64).round();
+            // Far inside the range in which floats turn into integers as they are.
+            (us.abs() <= TIME_US_MAX as f64).then_some(us as i64).and_then(time)
+        }
+        _ => None,
+    }
+}
+
+/// What a string holds, as `ty`.
+fn parse<'a>(text: &str, ty: &Type) -> Option<Cell<'a>> {
+    match ty {
+        Type::Bool if text.eq_ignore_ascii_case("true") => Some(Cell::Bool(true)),
+        Type::Bool if text.eq_ignore_ascii_case("false") => Some(Cell::Bool(false)),
+        Type::Bool | Type::Int { .. } => number(Cell::Int(text.parse().ok()?), ty),
+        Type::UInt64 => text.parse().ok().map(Cell::UInt),
+        Type::Float | Type::Float32 => {
+            let value: f64 = text.parse().ok()?;
+            value.is_finite().then_some(Cell::Float(value)).and_then(|cell| match ty {
+                Type::Float => Some(cell),
+                _ => number(cell, ty),
+            })
+        }
+        Type::Date => date(text),
+        Type::Time { .. } => match text.parse::<i64>() {
+            Ok(value) => number(Cell::Int(value), ty),
+            Err(_) => instant(text).and_then(|instant| time(instant.as_microsecond())),
+        },
+        Type::Text | Type::Decimal { .. } | Type::List(_) => None,
+    }
+}
+
+/// `2024-01-31`, or days since 1970.
+fn date<'a>(text: &str) -> Option<Cell<'a>> {
+    if let Ok(days) = text.parse::<i64>() {
+        return number(Cell::Int(days), &Type::Date);
+    }
+    // A date with a time is no date: its time would be lost.
+    if text.contains([':', 'T', 't', ' ']) {
+        return None;
+    }
+    let since = text.parse::<civil::Date>().ok()?.duration_since(civil::date(1970, 1, 1));
+    number(Cell::Int(since.as_hours() / 24), &Type::Date)
+}
+
+fn time<'a>(us: i64) -> Option<Cell<'a>> {
+    (-TIME_US_MAX..=TIME_US_MAX).contains(&us).then_some(Cell::Int(us))
+}
+
+/// A float that is a whole number and exact.
+fn whole<'a>(value: f64) -> Option<Cell<'a>> {
+    (value.fract() == 0.0 && value.abs() <= FLOAT_EXACT_MAX).then_some(Cell::Int(value as i64))
+}
