@@ -36,6 +36,27 @@ SELECT subreddit,
 FROM comments
 GROUP BY subreddit, date_trunc('hour', created_utc);
 
+-- Hours in which a subreddit's comments stand out against its trailing week, with the figures that say why. Usual is the
+-- median of the hours with comments in the 168 hours before; the spread is 1.4826 times their median absolute deviation,
+-- which for normally distributed counts is the standard deviation, but which a few wild hours do not move. It is at least
+-- 1: in a subreddit with one comment in nearly every hour the deviation is 0, and two comments are no event. An hour is
+-- judged only if it can be compared with 24 others.
+CREATE VIEW alerts AS
+SELECT subreddit, hour, comments, usual, spread, (comments - usual) / spread AS deviations, hours
+FROM (
+    SELECT subreddit, hour, comments, usual, greatest(1.4826 * deviation, 1.0) AS spread, hours
+    FROM (
+        SELECT subreddit, hour, comments,
+               median(comments) OVER week AS usual,
+               mad(comments)    OVER week AS deviation,
+               count(*)         OVER week AS hours
+        FROM activity_hourly
+        WINDOW week AS (PARTITION BY subreddit ORDER BY hour
+                        RANGE BETWEEN INTERVAL '168 hours' PRECEDING AND INTERVAL '1 hour' PRECEDING)
+    )
+)
+WHERE hours >= 24 AND (comments - usual) / spread > 6;
+
 -- Every mention of a YouTube video. youtube_video_ids() finds each video once in a text, however often and in whatever
 -- form it is linked, so a record stands here once for each distinct video.
 CREATE VIEW mentions AS

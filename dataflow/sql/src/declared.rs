@@ -94,5 +94,5 @@ fn decimal(info: &ExactNumberInfo) -> Option<DataType> {
         ExactNumberInfo::PrecisionAndScale(precision, scale) => (*precision, *scale),
     };
     let fits = (1..=38).contains(&precision) && (0..=i64::try_from(precision).ok()?).contains(&scale);
-    fits.then(|| DataType::Decimal128(precision as u8, scale as i8))
+    fits.then_some(DataType::Decimal128(precision as u8, scale as i8))
 }
