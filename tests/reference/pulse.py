@@ -194,9 +194,6 @@ def expect(con, words):
 def compare_table(con, lake, table):
     """Prints how the lake's table differs from want_*; returns whether it does."""
     columns, source = TABLES[table], scan(lake, table)
-    if source is None and table in OPTIONAL:
-        print(f"{table}: not in {lake}")
-        return False
     if source is None:
         print(f"{table}: MISSING in {lake}")
         return True
@@ -231,8 +228,9 @@ def compare(arguments):
     else:
         load_from_lake(con, arguments.decoded or arguments.lake)
     expect(con, stop_words(arguments.job))
-    differ = [table for table in arguments.tables if compare_table(con, arguments.lake, table)]
-    print(f"{len(differ)} of {len(arguments.tables)} tables differ" if differ else "all tables are equal")
+    tables = arguments.tables or [table for table in TABLES if table not in OPTIONAL or scan(arguments.lake, table)]
+    differ = [table for table in tables if compare_table(con, arguments.lake, table)]
+    print(f"{len(differ)} of {len(tables)} tables differ" if differ else "all tables are equal")
     return 1 if differ else 0
 
 
@@ -245,7 +243,7 @@ def main():
     command.add_argument("--decoded", help="a lake that holds comments, submissions and transcripts (default: LAKE)")
     command.add_argument("--reddit", help="the folder of RC_* and RS_* files")
     command.add_argument("--transcripts", help="the folder of transcripts")
-    command.add_argument("--tables", nargs="+", choices=TABLES, default=list(TABLES))
+    command.add_argument("--tables", nargs="+", choices=TABLES, help="(default: those that the lake has to have)")
     command.set_defaults(run=compare)
     command = commands.add_parser("count")
     command.add_argument("places", nargs="+")

@@ -145,6 +145,19 @@ class Lake(unittest.TestCase):
                     self.assertIn(f"{table}: DIFFERENT: 1 rows missing", output)
                     self.assertIn("1 of 5 tables differ", output)
 
+    def test_hours_that_stand_out_are_worked_out(self):
+        # Thirty hours with two comments each, and one with twenty: the deviation is 0, so the spread is 1.
+        hours = [(hour, 2) for hour in range(30)] + [(31, 20)]
+        comments = [
+            (f"c{hour}-{n}", "A", "ann", T + hour * 3600 + n, 1, "x", "t3_s1", "t3_s1", None)
+            for hour, number in hours for n in range(number)
+        ]
+        alert = ("A", T + 31 * 3600, 20, 2.0, 1.0, 18.0, 30)
+        self.fill({"comments": comments, "alerts": [alert]})
+        self.assertIn("alerts: 1 rows, equal", self.run_compare("--tables", "alerts")[1])
+        self.fill({"comments": comments, "alerts": [(*alert[:5], 17.0, 30)]})
+        self.assertIn("alerts: DIFFERENT: 1 rows missing", self.run_compare("--tables", "alerts")[1])
+
     def test_rows_twice_and_rows_missing_are_found(self):
         self.fill({"mentions": RESULTS["mentions"] + RESULTS["mentions"][:1], "video_buzz": []})
         status, output = self.run_compare()
