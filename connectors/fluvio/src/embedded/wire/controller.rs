@@ -2,6 +2,9 @@
 //!
 //! Objects travel as a label (`Topic`), the size of what follows, and the request or reply for that kind of object. Of
 //! the other kinds there are none: they are listed and watched as empty.
+//!
+//! A client that has made a topic uses it at once, and the stock one looks for it in what its watches told, without
+//! asking again. So a change is answered after every watch was told of it ([`Told`]).
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,13 +16,12 @@ use fluvio_controlplane_metadata::spu::SpuSpec;
 use fluvio_controlplane_metadata::topic::TopicSpec;
 use fluvio_protocol::link::ErrorCode;
 use fluvio_protocol::{Encoder, Version};
-use fluvio_sc_schema::objects::{
-    ListResponse, Metadata, MetadataUpdate, ObjectApiListResponse, ObjectApiWatchResponse, WatchResponse,
-};
+use fluvio_sc_schema::objects::{ListResponse, Metadata, ObjectApiListResponse};
 use fluvio_sc_schema::{AdminSpec, Status, TryEncodableFrom};
-use tracing::{debug, info};
+use tracing::info;
 
 use super::super::store::{Store, TopicRefused};
+use super::feed::{self, Told};
 use super::frame::{End, Replies, Request, Requests};
 use super::input::{Input, Malformed, Read};
 use super::versions::{Served, VERSIONS, Versions, check};
@@ -47,13 +49,20 @@ const FILTERS_MAX: usize = 1024;
 /// Watches of one connection; the stock client makes three, twice.
 const WATCHES_MAX: usize = 64;
 
-/// Serves one connection until it ends.
+/// What all connections of the port are served from.
+pub struct Controller {
+    pub store: Arc<Store>,
+    pub told: Arc<Told>,
+}
+
+/// Serves one connection until it ends; its client reaches the storage unit at `storage`.
 pub async fn serve(
-    store: Arc<Store>,
+    controller: &Controller,
     storage: SocketAddr,
     mut requests: Requests,
     replies: Replies,
 ) -> Result<(), End> {
+    let store = &controller.store;
     let mut watches = 0;
     while let Some(request) = requests.next().await? {
         check(&request, SERVED)?;
@@ -64,21 +73,34 @@ pub async fn serve(
         }
         let (label, mut input) = object(&mut input)?;
         match request.key {
-            CREATE => replies.send(&request, &create(&store, &label, &mut input)?).await?,
-            DELETE => replies.send(&request, &delete(&store, &label, &mut input)?).await?,
-            UPDATE => replies.send(&request, &update(&store, &label, &mut input)?).await?,
-            LIST => list(&store, storage, &request, &label, &mut input, &replies).await?,
+            CREATE | DELETE | UPDATE => {
+                let status = change(store, request.key, &label, &mut input)?;
+                if status.error_code.is_ok() {
+                    let version = *store.version().borrow();
+                    controller.told.all(version).await;
+                }
+                replies.send(&request, &status).await?;
+            }
+            LIST => list(store, storage, &request, &label, &mut input, &replies).await?,
             WATCH => {
                 watches += 1;
                 if watches > WATCHES_MAX {
                     return Err(Malformed(format!("more than {WATCHES_MAX} watches")).into());
                 }
-                watch(&store, storage, request, label, &replies).await?;
+                watch(controller, storage, request, &label, &replies).await?;
             }
             key => return Err(End::Unsupported { key, version: request.version }),
         }
     }
     Ok(())
+}
+
+fn change(store: &Store, key: u16, label: &str, input: &mut Input) -> Read<Status> {
+    match key {
+        CREATE => create(store, label, input),
+        DELETE => delete(store, label, input),
+        _ => update(store, label, input),
+    }
 }
 
 /// The object's label, and what is said of it.
@@ -176,48 +198,24 @@ where
 }
 
 async fn watch(
-    store: &Arc<Store>,
+    controller: &Controller,
     storage: SocketAddr,
     request: Request,
-    label: String,
+    label: &str,
     replies: &Replies,
 ) -> Result<(), End> {
-    let (store, replies) = (Arc::clone(store), replies.clone());
-    match label.as_str() {
-        TopicSpec::LABEL => drop(tokio::spawn(feed(store, request, replies, specs::topics))),
-        PartitionSpec::LABEL => drop(tokio::spawn(feed(store, request, replies, specs::partitions))),
+    let Controller { store, told } = controller;
+    let (store, told, replies) = (Arc::clone(store), Arc::clone(told), replies.clone());
+    match label {
+        TopicSpec::LABEL => drop(tokio::spawn(feed::run(store, told, request, replies, specs::topics))),
+        PartitionSpec::LABEL => drop(tokio::spawn(feed::run(store, told, request, replies, specs::partitions))),
         SpuSpec::LABEL => {
             let units = move |_: &Store| specs::units(storage);
-            drop(tokio::spawn(feed(store, request, replies, units)));
+            drop(tokio::spawn(feed::run(store, told, request, replies, units)));
         }
         label => replies.send(&request, &Empty { label, fields: EMPTY_UPDATE }).await?,
     }
     Ok(())
-}
-
-/// Sends the full set, at once and whenever topics change.
-async fn feed<S>(store: Arc<Store>, request: Request, replies: Replies, all: impl Fn(&Store) -> Vec<Metadata<S>> + Send)
-where
-    S: AdminSpec + Send + Sync,
-    S::Status: Encoder + fluvio_protocol::Decoder + Send + Sync,
-{
-    let mut versions = store.version();
-    loop {
-        let version = i64::try_from(*versions.borrow_and_update()).unwrap_or(i64::MAX);
-        let update = WatchResponse::new(MetadataUpdate::with_all(version, all(&store)));
-        let encoded = ObjectApiWatchResponse::try_encode_from(update, request.version);
-        let sent = match encoded {
-            Ok(encoded) => replies.send(&request, &encoded).await,
-            Err(error) => Err(End::Reply(error.to_string())),
-        };
-        if let Err(end) = sent {
-            return debug!(?end, "a watch ended");
-        }
-        tokio::select! {
-            changed = versions.changed() => if changed.is_err() { return },
-            () = replies.closed() => return,
-        }
-    }
 }
 
 /// An empty list of objects.

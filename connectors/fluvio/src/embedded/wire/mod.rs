@@ -11,6 +11,7 @@
 
 mod codes;
 mod controller;
+mod feed;
 mod frame;
 mod input;
 mod records;
@@ -30,6 +31,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, oneshot};
 use tracing::{debug, error, warn};
 
+use self::controller::Controller;
 use self::frame::{End, Gate, LARGE_AT_A_TIME, Replies, Requests};
 use super::EmbeddedOptions;
 use super::store::Store;
@@ -55,8 +57,9 @@ impl Server {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
         let gate =
             Gate { request_bytes_max: options.request_bytes_max, large: Arc::new(Semaphore::new(LARGE_AT_A_TIME)) };
+        let controller = Controller { store: Arc::clone(&store), told: Arc::default() };
         let connections = options.connections_max.min(Semaphore::MAX_PERMITS);
-        let shared = Arc::new(Shared { store, gate, free: Arc::new(Semaphore::new(connections)) });
+        let shared = Arc::new(Shared { controller, store, gate, free: Arc::new(Semaphore::new(connections)) });
         let (stop, stopped) = oneshot::channel();
         let thread = thread::Builder::new().name("topics-wire".to_owned()).spawn(move || {
             if let Err(error) = runtime.block_on(serve(shared, ports, stopped)) {
@@ -98,6 +101,7 @@ impl Ports {
 
 struct Shared {
     store: Arc<Store>,
+    controller: Controller,
     gate: Gate,
     /// Connections that may still come.
     free: Arc<Semaphore>,
@@ -151,12 +155,12 @@ async fn connection(shared: &Shared, socket: TcpStream, port: Port) -> Result<()
     let (reader, writer) = socket.into_split();
     let requests = Requests::new(reader, shared.gate.clone());
     let replies = Replies::new(writer);
-    let store = Arc::clone(&shared.store);
     match port {
         Port::Controller { storage } => {
-            controller::serve(store, SocketAddr::new(own.ip(), storage), requests, replies).await
+            let storage = SocketAddr::new(own.ip(), storage);
+            controller::serve(&shared.controller, storage, requests, replies).await
         }
-        Port::Storage => storage::serve(store, requests, replies).await,
+        Port::Storage => storage::serve(Arc::clone(&shared.store), requests, replies).await,
     }
 }
 
