@@ -33,7 +33,7 @@ pub(super) struct Leader {
 
 /// All topics, or those whose names hold `name`.
 pub(super) fn topics(link: &mut Link, name: Option<&str>) -> Result<Vec<TopicFacts>, Failure> {
-    Ok(list::<StockTopicSpec>(link, name)?.into_iter().map(facts).collect())
+    Ok(list_all::<StockTopicSpec>(link, name)?.into_iter().map(facts).collect())
 }
 
 /// Creates a topic. Its partitions may not be there yet on return.
@@ -63,14 +63,14 @@ pub(super) fn delete(link: &mut Link, name: &str) -> Result<(), Failure> {
 /// Who leads a partition now.
 pub(super) fn leader(link: &mut Link, topic: &str, partition: u32, local: bool) -> Result<Leader, Failure> {
     let name = format!("{topic}-{partition}");
-    let Some(found) = list::<PartitionSpec>(link, Some(&name))?.into_iter().find(|found| found.name == name) else {
+    let Some(found) = list_all::<PartitionSpec>(link, Some(&name))?.into_iter().find(|found| found.name == name) else {
         return Err(missing(link, topic, partition)?);
     };
     let state = &found.status.resolution;
     if matches!(state, PartitionResolution::Offline | PartitionResolution::LeaderOffline) {
         return Err(Failure::NotYet(format!("partition {partition} of topic \"{topic}\" has no leader ({state:?})")));
     }
-    let units = list::<SpuSpec>(link, None)?;
+    let units = list::<SpuSpec>(link, None, false)?;
     let Some(unit) = units.into_iter().find(|unit| unit.spec.id == found.spec.leader) else {
         return Err(Failure::NotYet(format!("storage unit {}, which leads \"{name}\", is unknown", found.spec.leader)));
     };
@@ -92,8 +92,27 @@ fn missing(link: &mut Link, topic: &str, partition: u32) -> Result<Failure, Fail
     })
 }
 
-/// Objects of a kind; those whose names hold `name`, if it is given (servers differ in how exactly they filter).
-fn list<S>(link: &mut Link, name: Option<&str>) -> Result<Vec<Metadata<S>>, Failure>
+/// Users' objects of a kind and the system's: a list has one or the other. A server lists each thing in one of them only,
+/// but an old one may not know the difference.
+fn list_all<S>(link: &mut Link, name: Option<&str>) -> Result<Vec<Metadata<S>>, Failure>
+where
+    S: AdminSpec,
+    S::Status: Encoder + Decoder + Debug,
+    ObjectApiListRequest: TryEncodableFrom<ListRequest<S>>,
+    <ObjectApiListRequest as Request>::Response: TryEncodableFrom<ListResponse<S>>,
+{
+    let mut all = list::<S>(link, name, false)?;
+    for other in list::<S>(link, name, true)? {
+        if all.iter().all(|one| one.name != other.name) {
+            all.push(other);
+        }
+    }
+    Ok(all)
+}
+
+/// Objects of a kind, of users or of the system; those whose names hold `name`, if it is given (servers differ in how
+/// exactly they filter).
+fn list<S>(link: &mut Link, name: Option<&str>, system: bool) -> Result<Vec<Metadata<S>>, Failure>
 where
     S: AdminSpec,
     S::Status: Encoder + Decoder + Debug,
@@ -102,8 +121,8 @@ where
 {
     let filters: Vec<ListFilter> = name.map(|name| ListFilter::from(name.to_string())).into_iter().collect();
     let version = link.version::<ObjectApiListRequest>()?;
-    let request =
-        ObjectApiListRequest::try_encode_from(ListRequest::<S>::new(filters, false), version).map_err(unsaid)?;
+    let request = ObjectApiListRequest::try_encode_from(ListRequest::<S>::new(filters, false).system(system), version)
+        .map_err(unsaid)?;
     let reply: Option<ListResponse<S>> =
         link.request(&request)?.downcast().map_err(|error| Failure::Reply(error.to_string()))?;
     match reply {

@@ -345,8 +345,9 @@ mod tests {
         );
         assert_eq!(check(&[batch.clone(), batch].concat()).unwrap_err().split(' ').next_back(), Some("batch"));
         builder.push(None, &vec![0; REQUEST_BYTES_MAX]);
+        let bytes = builder.bytes();
         let why = check(&builder.finish(Producer::NONE, -1, -1)).unwrap_err();
-        assert_eq!(why, "a batch of 33554507 bytes is over the broker's limit of 33553408 bytes");
+        assert_eq!(why, format!("a batch of {bytes} bytes is over the broker's limit of 33553408 bytes"));
     }
 
     #[test]
