@@ -2,7 +2,8 @@
 --
 --   catchment run examples/pulse.sql --until idle
 --
--- reads the sample that ships in examples/data and keeps six tables in the folder `lake`. Your own files:
+-- reads the sample that ships in examples/data and keeps seven tables in the folder `lake`, and three topics beside them.
+-- Your own files:
 --
 --   catchment run examples/pulse.sql --until idle --set reddit=DIR --set transcripts=DIR
 --
@@ -123,6 +124,26 @@ CREATE SINK activity_hourly FROM activity_hourly WITH (connector = 'lake', mode 
 CREATE SINK mentions        FROM mentions        WITH (connector = 'lake', mode = 'current');
 CREATE SINK video_buzz      FROM video_buzz      WITH (connector = 'lake', mode = 'current');
 CREATE SINK trending_terms  FROM trending_terms  WITH (connector = 'lake', mode = 'current');
+CREATE SINK alerts          FROM alerts          WITH (connector = 'lake', mode = 'current');
 
 -- Whatever could not be read or computed, with its text and the reason: nothing is lost in silence.
 CREATE SINK rejects         FROM rejects         WITH (connector = 'lake', mode = 'current');
+
+-- Changes as they happen, as JSON records on topics. Without a server: a broker inside this process keeps them below
+-- <lake>/_catchment/topics; --topics HOST:PORT names a Fluvio cluster instead. Look at them with
+--
+--   catchment topics read video-buzz --topics-dir lake/_catchment/topics
+--
+-- Records are published once, with each checkpoint; --set delivery=at_least_once publishes them as each epoch closes:
+-- sooner, and after a crash some of them twice.
+
+-- Each change with the row before and after it.
+CREATE SINK video_buzz_topic FROM video_buzz      WITH (connector = 'fluvio', topic = 'video-buzz', key = 'video_id',
+                                                        format = 'debezium', delivery = '${delivery:-exactly_once}');
+-- The row as it is now, by key; null when it is gone.
+CREATE SINK activity_topic   FROM activity_hourly WITH (connector = 'fluvio', topic = 'activity', key = 'subreddit, hour',
+                                                        format = 'upsert', delivery = '${delivery:-exactly_once}');
+-- An hour is told of once, when it first stands out; what becomes of its figures is in the table.
+CREATE SINK alerts_topic     FROM alerts          WITH (connector = 'fluvio', topic = 'alerts', key = 'subreddit, hour',
+                                                        format = 'append', emit = 'first',
+                                                        delivery = '${delivery:-exactly_once}');

@@ -2,6 +2,7 @@
 
 #[path = "../support/duckdb.rs"]
 mod duckdb;
+mod killed;
 mod messages;
 mod pulse;
 mod staying_up;

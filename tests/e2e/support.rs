@@ -49,9 +49,10 @@ impl Place {
         path
     }
 
-    /// The command `catchment`, run in the folder.
+    /// The command `catchment`, run in the folder: the binary just built, unless `CATCHMENT` names another.
     pub fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_catchment"));
+        let other = std::env::var("CATCHMENT").map(|path| repository(&path));
+        let mut command = Command::new(other.unwrap_or_else(|_| env!("CARGO_BIN_EXE_catchment").into()));
         command.current_dir(self.folder.path()).env_remove("RUST_LOG").env_remove("RUST_BACKTRACE");
         command
     }
