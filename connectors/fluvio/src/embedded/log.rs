@@ -12,8 +12,7 @@
 
 use std::collections::VecDeque;
 use std::fs::{self, File};
-use std::io;
-use std::os::unix::fs::FileExt;
+use std::io::{self, IoSlice, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant, SystemTime};
@@ -33,8 +32,8 @@ use crate::broker::{Bounds, Fetched};
 /// The end of a log whose topic was deleted, as its watchers see it.
 pub const DELETED: i64 = -1;
 
-/// A buffer that an unusually large append left behind is not kept beyond this.
-const KEPT_BYTES: usize = 4 * 1024 * 1024;
+/// What the broker writes into a batch.
+const BASE_OFFSET_BYTES: usize = 8;
 
 /// How a log writes.
 #[derive(Clone, Copy, Debug)]
@@ -68,7 +67,6 @@ struct Writer {
     position: u64,
     next: i64,
     producers: Producers,
-    buffer: Vec<u8>,
     /// Why nothing more is taken.
     stopped: Option<Stopped>,
 }
@@ -91,7 +89,7 @@ impl Log {
     pub fn open(folder: &Path, limits: Limits, lock: Lock) -> Result<Log, Refused> {
         let Recovered { segments, end, producers, file } = recover(folder)?;
         let position = segments.last().map_or(0, |segment| segment.bytes);
-        let writer = Writer { file, position, next: end, producers, buffer: Vec::new(), stopped: None };
+        let writer = Writer { file, position, next: end, producers, stopped: None };
         Ok(Log {
             folder: folder.to_owned(),
             limits,
@@ -117,12 +115,9 @@ impl Log {
             self.roll(&mut writer)?;
         }
         let base = writer.next;
-        let (next, starts) = writer.assign(set);
-        self.write(&mut writer)?;
-        for (header, _) in &starts {
-            writer.producers.appended(header, header.base_offset);
-        }
-        self.publish(&mut writer, next, &starts);
+        let run = Run::assign(set, base);
+        self.write(&mut writer, &run)?;
+        self.publish(&mut writer, &run);
         Ok(base)
     }
 
@@ -163,9 +158,9 @@ impl Log {
         }
     }
 
-    /// Writes the buffer to the active file, on disk if so configured.
-    fn write(&self, writer: &mut Writer) -> Result<(), Refused> {
-        if let Err(source) = writer.file.write_all_at(&writer.buffer, writer.position) {
+    /// Writes to the end of the active file, on disk if so configured.
+    fn write(&self, writer: &mut Writer, run: &Run<'_>) -> Result<(), Refused> {
+        if let Err(source) = run.write(&writer.file, writer.position) {
             if let Err(cut) = writer.file.set_len(writer.position) {
                 writer.fail(&self.folder, &cut);
             }
@@ -181,23 +176,24 @@ impl Log {
     }
 
     /// Makes what was written visible, and wakes who waits for it.
-    fn publish(&self, writer: &mut Writer, next: i64, starts: &[(BatchHeader, u64)]) {
+    fn publish(&self, writer: &mut Writer, run: &Run<'_>) {
+        let start = writer.position;
+        writer.position += run.bytes;
+        writer.next = run.next;
         {
             let mut view = self.view_mut();
-            view.end = next;
+            view.end = run.next;
             if let Some(active) = view.segments.back_mut() {
-                for (header, start) in starts {
-                    active.mark(header.base_offset, writer.position + start);
+                for part in &run.parts {
+                    active.mark(part.header.base_offset, start + part.start);
                 }
-                active.bytes = writer.position + writer.buffer.len() as u64;
+                active.bytes = writer.position;
             }
         }
-        writer.position += writer.buffer.len() as u64;
-        writer.next = next;
-        if writer.buffer.capacity() > KEPT_BYTES {
-            writer.buffer = Vec::new();
+        for part in &run.parts {
+            writer.producers.appended(&part.header, part.header.base_offset);
         }
-        self.announce(next);
+        self.announce(run.next);
     }
 
     fn announce(&self, end: i64) {
@@ -340,26 +336,57 @@ impl Log {
     }
 }
 
-impl Writer {
-    /// Copies the set into the buffer with its offsets. Returns the offset after it, and its batches' places in it.
-    fn assign(&mut self, set: &[u8]) -> (i64, Vec<(BatchHeader, u64)>) {
-        self.buffer.clear();
-        self.buffer.extend_from_slice(set);
-        let mut next = self.next;
-        let mut start = 0;
-        let mut starts = Vec::new();
+/// A set of batches with the offsets that it gets.
+struct Run<'a> {
+    parts: Vec<Part<'a>>,
+    bytes: u64,
+    /// Offset after the last record.
+    next: i64,
+}
+
+struct Part<'a> {
+    /// With its new offset.
+    header: BatchHeader,
+    /// Where it begins in the set.
+    start: u64,
+    base_offset: [u8; 8],
+    /// Everything behind the base offset.
+    rest: &'a [u8],
+}
+
+impl<'a> Run<'a> {
+    fn assign(set: &'a [u8], base: i64) -> Run<'a> {
+        let mut run = Run { parts: Vec::new(), bytes: 0, next: base };
         for batch in batches(set) {
-            if let Some(field) = self.buffer.get_mut(start..start + 8) {
-                field.copy_from_slice(&next.to_be_bytes());
-            }
-            let header = BatchHeader { base_offset: next, ..batch.header };
-            starts.push((header, start as u64));
-            start += batch.bytes.len();
-            next = header.next_offset();
+            let header = BatchHeader { base_offset: run.next, ..batch.header };
+            let rest = batch.bytes.get(BASE_OFFSET_BYTES..).unwrap_or_default();
+            run.parts.push(Part { header, start: run.bytes, base_offset: run.next.to_be_bytes(), rest });
+            run.bytes += batch.bytes.len() as u64;
+            run.next = header.next_offset();
         }
-        (next, starts)
+        run
     }
 
+    /// Writes at `position`, which only the log's writer moves. The batches are not copied: offsets are written between
+    /// their rests.
+    fn write(&self, mut file: &File, position: u64) -> io::Result<()> {
+        let slices = self.parts.iter().flat_map(|part| [IoSlice::new(&part.base_offset), IoSlice::new(part.rest)]);
+        let mut slices: Vec<IoSlice<'_>> = slices.collect();
+        let mut left = slices.as_mut_slice();
+        file.seek(SeekFrom::Start(position))?;
+        while !left.is_empty() {
+            match file.write_vectored(left) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => IoSlice::advance_slices(&mut left, written),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Writer {
     fn fail(&mut self, folder: &Path, why: &io::Error) {
         error!(folder = %folder.display(), error = %why, "a failed write could not be undone: the partition takes no more");
         self.stopped = Some(Stopped::Failed(why.to_string()));

@@ -21,6 +21,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGua
 use std::time::{Duration, SystemTime};
 
 use catchment_contract::{Error, ErrorKind, Result};
+use rustix::process::{Resource, getrlimit};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tracing::{info, warn};
@@ -210,16 +211,34 @@ impl Store {
     }
 
     fn open_topic(&self, name: &str, spec: Spec) -> std::result::Result<Topic, Refused> {
-        let limits = Limits {
-            segment_bytes: spec.segment_bytes.map_or(self.options.segment_bytes, u64::from),
-            batch_bytes_max: self.options.request_bytes_max,
-            fsync: self.options.fsync,
-        };
+        let limits = self.limits(&spec);
         let folder = self.place(name);
         let logs =
             (0..spec.partitions).map(|index| Log::open(&folder.join(index.to_string()), limits, self.lock.clone()));
         let partitions = logs.map(|log| log.map(Arc::new)).collect::<std::result::Result<_, _>>()?;
         Ok(Topic { spec, partitions })
+    }
+
+    fn limits(&self, spec: &Spec) -> Limits {
+        Limits {
+            segment_bytes: spec.segment_bytes.map_or(self.options.segment_bytes, u64::from),
+            batch_bytes_max: self.options.request_bytes_max,
+            fsync: self.options.fsync,
+        }
+    }
+
+    /// Each partition keeps a file open, and the rest of the process needs some too.
+    fn check_files(&self, added: u32) -> std::result::Result<(), TopicRefused> {
+        let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        let have: u64 = self.topics().values().map(|topic| u64::from(topic.spec.partitions)).sum();
+        if have + u64::from(added) > files / 2 {
+            let why = format!(
+                "the broker has {have} partitions, {added} more need a file each, and the process may open {files}: \
+                 raise that limit with `ulimit -n`, or delete topics"
+            );
+            return Err(TopicRefused::Spec(why));
+        }
+        Ok(())
     }
 
     /// Makes a topic, or with `dry_run` only says whether it could be made.
@@ -232,6 +251,7 @@ impl Store {
         if self.topics().contains_key(name) {
             return Err(TopicRefused::Exists);
         }
+        self.check_files(spec.partitions)?;
         if dry_run {
             return Ok(());
         }
@@ -298,11 +318,8 @@ impl Store {
         }
         let spec = Spec { partitions, ..topic.spec.clone() };
         spec.check()?;
-        let limits = Limits {
-            segment_bytes: spec.segment_bytes.map_or(self.options.segment_bytes, u64::from),
-            batch_bytes_max: self.options.request_bytes_max,
-            fsync: self.options.fsync,
-        };
+        self.check_files(partitions - topic.spec.partitions)?;
+        let limits = self.limits(&spec);
         let place = self.place(name);
         let mut logs = topic.partitions.clone();
         for index in topic.spec.partitions..partitions {

@@ -188,3 +188,6 @@ async fn retain(shared: Arc<Shared>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
