@@ -13,6 +13,8 @@ pub mod options;
 pub mod sink;
 pub mod source;
 pub mod store;
+#[cfg(feature = "suite")]
+pub mod suite;
 pub mod update;
 
 pub use arrow;

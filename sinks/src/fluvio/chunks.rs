@@ -47,7 +47,14 @@ pub struct Chunks {
 impl Chunks {
     /// Chunks of about `bytes` for partitions whose next sequences are `sequences`; a record that would make a chunk
     /// larger than `bytes_max` is refused.
-    pub fn new(routing: Routing, producer: i64, sequences: &[i32], time_ms: i64, bytes: usize, bytes_max: usize) -> Self {
+    pub fn new(
+        routing: Routing,
+        producer: i64,
+        sequences: &[i32],
+        time_ms: i64,
+        bytes: usize,
+        bytes_max: usize,
+    ) -> Self {
         let lanes = sequences.iter().map(|sequence| Lane { sequence: *sequence, ..Lane::default() }).collect();
         let builders = match routing {
             Routing::Keys => sequences.len(),

@@ -23,8 +23,8 @@
 use std::io::Write as _;
 
 use catchment_contract::arrow::array::{
-    Array, ArrayRef, AsArray, BinaryArray, BinaryViewArray, BooleanArray, LargeBinaryArray, LargeStringArray, OffsetSizeTrait,
-    StringArray, StringViewArray,
+    Array, ArrayRef, AsArray, BinaryArray, BinaryViewArray, BooleanArray, LargeBinaryArray, LargeStringArray,
+    OffsetSizeTrait, StringArray, StringViewArray,
 };
 use catchment_contract::arrow::buffer::{NullBuffer, ScalarBuffer};
 use catchment_contract::arrow::datatypes::{

@@ -43,5 +43,5 @@ mod text;
 
 pub use publish::Patience;
 pub use sink::FluvioSink;
-pub use spec::{Delivery, FluvioConnector, FluvioSpec, Format};
 pub(crate) use spec::connector;
+pub use spec::{Delivery, FluvioConnector, FluvioSpec, Format};

@@ -7,8 +7,8 @@
 //! Held rows are cut down to those that have not cancelled out whenever they have doubled since the last time, so memory
 //! is that of the net changes.
 
-use std::collections::hash_map::Entry;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use catchment_contract::arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use catchment_contract::arrow::compute::interleave_record_batch;
@@ -234,8 +234,7 @@ impl Pending {
         let mut kept = Vec::new();
         if !sums.is_empty() {
             let batches: Vec<&RecordBatch> = self.batches().collect();
-            let places: Vec<_> =
-                sums.iter().map(|(_, place, _)| (place.batch as usize, place.row as usize)).collect();
+            let places: Vec<_> = sums.iter().map(|(_, place, _)| (place.batch as usize, place.row as usize)).collect();
             let failed = |error| Error::bug("rows that wait for a topic cannot be gathered").with_source(error);
             let rows = compact(interleave_record_batch(&batches, &places).map_err(failed)?).map_err(failed)?;
             let epochs = Run::Each(sums.iter().map(|(epoch, _, _)| *epoch).collect());
@@ -329,8 +328,7 @@ mod tests {
             history.iter().for_each(|batch| held.add(vec![batch.clone()]).expect("add"));
             let mut lines = told(&held);
             lines.sort();
-            let expect =
-                ["1 a >1", "1 b >1", "1 c >1", "1 d 4>", "2 a 1>2", "2 b 1>", "2 e 5>6", "3 e 6>5"];
+            let expect = ["1 a >1", "1 b >1", "1 c >1", "1 d 4>", "2 a 1>2", "2 b 1>", "2 e 5>6", "3 e 6>5"];
             assert_eq!(lines, expect, "cut down from {rows_min}");
         }
     }

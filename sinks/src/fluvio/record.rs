@@ -27,7 +27,12 @@ impl<'a> Encoder<'a> {
     ///
     /// # Errors
     /// If Arrow cannot print a column.
-    pub fn new(batches: impl Iterator<Item = &'a RecordBatch>, key: &[usize], format: Format, time_ms: i64) -> Result<Self> {
+    pub fn new(
+        batches: impl Iterator<Item = &'a RecordBatch>,
+        key: &[usize],
+        format: Format,
+        time_ms: i64,
+    ) -> Result<Self> {
         let rows = |batch: &'a RecordBatch| {
             let schema = batch.schema_ref();
             let members = schema.fields().iter().zip(batch.columns());

@@ -14,7 +14,9 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use catchment_contract::{Epoch, Error, ErrorKind, Fault, Reject, Result, Sink, SinkFigures, Staged, TopicPosition, UpdateBatch};
+use catchment_contract::{
+    Epoch, Error, ErrorKind, Fault, Reject, Result, Sink, SinkFigures, Staged, TopicPosition, UpdateBatch,
+};
 use catchment_fluvio::batch::batches;
 use catchment_fluvio::{Broker, TopicFacts, TopicSpec};
 use rand::Rng;
@@ -138,8 +140,11 @@ impl FluvioSink {
         self.kept = last.paths();
         if self.first.is_some() {
             let keys = last.keys.as_ref().ok_or_else(|| {
-                Error::user(format!("the sink of topic \"{}\" had no emit = 'first' until its last checkpoint", last.topic))
-                    .with_hint("leave it out, or give the sink another name and topic")
+                Error::user(format!(
+                    "the sink of topic \"{}\" had no emit = 'first' until its last checkpoint",
+                    last.topic
+                ))
+                .with_hint("leave it out, or give the sink another name and topic")
             })?;
             self.first = Some(FirstKeys::decode(&self.outbox.get(keys)?)?);
             self.keys = Some(keys.clone());
@@ -322,7 +327,8 @@ impl FluvioSink {
                 let mut scratch = Vec::new();
                 for record in batch.records(&mut scratch)? {
                     let record = record?;
-                    let reason = format!("a record that topic \"{}\"'s broker does not take: too large", self.spec.topic);
+                    let reason =
+                        format!("a record that topic \"{}\"'s broker does not take: too large", self.spec.topic);
                     self.rejects.push(reject(&self.spec.topic, record.key, record.value, reason));
                 }
             }

@@ -262,8 +262,7 @@ fn check_key(view: &ViewFacts, format: Format, emit_first: bool, options: &mut O
     if proven || !needs_unique {
         return Ok(key);
     }
-    let message =
-        format!("{} cannot be keyed by {text}: rows of \"{}\" may agree in it", options.owner(), view.name);
+    let message = format!("{} cannot be keyed by {text}: rows of \"{}\" may agree in it", options.owner(), view.name);
     let hint = match known {
         Some(unique) => {
             let names: Vec<&str> = unique.iter().map(|index| view.schema.field(*index).name().as_str()).collect();

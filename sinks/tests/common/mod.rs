@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 #![allow(clippy::unwrap_used, reason = "this is a test's code")]
 
+pub mod broker;
 pub mod faults;
 pub mod s3;
 
