@@ -1,8 +1,8 @@
 //! The timely side of an operator: exchange by key, hold back until an epoch is complete, hand it over, send the answer.
 //!
-//! An operator's rules live in a [`Logic`], which is tested without a worker. The driver calls it once an epoch, in epoch
-//! order, with everything that the epoch brought this worker; an epoch that brought nothing is not seen. What the logic
-//! returns is cut into containers of at most [`CONTAINER_ROWS_MAX`] rows.
+//! An operator's rules live in a [`Logic`], which is tested without a worker; programs write operators of their own as one.
+//! The driver calls it once an epoch, in epoch order, with everything that the epoch brought this worker; an epoch that
+//! brought nothing is not seen. What the logic returns is cut into containers of at most 32,768 rows.
 
 use catchment_contract::hash::hash_keys;
 use catchment_contract::{Epoch, Run};
@@ -17,7 +17,7 @@ pub(crate) const CONTAINER_ROWS_MAX: usize = 32 * 1024;
 const FIRST_EPOCH: Epoch = 1;
 
 /// What an operator does with a complete epoch.
-pub(crate) trait Logic: 'static {
+pub trait Logic: 'static {
     /// Takes the epoch's updates (in any order, not consolidated) and returns the change of the result, consolidated.
     /// Epochs of what is returned are set by the driver.
     fn apply(&mut self, input: Vec<Updates>) -> Vec<Updates>;
@@ -29,13 +29,9 @@ pub(crate) trait Logic: 'static {
     }
 }
 
-/// Runs `logic` over `input`, routed by the columns `key`.
-pub(crate) fn drive<'s>(
-    input: UpdateStream<'s>,
-    name: &str,
-    key: Vec<usize>,
-    mut logic: impl Logic,
-) -> UpdateStream<'s> {
+/// Runs `logic` over `input`, routed by the columns `key`: rows with equal values of these go to one worker, all rows to one
+/// if there are none. Every worker has a logic of its own.
+pub fn drive<'s>(input: UpdateStream<'s>, name: &str, key: Vec<usize>, mut logic: impl Logic) -> UpdateStream<'s> {
     let (worker, peers) = (input.scope().index(), input.scope().peers());
     let unasked = logic.starts_unasked() && hash_keys(&[], 1)[0] % peers as u64 == worker as u64;
     input.unary_frontier::<NoopBuilder<Updates>, _, _, _>(by_key(key), name, move |capability, _| {

@@ -11,6 +11,7 @@
 //! - [`top_groups`]: the first groups of each partition, counted and ranked in one state;
 //! - [`window`]: aggregates of the rows around each row;
 //! - [`join`]: joins of two streams;
+//! - [`driver`]: what runs an operator, of ours or of one's own;
 //! - [`reduce`]: any function of a group's rows, recomputed when the group changes;
 //! - [`functions`]: the SQL functions.
 
@@ -18,6 +19,7 @@ pub mod functions;
 
 pub mod aggregate;
 pub mod distinct;
+pub mod driver;
 pub mod join;
 pub mod reduce;
 pub mod top_groups;
@@ -27,7 +29,6 @@ pub mod upsert;
 pub mod window;
 
 mod bag;
-mod driver;
 mod key_table;
 mod lanes;
 mod touched;
@@ -38,6 +39,8 @@ mod testing;
 
 pub use aggregate::{Aggregate, AggregateSpec, Function, aggregate};
 pub use distinct::distinct;
+pub use driver::{Logic, drive};
+pub use reduce::reduce;
 pub use top_groups::{TopGroupsSpec, top_groups};
 pub use top_k::{Order, Ranking, TopKSpec, top_k};
 pub use transform::{TransformFn, Transformed, transform, union, unnest};

@@ -6,11 +6,14 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use catchment_contract::Error;
 use catchment_contract::arrow::datatypes::{DataType, SchemaRef, TimeUnit};
 use datafusion_common::config::ConfigOptions;
 use datafusion_common::{Result, TableReference, plan_datafusion_err};
 use datafusion_expr::planner::{ContextProvider, ExprPlanner};
 use datafusion_expr::{AggregateUDF, HigherOrderUDF, ScalarUDF, TableSource, Volatility, WindowUDF};
+
+use crate::extensions::check_name;
 
 // The relation of input that could not become rows, and of rows that a view could not compute.
 pub use catchment_engine::runtime::job::{REJECTS, rejects_schema};
@@ -111,6 +114,23 @@ impl Catalog {
         };
         catalog.add(REJECTS, RelationId::Rejects, rejects_schema());
         catalog
+    }
+
+    /// Adds a scalar function.
+    ///
+    /// # Errors
+    /// If there is a function of its name, or SQL does not find one of that name.
+    pub fn add_function(&mut self, function: &Arc<ScalarUDF>) -> catchment_contract::Result<()> {
+        for name in function.aliases().iter().map(String::as_str).chain([function.name()]) {
+            check_name("function", name)?;
+            if self.function(name).is_some() {
+                return Err(
+                    Error::user(format!("there is a function \"{name}\" already")).with_hint("give yours another name")
+                );
+            }
+            self.scalars.insert(name.to_string(), function.clone());
+        }
+        Ok(())
     }
 
     /// Adds a relation; false if the name is taken.

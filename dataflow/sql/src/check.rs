@@ -15,7 +15,9 @@ use datafusion_expr::LogicalPlan;
 use datafusion_sql::sqlparser::ast::Query;
 
 use crate::catalog::{Catalog, REJECTS, RelationId, rejects_schema};
+use crate::custom::plan_operator;
 use crate::declared::{declaration, untyped};
+use crate::extensions::{Extensions, Operator};
 use crate::fault::Subject;
 use crate::graph::{Column, Graph, Node, Op};
 use crate::inspect::{Landmarks, inspect, unknown_relation};
@@ -41,29 +43,50 @@ pub struct Registry {
 /// # Errors
 /// [`catchment_contract::Fault::User`], with line and column, for the first thing that is wrong.
 pub fn check(text: &str, variables: &dyn Fn(&str) -> Option<String>, registry: &Registry) -> Result<Job> {
+    check_with(text, variables, registry, &Extensions::new())
+}
+
+/// As [`check`], for a job whose text may also name the functions and operators in `extensions`.
+///
+/// # Errors
+/// As [`check`]; [`catchment_contract::Fault::User`] without a place for what is wrong with an extension.
+pub fn check_with(
+    text: &str,
+    variables: &dyn Fn(&str) -> Option<String>,
+    registry: &Registry,
+    extensions: &Extensions,
+) -> Result<Job> {
     let text = Text::expand(text, variables)?;
     std::thread::scope(|scope| {
         let checking = std::thread::Builder::new().name("check".to_string()).stack_size(STACK_BYTES);
-        let checking = checking.spawn_scoped(scope, || check_text(&text, registry));
+        let checking = checking.spawn_scoped(scope, || check_text(&text, registry, extensions));
         let checking = checking.map_err(|error| Error::io("start a thread that checks the job", error))?;
         checking.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
 }
 
+/// Where messages point that are about no statement.
+const START: Place = Place { line: 1, column: 1 };
+
 /// Parser and planner work by recursion; this is enough for the deepest query that [`parse`] lets through.
 const STACK_BYTES: usize = 64 << 20;
 
-fn check_text(text: &Text, registry: &Registry) -> Result<Job> {
+fn check_text(text: &Text, registry: &Registry, extensions: &Extensions) -> Result<Job> {
     let statements = parse(text)?;
-    let mut checker = Checker::new(text, registry);
+    let mut checker = Checker::new(text, registry, extensions)?;
     // Sinks come last: what their relations are known to be, the rejects above all, depends on every view.
     let (sinks, others): (Vec<_>, Vec<_>) = statements.iter().partition(|it| matches!(it.body, Body::Sink { .. }));
-    for statement in others.into_iter().chain(sinks) {
+    for statement in others {
+        checker.statement(statement)?;
+        checker.operators()?;
+    }
+    checker.unread_operators()?;
+    for statement in sinks {
         checker.statement(statement)?;
     }
     if checker.sinks.is_empty() && checker.views.is_empty() && checker.sources.is_empty() {
         let hint = "a job holds CREATE SOURCE, CREATE VIEW and CREATE SINK statements";
-        return Err(text.error(Place { line: 1, column: 1 }, "the job is empty", hint));
+        return Err(text.error(START, "the job is empty", hint));
     }
     checker.job()
 }
@@ -81,6 +104,8 @@ pub(crate) struct Checker<'a> {
     /// Nodes with the facts of sources and views, for the check of each view alone.
     facts: Graph,
     leaves: BTreeMap<RelationId, Leaf>,
+    /// Operators of one's own whose inputs are not all declared.
+    waiting: Vec<Arc<Operator>>,
 }
 
 /// A checked view.
@@ -95,10 +120,12 @@ pub(crate) struct View {
     facts: ViewFacts,
     /// Whether it depends on no source.
     pub constant: bool,
+    /// Whether it is an operator of one's own.
+    operator: bool,
 }
 
 impl<'a> Checker<'a> {
-    fn new(text: &'a Text, registry: &'a Registry) -> Self {
+    fn new(text: &'a Text, registry: &'a Registry, extensions: &'a Extensions) -> Result<Self> {
         let mut checker = Checker {
             text,
             registry,
@@ -109,10 +136,48 @@ impl<'a> Checker<'a> {
             taken: Vec::new(),
             facts: Graph::default(),
             leaves: BTreeMap::new(),
+            waiting: extensions.operators.clone(),
         };
+        extensions.functions.iter().try_for_each(|function| checker.catalog.add_function(function))?;
         let rejects = ViewFacts { name: REJECTS.into(), schema: rejects_schema(), key: None, append_only: true };
         checker.add_leaf(RelationId::Rejects, &rejects);
-        checker
+        checker.operators()?;
+        Ok(checker)
+    }
+
+    /// Adds the operators of one's own whose inputs are all declared by now.
+    fn operators(&mut self) -> Result<()> {
+        let is_ready = |operator: &Arc<Operator>, catalog: &Catalog| {
+            operator.spec.inputs.iter().all(|(relation, _)| catalog.table(relation).is_some())
+        };
+        while let Some(next) = self.waiting.iter().position(|operator| is_ready(operator, &self.catalog)) {
+            let operator = self.waiting.remove(next);
+            operator.check()?;
+            if self.catalog.table(&operator.spec.name).is_some() {
+                let message = format!("operator \"{}\" is called as another relation of the job", operator.spec.name);
+                return Err(Error::user(message).with_hint("give one of them another name"));
+            }
+            let plan = plan_operator(&operator, &self.catalog)?;
+            let name = Name { text: operator.spec.name.clone(), place: START };
+            self.planned(START, &name, Landmarks::default(), plan, true)?;
+        }
+        Ok(())
+    }
+
+    /// An operator whose inputs the job does not have is a mistake.
+    fn unread_operators(&self) -> Result<()> {
+        let missing = self.waiting.iter().flat_map(|operator| {
+            let name = &operator.spec.name;
+            operator.spec.inputs.iter().map(move |(relation, _)| (name, relation))
+        });
+        let mut missing = missing.filter(|(_, relation)| self.catalog.table(relation).is_none());
+        let Some((name, relation)) = missing.next() else { return Ok(()) };
+        let hint = match nearest(relation, self.catalog.table_names()) {
+            Some(known) => format!("did you mean \"{known}\"?"),
+            None => format!("its relations are {}", self.catalog.table_names().collect::<Vec<_>>().join(", ")),
+        };
+        Err(Error::user(format!("operator \"{name}\" reads \"{relation}\", which the job does not have"))
+            .with_hint(hint))
     }
 
     fn statement(&mut self, statement: &Statement) -> Result<()> {
@@ -174,10 +239,24 @@ impl<'a> Checker<'a> {
         self.unused(name)?;
         let landmarks = inspect(query, place, self.text, &self.catalog)?;
         let subject = Subject { text: self.text, view: &name.text, place, landmarks: &landmarks };
+        let plan = plan_view(query, columns, &self.catalog).map_err(|error| subject.planning(&error))?;
+        self.planned(place, name, landmarks, plan, false)
+    }
+
+    /// Adds the view `name` with the analysed plan `plan`.
+    fn planned(
+        &mut self,
+        place: Place,
+        name: &Name,
+        landmarks: Landmarks,
+        plan: LogicalPlan,
+        operator: bool,
+    ) -> Result<()> {
+        let subject = Subject { text: self.text, view: &name.text, place, landmarks: &landmarks };
         let fault = |error: DataFusionError| subject.planning(&error);
-        let plan = plan_view(query, columns, &self.catalog).map_err(fault)?;
         let reads = relations_of(&plan).map_err(fault)?;
-        let constant = reads.iter().all(|relation| match relation {
+        let mut constant = !operator;
+        constant &= reads.iter().all(|relation| match relation {
             RelationId::View(index) => self.views[*index].constant,
             RelationId::Source(_) | RelationId::Rejects => false,
         });
@@ -190,7 +269,7 @@ impl<'a> Checker<'a> {
         self.catalog.add(&name.text, id, facts.schema.clone());
         self.add_leaf(id, &facts);
         let alone = alone.display_indent().to_string();
-        self.views.push(View { name: name.text.clone(), place, landmarks, plan, alone, facts, constant });
+        self.views.push(View { name: name.text.clone(), place, landmarks, plan, alone, facts, constant, operator });
         Ok(())
     }
 
@@ -315,6 +394,7 @@ impl<'a> Checker<'a> {
             facts: view.facts.clone(),
             read: whole.live.contains(&RelationId::View(index)),
             plan: view.alone.clone(),
+            operator: view.operator,
         });
         let views = views.collect();
         Ok(Job { sources, views, sinks: self.sinks, graph, outputs, rejects, built })

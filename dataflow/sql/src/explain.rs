@@ -155,6 +155,7 @@ fn details(job: &Job, node: &Node) -> Vec<String> {
                 |column: usize| node.columns.get(column).map_or_else(String::new, |column| column.name.clone());
             vec![aggregates(&spec.aggregate, &|column| input(0, column)), top(&spec.top, &columns)]
         }
+        Op::Custom(operator) => vec![format!("code of version {}", operator.spec.version)],
         Op::Window(spec) => windows(spec, &|column| input(0, column)),
         Op::Constant(_) | Op::Union | Op::Distinct | Op::Rejects => Vec::new(),
     }

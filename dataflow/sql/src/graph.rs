@@ -3,11 +3,14 @@
 //!
 //! Nodes stand in an order in which each comes after its inputs.
 
+use std::sync::Arc;
+
 use catchment_contract::arrow::array::RecordBatch;
 use catchment_contract::arrow::datatypes::DataType;
 use catchment_operators::join::JoinSpec;
 use catchment_operators::{AggregateSpec, TopGroupsSpec, TopKSpec, WindowSpec};
 
+use crate::extensions::Operator;
 use crate::stage::Stage;
 
 /// A node of a [`Graph`], by its index.
@@ -52,6 +55,8 @@ pub enum Op {
     TopGroups(TopGroupsSpec),
     /// Aggregates of the rows around each row.
     Window(WindowSpec),
+    /// Code of the program that the job is part of.
+    Custom(Arc<Operator>),
 }
 
 /// An operator with its inputs and what is known of its output.

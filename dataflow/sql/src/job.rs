@@ -29,6 +29,8 @@ pub struct JobView {
     pub read: bool,
     /// Its optimised plan with the views that it reads as leaves, as text.
     pub plan: String,
+    /// Whether it is made by code of the program's own instead of a query.
+    pub operator: bool,
 }
 
 /// A sink of a job.
@@ -106,7 +108,8 @@ impl JobView {
     /// `view buzz (video_id Utf8View, …): key (video_id), retracts`
     pub fn describe(&self) -> String {
         let unread = if self.read { "" } else { "; no sink needs it" };
-        format!("view {}{unread}", describe_facts(&self.facts))
+        let kind = if self.operator { "operator" } else { "view" };
+        format!("{kind} {}{unread}", describe_facts(&self.facts))
     }
 }
 

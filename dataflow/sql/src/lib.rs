@@ -10,15 +10,18 @@
 //! - [`text`]: variables filled in, and places in the text as it was written;
 //! - [`statement`]: statements and their clauses;
 //! - [`catalog`]: relations and functions by name;
+//! - [`extensions`]: functions and operators that a program adds;
 //! - [`inspect`]: what a query names must exist, what cannot be kept up to date is refused with its place;
 //! - [`expr`], [`stage`]: expressions over batches with dictionary-encoded strings, and transforms made of them;
 //! - [`graph`]: the operators.
 
 pub mod catalog;
 mod check;
+mod custom;
 mod declared;
 mod explain;
 pub mod expr;
+pub mod extensions;
 mod fault;
 pub mod graph;
 pub mod inspect;
@@ -32,6 +35,7 @@ pub mod text;
 mod whole;
 
 pub use catalog::{REJECTS, rejects_schema};
-pub use check::{Registry, check};
+pub use check::{Registry, check, check_with};
 pub use explain::{Format, explain};
+pub use extensions::{Extensions, OperatorSpec};
 pub use job::{Job, JobSink, JobSource, JobView};

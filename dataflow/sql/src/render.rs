@@ -8,8 +8,9 @@
 use std::collections::BTreeMap;
 
 use catchment_contract::arrow::array::RecordBatch;
+use catchment_contract::arrow::datatypes::DataType;
 use catchment_contract::{Epoch, Replace, Run};
-use catchment_engine::{UpdateStream, Updates};
+use catchment_engine::{UpdateStream, Updates, flatten};
 use catchment_operators::join::join;
 use catchment_operators::transform::{transform, union};
 use catchment_operators::{UpsertSpec, aggregate, distinct, top_groups, top_k, upsert, window};
@@ -19,6 +20,7 @@ use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::operator::source;
 
 use crate::catalog::REJECTS;
+use crate::extensions::Operator;
 use crate::graph::{Node, NodeId, Op};
 use crate::job::{Job, JobSource};
 use crate::stage::{Stage, run_with_faults};
@@ -93,6 +95,7 @@ impl<'s> Rendering<'_, 's> {
             Op::Distinct => distinct(self.input(node, 0), name, node.types()),
             Op::TopK(spec) => top_k(self.input(node, 0), name, spec.clone()),
             Op::TopGroups(spec) => top_groups(self.input(node, 0), name, spec.clone()),
+            Op::Custom(operator) => self.custom(node, operator),
             Op::Window(spec) => window(self.input(node, 0), name, spec.clone()),
         };
         self.streams.insert(id, stream);
@@ -125,6 +128,27 @@ impl<'s> Rendering<'_, 's> {
         upsert(raw, &format!("Upsert: {}", source.name), spec)
     }
 
+    /// An operator of one's own: plain columns in, and what comes out is what it said.
+    fn custom(&self, node: &Node, operator: &Operator) -> UpdateStream<'s> {
+        let plain = |(number, input): (usize, &NodeId)| {
+            let flat = |updates: Updates| {
+                let columns = updates.columns().iter().map(flatten).collect();
+                catchment_operators::Transformed { updates: updates.with_columns(columns), faults: None }
+            };
+            transform(self.streams[input].clone(), &format!("{}: input {number}", node.name), Box::new(flat)).0
+        };
+        let inputs = node.inputs.iter().enumerate().map(plain).collect();
+        let made = (operator.build)(self.scope, inputs);
+        let (name, types) = (node.name.clone(), node.types());
+        let checked = move |updates: Updates| {
+            let found = updates.columns().iter().map(|column| flat_type(column.data_type()));
+            let found: Vec<DataType> = found.collect();
+            assert!(found == types, "{name} yields columns of the types {found:?}, not {types:?} as it says");
+            catchment_operators::Transformed { updates, faults: None }
+        };
+        transform(made, &node.name, Box::new(checked)).0
+    }
+
     fn transform(&mut self, node: &Node, view: &str, stages: &[Stage]) -> UpdateStream<'s> {
         let input = &self.job.graph.nodes[node.inputs[0]];
         let names: Vec<String> = input.columns.iter().map(|column| column.name.clone()).collect();
@@ -133,6 +157,14 @@ impl<'s> Rendering<'_, 's> {
         let (rows, faults) = transform(self.input(node, 0), &node.name, stage);
         self.faults.push(faults);
         rows
+    }
+}
+
+/// The type of a column's values, whatever its encoding.
+fn flat_type(data_type: &DataType) -> DataType {
+    match data_type {
+        DataType::Dictionary(_, values) => flat_type(values),
+        other => other.clone(),
     }
 }
 

@@ -9,6 +9,7 @@
 //! | join; with constants: semi, anti | join; a stage that looks keys up in a set |
 //! | sort + limit, `row_number()` with a bound | top-k, top-groups directly over a fitting aggregate |
 //! | values | constants, computed now |
+//! | an operator of the program's own | itself |
 //!
 //! Anything else is refused with the construct's name, its place, and what to write instead.
 
@@ -27,11 +28,14 @@ use catchment_contract::{Error, Result};
 use datafusion_common::config::ConfigOptions;
 use datafusion_common::{DFSchema, DFSchemaRef, DataFusionError};
 use datafusion_expr::execution_props::ExecutionProps;
-use datafusion_expr::{EmptyRelation, Expr, Filter, LogicalPlan, Projection, TableScan, Union, Unnest, Values};
+use datafusion_expr::{
+    EmptyRelation, Expr, Extension, Filter, LogicalPlan, Projection, TableScan, Union, Unnest, Values,
+};
 
 pub(crate) use flow::Flow;
 
 use crate::catalog::RelationId;
+use crate::custom::Custom;
 use crate::expr::Expression;
 use crate::fault::Subject;
 use crate::graph::{Column, Graph, Node, NodeId, Op};
@@ -99,6 +103,7 @@ impl<'a> Lowering<'a> {
             LogicalPlan::Join(join) => self.join(join),
             LogicalPlan::Limit(limit) => self.limit(limit),
             LogicalPlan::Window(window) => self.window(window),
+            LogicalPlan::Extension(extension) => self.custom(extension),
             LogicalPlan::Sort(_) => Err(self.refuse(
                 Construct::OrderBy,
                 "ORDER BY without LIMIT",
@@ -215,6 +220,27 @@ impl<'a> Lowering<'a> {
         let name = format!("Union: {view}");
         let id = self.graph.add(Node { name, op: Op::Union, inputs, columns, key: None, append_only });
         Ok(Flow::of(self.graph, id, view))
+    }
+
+    /// An operator of one's own.
+    fn custom(&mut self, extension: &Extension) -> Result<Flow> {
+        let Some(Custom { operator, inputs, .. }) = extension.node.as_any().downcast_ref::<Custom>() else {
+            return Err(Error::bug(format!("\"{}\" is no operator of this job", extension.node.name())));
+        };
+        let spec = &operator.spec;
+        let mut nodes = Vec::new();
+        for (plan, (relation, columns)) in inputs.iter().zip(&spec.inputs) {
+            let flow = self.flow(plan)?.labelled(relation);
+            if flow.columns.len() != columns.len() {
+                return Err(Error::bug(format!("operator \"{}\" got other columns of \"{relation}\"", spec.name)));
+            }
+            nodes.push(flow.node(self.graph, &spec.name).map_err(|error| self.planning(&error))?);
+        }
+        let columns = columns_of(extension.node.schema());
+        let (name, op) = (format!("Operator: {}", spec.name), Op::Custom(operator.clone()));
+        let (key, append_only) = (spec.key.clone(), spec.append_only);
+        let id = self.graph.add(Node { name, op, inputs: nodes, columns, key, append_only });
+        Ok(Flow::of(self.graph, id, spec.name.clone()))
     }
 
     fn values(&mut self, values: &Values) -> Result<Flow> {
