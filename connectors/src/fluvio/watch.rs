@@ -24,7 +24,7 @@ const ROUND: Duration = Duration::from_millis(20);
 const WAIT: Duration = Duration::from_millis(500);
 
 /// How often the number of partitions is looked at.
-const LOOK: Duration = Duration::from_secs(5);
+const LOOK: Duration = Duration::from_secs(2);
 
 /// The shortest pause between two wakes of one thread: a wake is a hint, and one a millisecond is plenty.
 const PAUSE: Duration = Duration::from_millis(1);

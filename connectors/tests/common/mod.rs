@@ -1,0 +1,3 @@
+//! What the tests of several sources share.
+
+pub mod topic;
