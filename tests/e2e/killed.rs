@@ -18,6 +18,7 @@ use std::process::{Child, ChildStderr, Stdio};
 use std::time::Duration;
 
 use rand::rngs::StdRng;
+use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use serde_json::Value;
 
@@ -50,7 +51,7 @@ fn setting(name: &str, default: u64) -> u64 {
 }
 
 impl Rig {
-    fn new(topics: Topics, seed: u64) -> Rig {
+    fn new(topics: Topics, seed: u64, kills: u64) -> Rig {
         println!("seed {seed}");
         let place = Place::new();
         let out = place.path("month").display().to_string();
@@ -66,8 +67,35 @@ impl Rig {
         place.write("pulse.sql", job.replace("topic = '", &format!("topic = '{prefix}")));
         let mut rig =
             Rig { place, rng: StdRng::seed_from_u64(seed), topics, prefix, lines: Vec::new(), errors: Vec::new() };
-        rig.lines = rig.later_lines();
+        let mut lines = rig.later_lines();
+        lines.extend(rig.mentions(300.max(kills * 12)));
+        lines.shuffle(&mut rig.rng);
+        rig.lines = lines;
         rig
+    }
+
+    /// Comments that come and go again, with and without links to videos of which there is a transcript.
+    fn mentions(&mut self, count: u64) -> Vec<String> {
+        let transcripts = std::fs::read_dir(self.place.path("month/transcripts")).expect("the generator wrote some");
+        let names =
+            transcripts.map(|entry| entry.expect("a listable folder").file_name().into_string().expect("UTF-8"));
+        let mut videos: Vec<String> = names.filter_map(|name| name.get(..11).map(str::to_string)).collect();
+        videos.sort();
+        let line = |version| {
+            let (id, score) = (self.rng.random_range(0..80), self.rng.random_range(-5..50));
+            let video = &videos[self.rng.random_range(0..videos.len().min(12))];
+            let body = match self.rng.random_bool(0.7) {
+                true => format!("see https://youtu.be/{video} \u{1f600}"),
+                false => "[deleted]".into(),
+            };
+            let created = 1_770_000_000 + id * 100;
+            format!(
+                r#"{{"id":"m{id}","subreddit":"s{}","author":"a","created_utc":{created},"retrieved_on":{},"score":{score},"body":"{body}"}}"#,
+                id % 5,
+                created + version as i64 * 60
+            )
+        };
+        (0..count).map(line).collect()
     }
 
     /// Changed comments, and a subreddit that is quiet for two days and then bursts.
@@ -280,8 +308,8 @@ fn assert_same(rig: &Rig, duckdb: &DuckDb, table: &str, columns: &str, rows: &[V
 
 fn survive(topics: Topics, seed: u64) {
     let Some(duckdb) = DuckDb::find() else { return };
-    let mut rig = Rig::new(topics, seed);
     let kills = setting("KILLS", 4);
+    let mut rig = Rig::new(topics, seed, kills);
     for _ in 0..kills {
         rig.live();
     }
