@@ -12,6 +12,7 @@ use catchment_engine::UpdateStream;
 use catchment_engine::runtime::{Dataflow, JobSink, JobSource, JobSpec, RunOptions, Runtime};
 use catchment_fluvio::{Broker, Topics};
 use catchment_sinks::lake::store;
+use catchment_sql::Extensions;
 use timely::dataflow::Scope;
 
 use crate::registry::registry;
@@ -31,6 +32,20 @@ impl Job {
     /// # Errors
     /// [`catchment_contract::Fault::User`] with line and column of what is wrong and what to write instead.
     pub fn from_sql(name: &str, text: &str, variables: &dyn Fn(&str) -> Option<String>) -> Result<Job> {
+        Job::from_sql_with(name, text, variables, &Extensions::new())
+    }
+
+    /// As [`Job::from_sql`], for a text that also names the functions and operators in `extensions`. A table that is made of
+    /// an operator belongs to its version, as it belongs to the text of a view.
+    ///
+    /// # Errors
+    /// As [`Job::from_sql`]; without a place for what is wrong with an extension.
+    pub fn from_sql_with(
+        name: &str,
+        text: &str,
+        variables: &dyn Fn(&str) -> Option<String>,
+        extensions: &Extensions,
+    ) -> Result<Job> {
         let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
         // Below `_catchment`, beside the folders of jobs, the embedded broker has its own.
         let taken = name == "topics";
@@ -40,7 +55,7 @@ impl Job {
             ));
         }
         let topics = Topics::default();
-        let checked = catchment_sql::check(text, variables, &registry(&topics))?;
+        let checked = catchment_sql::check_with(text, variables, &registry(&topics), extensions)?;
         Ok(Job { name: name.to_string(), checked, topics })
     }
 

@@ -16,6 +16,9 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! A program may add functions and operators of its own to the SQL of its jobs: see [`Extensions`], and
+//! `examples/custom_operator.rs`.
 
 pub mod cli;
 pub mod generate;
@@ -23,7 +26,10 @@ pub mod job;
 pub mod registry;
 pub mod topics;
 
-pub use catchment_contract::{Error, Result};
+pub use catchment_contract::{Diff, Epoch, Error, Result, Run, arrow};
 pub use catchment_engine::runtime::{RunOptions, RunReport, Runtime};
+pub use catchment_engine::{UpdateStream, Updates};
+pub use catchment_operators as operators;
+pub use catchment_sql::extensions::{Extensions, OperatorSpec};
 pub use job::Job;
 pub use topics::TopicsLocation;

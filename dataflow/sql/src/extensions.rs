@@ -156,9 +156,12 @@ impl fmt::Debug for Operator {
     }
 }
 
-/// A function's code. Two are the same if they are one.
+/// A function's code: its arguments' columns to its result's.
+type OverColumns = dyn Fn(&[ArrayRef]) -> Result<ArrayRef> + Send + Sync;
+
+/// A function's code as part of a plan. Two are the same if they are one.
 #[derive(Clone)]
-struct Logic(Arc<dyn Fn(&[ArrayRef]) -> Result<ArrayRef> + Send + Sync>);
+struct Logic(Arc<OverColumns>);
 
 /// A scalar function made of code over columns.
 #[derive(Debug, PartialEq, Eq, Hash)]
