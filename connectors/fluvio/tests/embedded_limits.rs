@@ -36,8 +36,7 @@ fn answered(wire: &mut Wire, set: &[u8]) -> (ErrorCode, i64) {
 #[test]
 fn requests_over_the_limit_are_refused_and_the_connection_goes_on() {
     let folder = TempDir::new().unwrap();
-    let broker =
-        Embedded::start(EmbeddedOptions { request_bytes_max: 3 << 20, ..options(folder.path()) }).unwrap();
+    let broker = Embedded::start(EmbeddedOptions { request_bytes_max: 3 << 20, ..options(folder.path()) }).unwrap();
     broker.create("n", &TopicSpec::default()).unwrap();
     let mut wire = Wire::connect(storage_of(broker.controller())).unwrap();
     // Over the limit of a batch, over that of a request, and one of just the limit.
@@ -109,9 +108,12 @@ fn a_flood_of_connections_is_turned_away_and_those_there_go_on() {
 fn a_connection_that_says_nothing_is_closed() {
     let folder = TempDir::new().unwrap();
     let broker = Embedded::start(options(folder.path())).unwrap();
-    for sent in [&[][..], &[0, 0], &[0, 0, 0, 50, 0, 18]] {
+    let silent = [&[][..], &[0, 0], &[0, 0, 0, 50, 0, 18]].map(|sent| {
         let mut wire = Wire::connect(broker.controller()).unwrap();
         wire.0.write_all(sent).unwrap();
+        wire
+    });
+    for mut wire in silent {
         // The read's own deadline is a minute, the broker's 10 seconds.
         assert_eq!(wire.0.read(&mut [0]).unwrap(), 0);
     }
@@ -129,6 +131,16 @@ fn dropping_the_broker_ends_its_connections() {
     assert!(matches!(wire.0.read(&mut [0]), Ok(0) | Err(_)));
     assert!(Wire::connect(storage).is_err());
     Embedded::start(options(folder.path())).unwrap();
+}
+
+#[test]
+fn an_address_in_use_is_named() {
+    let (one, other) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let broker = Embedded::start(options(one.path())).unwrap();
+    let listen = broker.controller();
+    let error = Embedded::start(EmbeddedOptions { listen, ..options(other.path()) }).err().unwrap();
+    let text = error.chain();
+    assert!(text.contains(&format!("listen on {listen}")) && text.contains("--topics-listen"), "{text}");
 }
 
 /// Run in a process of its own by the test below: appends batches of growing numbers, and says so after each.

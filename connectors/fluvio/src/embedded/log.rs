@@ -414,3 +414,6 @@ impl View {
         count
     }
 }
+
+#[cfg(test)]
+mod tests;

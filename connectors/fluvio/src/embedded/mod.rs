@@ -53,7 +53,8 @@ pub struct EmbeddedOptions {
     pub request_bytes_max: usize,
     /// Connections at a time, on both ports together.
     pub connections_max: usize,
-    /// How long records are kept at least, unless the topic says otherwise.
+    /// How long records are kept at least, unless the topic says otherwise. Whole segments go, and never the one that
+    /// is written: a partition may keep as many bytes as a segment has for as long as they stay the newest.
     pub retention: Duration,
 }
 
@@ -90,7 +91,10 @@ impl Embedded {
         let EmbeddedOptions { folder, listen, .. } = options.clone();
         let store = Arc::new(Store::open(options.clone())?);
         store.retain(SystemTime::now());
-        let ports = Ports::bind(listen).map_err(|error| Error::io(format!("listen on {listen}"), error))?;
+        let ports = Ports::bind(listen).map_err(|error| {
+            Error::io(format!("listen on {listen}"), error)
+                .with_hint("choose another address with --topics-listen, or port 0 for a free one")
+        })?;
         let controller = ports.controller.local_addr();
         let controller = controller.map_err(|error| Error::io(format!("listen on {listen}"), error))?;
         let written = store.lock.write_address(&controller.to_string());

@@ -18,12 +18,12 @@ use fluvio_protocol::api::{Request, RequestMessage};
 use fluvio_protocol::link::versions::ApiVersionsRequest;
 use fluvio_protocol::record::{RawRecords, RecordSet};
 use fluvio_protocol::{Decoder, Encoder};
+use fluvio_sc_schema::TryEncodableFrom;
 use fluvio_sc_schema::objects::{
     CommonCreateRequest, CreateRequest, DeleteRequest, ListRequest, ObjectApiCreateRequest, ObjectApiDeleteRequest,
     ObjectApiListRequest, ObjectApiListResponse, ObjectApiUpdateRequest, ObjectApiWatchRequest, UpdateRequest,
     WatchRequest,
 };
-use fluvio_sc_schema::TryEncodableFrom;
 use fluvio_spu_schema::fetch::{FetchPartition, FetchRequest, FetchableTopic};
 use fluvio_spu_schema::server::consumer_offset::{
     DeleteConsumerOffsetRequest, FetchConsumerOffsetsRequest, UpdateConsumerOffsetRequest,
@@ -83,12 +83,8 @@ pub fn produce(topic: &str, partition: u32, set: &[u8]) -> Vec<u8> {
 
 /// Fetch from a partition.
 pub fn fetch(topic: &str, partition: u32, offset: i64, max_bytes: i32) -> Vec<u8> {
-    let partition = FetchPartition {
-        partition_index: partition,
-        fetch_offset: offset,
-        max_bytes,
-        ..FetchPartition::default()
-    };
+    let partition =
+        FetchPartition { partition_index: partition, fetch_offset: offset, max_bytes, ..FetchPartition::default() };
     let topic = FetchableTopic { name: topic.to_owned(), fetch_partitions: vec![partition] };
     encoded(FetchRequest::<RecordSet<RawRecords>> { max_bytes, topics: vec![topic], ..FetchRequest::default() })
 }

@@ -7,7 +7,7 @@
 //! A request that cannot be read ends its connection and nothing else.
 //!
 //! Limits: [`super::EmbeddedOptions::connections_max`] connections, those that say nothing for 10 seconds are closed;
-//! requests as in [`frame`]; 4,096 streams and 64 watches a connection.
+//! requests as in [`frame`]; 16,384 streams and 64 watches a connection.
 
 mod codes;
 mod controller;

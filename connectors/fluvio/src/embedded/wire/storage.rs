@@ -23,7 +23,7 @@ use super::super::offsets::{CONSUMER_BYTES_MAX, Consumer};
 use super::super::store::Store;
 use super::codes;
 use super::frame::{End, Replies, Request, Requests};
-use super::input::Input;
+use super::input::{Input, Malformed};
 use super::records::Records;
 use super::requests::{Fetch, FetchPartition, Filter, Produce, Replica, Stream, Topic};
 use super::requests::{read_acknowledged, read_bounds};
@@ -53,8 +53,8 @@ const SERVED: &[Served] = &[
     Served(OFFSETS, 24, 25),
 ];
 
-/// Streams of one connection, also counting those that have ended.
-const STREAMS_MAX: u32 = 4096;
+/// Streams of one connection. A consumer that its client drops leaves its stream open: the protocol has no word for it.
+const STREAMS_MAX: usize = 16_384;
 
 /// Most of a fetch's batches at a time, unless the first batch is larger.
 pub const REPLY_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -69,6 +69,7 @@ struct Session {
 /// Serves one connection until it ends.
 pub async fn serve(store: Arc<Store>, mut requests: Requests, replies: Replies) -> Result<(), End> {
     let mut sessions: HashMap<u32, Session> = HashMap::new();
+    let mut last_id = 0_u32;
     while let Some(mut request) = requests.next().await? {
         check(&request, SERVED)?;
         let mut input = request.body.clone();
@@ -80,11 +81,14 @@ pub async fn serve(store: Arc<Store>, mut requests: Requests, replies: Replies) 
             BOUNDS => replies.send(&request, &bounds(&store, read_bounds(&mut input)?)).await?,
             STREAM => {
                 let asked = Stream::read(&mut input, request.version)?;
-                let id = u32::try_from(sessions.len()).unwrap_or(u32::MAX) + 1;
-                if id > STREAMS_MAX {
-                    return Err(super::input::Malformed(format!("more than {STREAMS_MAX} streams")).into());
+                if sessions.len() >= STREAMS_MAX {
+                    sessions.retain(|_, session| !session.acknowledged.is_closed());
                 }
-                sessions.insert(id, open(&store, request, asked, id, &replies));
+                if sessions.len() >= STREAMS_MAX {
+                    return Err(Malformed(format!("more than {STREAMS_MAX} streams")).into());
+                }
+                last_id = last_id.wrapping_add(1);
+                sessions.insert(last_id, open(&store, request, asked, last_id, &replies));
             }
             ACKNOWLEDGE => {
                 let status =

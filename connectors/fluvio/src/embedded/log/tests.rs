@@ -1,0 +1,80 @@
+//! What a log does when the disk does not: through its public calls, except for the file that is taken away.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::fs::File;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tempfile::TempDir;
+
+use super::super::folder::{Lock, held};
+use super::super::refused::Refused;
+use super::{Limits, Log};
+use crate::batch::{BatchBuilder, Producer};
+use crate::broker::{Bounds, Fetched};
+
+fn opened(folder: &TempDir, segment_bytes: u64) -> Log {
+    let limits = Limits { segment_bytes, batch_bytes_max: 1 << 20, fsync: true };
+    Log::open(&folder.path().join("0"), limits, Lock::take(folder.path()).unwrap()).unwrap()
+}
+
+fn batch(sequence: i32) -> Vec<u8> {
+    let mut builder = BatchBuilder::new();
+    builder.push(None, &[b'v'; 100]);
+    builder.finish(Producer { id: 1, epoch: 0 }, sequence, 0)
+}
+
+#[test]
+fn a_write_that_cannot_be_undone_stops_the_log_until_it_is_opened_anew() {
+    let folder = TempDir::new().unwrap();
+    let log = opened(&folder, 1 << 20);
+    assert_eq!(log.append(&batch(0)).unwrap(), 0);
+    // A file that can be read only: neither writing nor cutting works.
+    let path = log.view().segments.back().unwrap().path.clone();
+    held(&log.writer).file = Arc::new(File::open(path).unwrap());
+    assert!(matches!(log.append(&batch(1)).unwrap_err(), Refused::Io { .. }));
+    assert!(matches!(log.append(&batch(1)).unwrap_err(), Refused::Stopped(_)));
+    assert_eq!(log.bounds().unwrap(), Bounds { start: 0, end: 1 });
+    assert!(matches!(log.fetch(0, 100).unwrap(), Fetched::Batches { next: 1, .. }));
+    drop(log);
+    // What was not acknowledged was not remembered either.
+    assert_eq!(opened(&folder, 1 << 20).append(&batch(1)).unwrap(), 1);
+}
+
+#[test]
+fn a_segment_that_cannot_be_begun_refuses_the_append_and_nothing_else() {
+    let folder = TempDir::new().unwrap();
+    let log = opened(&folder, 150);
+    log.append(&batch(0)).unwrap();
+    let taken = folder.path().join("0").join(super::file_name(1));
+    std::fs::create_dir(&taken).unwrap();
+    assert!(matches!(log.append(&batch(1)).unwrap_err(), Refused::Io { .. }));
+    std::fs::remove_dir(&taken).unwrap();
+    assert_eq!(log.append(&batch(1)).unwrap(), 1);
+    assert_eq!(log.view().segments.len(), 2);
+}
+
+#[test]
+fn segments_go_by_age_and_by_bytes_from_the_oldest() {
+    let folder = TempDir::new().unwrap();
+    let log = opened(&folder, 150);
+    for sequence in 0..10 {
+        log.append(&batch(sequence)).unwrap();
+    }
+    let (now, hour) = (SystemTime::now(), Duration::from_secs(3600));
+    assert_eq!(log.view().segments.len(), 10);
+    assert_eq!(log.retain(now, hour, None).unwrap(), 0);
+    let each = log.bytes() / 10;
+    assert_eq!(log.retain(now, hour, Some(each * 7)).unwrap(), 3);
+    assert_eq!(log.bounds().unwrap(), Bounds { start: 3, end: 10 });
+    assert_eq!(log.fetch(2, 100).unwrap(), Fetched::Evicted { start: 3 });
+    // However old, the active one stays.
+    assert_eq!(log.retain(now + hour * 2, hour, Some(0)).unwrap(), 6);
+    assert_eq!(log.bounds().unwrap(), Bounds { start: 9, end: 10 });
+    // A clock that was set back drops nothing.
+    assert_eq!(log.retain(now - hour, Duration::ZERO, None).unwrap(), 0);
+    log.delete();
+    assert!(matches!(log.append(&batch(10)).unwrap_err(), Refused::Deleted));
+    assert!(matches!(log.fetch(9, 100).unwrap_err(), Refused::Deleted));
+    assert_eq!(log.retain(now + hour * 2, hour, Some(0)).unwrap(), 0);
+}
