@@ -165,7 +165,7 @@ impl PartitionClient for ClusterPartition {
 
     fn produce(&mut self, batch: &[u8]) -> Result<i64> {
         let what = format!("write to {}", self.name());
-        check(batch).map_err(|why| Error::user(format!("cannot {what}: {why}")).with_hint(TOO_LARGE_HINT))?;
+        check(batch, &what)?;
         // Connecting may be repeated, since nothing was sent.
         self.ask("write to", |_, _, _| Ok(()))?;
         let timeout = self.cluster.request_timeout;
@@ -215,17 +215,16 @@ impl PartitionClient for ClusterPartition {
     }
 }
 
-const TOO_LARGE_HINT: &str = "write smaller records, or batches of fewer records";
-
 /// Whether a batch may be sent at all.
-fn check(batch: &[u8]) -> Result<(), String> {
-    let limit = REQUEST_BYTES_MAX - PRODUCE_SLACK_BYTES;
-    if batch.len() > limit {
-        return Err(format!("a batch of {} bytes is over the broker's limit of {limit} bytes", batch.len()));
+fn check(batch: &[u8], what: &str) -> Result<()> {
+    let (bytes, limit) = (batch.len(), REQUEST_BYTES_MAX - PRODUCE_SLACK_BYTES);
+    if bytes > limit {
+        let text = format!("cannot {what}: a batch of {bytes} bytes is over the broker's limit of {limit} bytes");
+        return Err(Error::user(text).with_hint("write smaller records, or batches of fewer records"));
     }
     match BatchHeader::read(batch) {
-        Some(header) if header.bytes == batch.len() => Ok(()),
-        _ => Err(format!("{} bytes that are not one encoded batch", batch.len())),
+        Some(header) if header.bytes == bytes => Ok(()),
+        _ => Err(Error::bug(format!("cannot {what}: {bytes} bytes are not one encoded batch"))),
     }
 }
 
@@ -328,6 +327,7 @@ fn settled(bounds: Bounds, high: i64, leader: &Leader) -> Result<Bounds, Failure
 
 #[cfg(test)]
 mod tests {
+    use catchment_contract::{ErrorKind, Fault};
     use fluvio_protocol::api::Request;
 
     use super::*;
@@ -338,16 +338,16 @@ mod tests {
         let mut builder = BatchBuilder::new();
         builder.push(None, b"value");
         let batch = builder.finish(Producer::NONE, -1, -1);
-        assert_eq!(check(&batch), Ok(()));
-        assert_eq!(
-            check(&batch[1..]).unwrap_err(),
-            format!("{} bytes that are not one encoded batch", batch.len() - 1)
-        );
-        assert_eq!(check(&[batch.clone(), batch].concat()).unwrap_err().split(' ').next_back(), Some("batch"));
+        check(&batch, "write").unwrap();
+        let refused = |bytes: &[u8]| check(bytes, "write").unwrap_err();
+        assert_eq!(refused(&batch[1..]).to_string(), "cannot write: 72 bytes are not one encoded batch");
+        assert_eq!(refused(&[batch.clone(), batch].concat()).fault(), Fault::Bug);
         builder.push(None, &vec![0; REQUEST_BYTES_MAX]);
         let bytes = builder.bytes();
-        let why = check(&builder.finish(Producer::NONE, -1, -1)).unwrap_err();
-        assert_eq!(why, format!("a batch of {bytes} bytes is over the broker's limit of 33553408 bytes"));
+        let error = refused(&builder.finish(Producer::NONE, -1, -1));
+        assert_eq!(error.kind(), ErrorKind::Invalid);
+        let expect = format!("cannot write: a batch of {bytes} bytes is over the broker's limit of 33553408 bytes");
+        assert_eq!(error.to_string(), expect);
     }
 
     #[test]

@@ -113,7 +113,7 @@ fn what_cannot_be_sent_is_not() {
     assert_eq!((error.kind(), error.outcome()), (ErrorKind::Invalid, Outcome::NotApplied));
     assert_eq!(
         error.chain(),
-        "cannot write to partition 0 of topic \"orders\": a batch of 34603095 bytes is over the broker's limit of \
+        "cannot write to partition 0 of topic \"orders\": a batch of 34603086 bytes is over the broker's limit of \
          33553408 bytes; write smaller records, or batches of fewer records"
     );
     assert_eq!(peer.state().count(PRODUCE), 0);
