@@ -10,7 +10,7 @@ use std::time::Duration;
 use catchment_contract::arrow::array::{ArrayRef, Int64Array, RecordBatch, StringViewArray, TimestampMicrosecondArray};
 use catchment_contract::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use catchment_contract::{Fault, Run, Sink, SinkSpec, Staged, UpdateBatch, ViewFacts};
-use catchment_fluvio::{Broker, PartitionClient, TopicSpec, Topics};
+use catchment_fluvio::{Broker, TopicSpec, Topics};
 use catchment_sinks::fluvio::{FluvioSink, FluvioSpec, Patience};
 use catchment_sinks::lake::LakeStore;
 use common::broker::{MemoryBroker, records, write_stranger};
@@ -168,14 +168,15 @@ fn append_takes_partitions_in_turns_a_chunk_at_a_time() {
     let mut ends = Vec::new();
     for n in 1..5 {
         let mut sink = world.open(&spec).unwrap();
-        let rows: Vec<_> = (0..5).map(|hour| (Some("a"), hour, n as i64, 1)).collect();
+        let rows: Vec<_> = (0..4).map(|hour| (Some("a"), hour, n as i64, 1)).collect();
         sink.write(updates(n, &rows), n).unwrap();
         world.checkpoint(&mut sink, n);
         ends = sink.figures().partitions.iter().map(|it| it.offset).collect();
     }
     let found = world.records("sub-hours");
-    assert_eq!(found.len(), 20);
-    assert!(ends.iter().all(|end| *end >= 5), "{ends:?}");
+    assert_eq!(found.len(), 16);
+    // Two chunks of two rows a checkpoint: the turn goes on where the last life left it.
+    assert_eq!(ends, [6, 6, 4]);
     assert!(found.iter().all(|(key, value)| key.is_none() && value["subreddit"] == "a"));
 }
 
@@ -247,7 +248,8 @@ fn records_over_the_limit_are_rejects_with_their_keys() {
     let large = "x".repeat(200_000);
     // The second broker does not say its limit, and refuses.
     for says_bytes_max in [100_000, 16 << 20] {
-        let broker = MemoryBroker { says_bytes_max, bytes_max: 100_000, ..MemoryBroker::new(true) };
+        let mut broker = MemoryBroker::new(true);
+        (broker.says_bytes_max, broker.bytes_max) = (says_bytes_max, 100_000);
         let mut world = World::new(broker);
         let spec = checked(&ViewFacts { key: Some(vec![1]), ..view() }, &[("key", "hour"), ("format", "upsert")]);
         for delivery in ["exactly_once", "at_least_once"] {
@@ -277,6 +279,28 @@ fn records_over_the_limit_are_rejects_with_their_keys() {
             assert_eq!(world.records(&spec.topic).len(), 3);
         }
     }
+}
+
+#[test]
+fn sequences_begin_anew_under_another_producer() {
+    let mut world = World::new(MemoryBroker::new(true));
+    let spec = checked(&view(), &[]);
+    let mut sink = world.open(&spec).unwrap();
+    sink.write(updates(1, &[(Some("a"), 1, 1, 1)]), 1).unwrap();
+    world.checkpoint(&mut sink, 1);
+    // As if two thousand million checkpoints had passed.
+    let (_, Staged(note)) = world.last.as_mut().unwrap();
+    note["outbox"] = Value::Null;
+    note["partitions"][0] = json!({"offset": 1, "sequence": i32::MAX - 10, "chunks": 0, "records": 0, "bytes": 0});
+    let mut sink = world.open(&spec).unwrap();
+    for n in 2..5 {
+        sink.write(updates(n, &[(Some("a"), n as i64, 1, 1)]), n).unwrap();
+        world.checkpoint(&mut sink, n);
+    }
+    let found = records(&*world.broker, "sub-hours");
+    assert_eq!(found.iter().map(|record| record.sequence).collect::<Vec<_>>(), [0, 0, 1, 2]);
+    assert_ne!(found[0].producer, found[1].producer);
+    assert_eq!(found[1].producer, found[3].producer);
 }
 
 #[test]

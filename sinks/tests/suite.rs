@@ -155,8 +155,7 @@ fn topics_of_the_embedded_broker() {
 #[test]
 fn topics_of_a_cluster() {
     let Ok(endpoint) = std::env::var("FLUVIO_ENDPOINT") else { return };
-    let broker: Arc<dyn Broker> =
-        connect(ClusterOptions { endpoint, ..ClusterOptions::default() }).unwrap();
+    let broker: Arc<dyn Broker> = connect(ClusterOptions { endpoint, ..ClusterOptions::default() }).unwrap();
     for seed in 0..4 {
         let topic = format!("suite-{}-{seed}", std::process::id());
         let (folder, given) = (tempfile::tempdir().unwrap(), KINDS[seed as usize % KINDS.len()]);

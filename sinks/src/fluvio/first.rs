@@ -4,16 +4,19 @@
 //! little-endian, in ascending order. The object is written anew in each checkpoint that has a new key; the checkpoint's
 //! note names it with its checksum.
 
-use std::collections::HashSet;
+use std::hash::BuildHasherDefault;
 
 use catchment_contract::{Error, Result};
+use hashbrown::HashSet;
+
+use crate::lake::order::IdentityHasher;
 
 const IDENTITY_BYTES: usize = 16;
 
 /// Identities of keys.
 #[derive(Clone, Debug, Default)]
 pub struct FirstKeys {
-    seen: HashSet<u128>,
+    seen: HashSet<u128, BuildHasherDefault<IdentityHasher>>,
     changed: bool,
 }
 

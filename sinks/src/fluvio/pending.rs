@@ -7,17 +7,23 @@
 //! Held rows are cut down to those that have not cancelled out whenever they have doubled since the last time, so memory
 //! is that of the net changes.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::hash::BuildHasherDefault;
 
 use catchment_contract::arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use catchment_contract::arrow::compute::interleave_record_batch;
 use catchment_contract::arrow::datatypes::DataType;
 use catchment_contract::hash::hash_rows;
 use catchment_contract::{Diff, Epoch, Error, Result, Run, UpdateBatch};
+use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
+
+use crate::lake::order::IdentityHasher;
 
 /// Fewer held updates than this are not cut down before they are needed.
 const SETTLED_ROWS_MIN: usize = 1 << 18;
+
+/// Numbers by epoch and identity.
+type Index = HashMap<(Epoch, u128), usize, BuildHasherDefault<IdentityHasher>>;
 
 /// A row of the held batches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -167,7 +173,7 @@ impl Pending {
 
     /// Sums of diffs a row (and epoch), with the first place of each that is not 0.
     fn sums(&self, epoch_of: impl Fn(&UpdateBatch, usize) -> Epoch) -> Vec<(Epoch, Place, Diff)> {
-        let mut index: HashMap<(Epoch, u128), usize> = HashMap::with_capacity(self.rows);
+        let mut index = Index::with_capacity_and_hasher(self.rows, BuildHasherDefault::default());
         let mut sums: Vec<(Epoch, Place, Diff)> = Vec::new();
         for (number, batch) in self.batches.iter().enumerate() {
             let lanes = hash_rows(batch.rows.columns(), batch.len());
@@ -197,7 +203,7 @@ impl Pending {
             })
             .collect();
         let mut changes: Vec<Change> = Vec::new();
-        let mut index: HashMap<(Epoch, u128), usize> = HashMap::new();
+        let mut index = Index::default();
         for (epoch, place, diff) in self.sums(|batch, row| self.epoch(batch, row)) {
             let key = keys[place.batch as usize].identity(place.row as usize);
             if self.pairing == Pairing::First && diff < 0 {

@@ -33,7 +33,7 @@ mod files;
 mod held;
 mod index;
 mod local;
-mod order;
+pub(crate) mod order;
 mod retract;
 mod sink;
 mod spec;

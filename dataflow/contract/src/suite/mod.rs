@@ -5,3 +5,4 @@
 //! that names the seed, the step and what was expected.
 
 pub mod sink;
+pub mod source;

@@ -171,21 +171,21 @@ fn to_batch(rows: &[&Row]) -> RecordBatch {
 }
 
 /// SplitMix64 (G. Steele and others, 2014): enough randomness for a test, and no dependency for everybody.
-struct Random(u64);
+pub(super) struct Random(pub(super) u64);
 
 impl Random {
-    fn next(&mut self) -> u64 {
+    pub(super) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         mixed ^ (mixed >> 31)
     }
 
-    fn below(&mut self, bound: u64) -> u64 {
+    pub(super) fn below(&mut self, bound: u64) -> u64 {
         self.next() % bound
     }
 
-    fn chance(&mut self, percent: u64) -> bool {
+    pub(super) fn chance(&mut self, percent: u64) -> bool {
         self.below(100) < percent
     }
 }
@@ -494,7 +494,8 @@ fn batch(changes: &[(Row, i64)], epoch: Epoch) -> UpdateBatch {
     let rows: Vec<&Row> = std::iter::once(first).chain(changes.iter().map(|(row, _)| row)).collect();
     let diffs: Vec<i64> = changes.iter().map(|(_, diff)| *diff).collect();
     let diffs = if diffs.iter().all(|diff| *diff == 1) { Run::One(1) } else { Run::Each(diffs.into()) };
-    let epochs = if changes.len() % 2 == 0 { Run::One(epoch) } else { Run::Each(vec![epoch; changes.len()].into()) };
+    let epochs =
+        if changes.len().is_multiple_of(2) { Run::One(epoch) } else { Run::Each(vec![epoch; changes.len()].into()) };
     UpdateBatch { rows: to_batch(&rows).slice(1, changes.len()), epochs, diffs }
 }
 

@@ -55,7 +55,7 @@ fn scalars() {
     assert_eq!(values(time), [json!("12:00:00.000001")]);
     let bytes: ArrayRef = Arc::new(BinaryViewArray::from_iter_values([&b"foob"[..], b""]));
     assert_eq!(values(bytes), [json!("Zm9vYg=="), json!("")]);
-    let fixed: ArrayRef = Arc::new(FixedSizeBinaryArray::from(vec![b"foo"]));
+    let fixed: ArrayRef = Arc::new(FixedSizeBinaryArray::try_from_iter([b"foo"].into_iter()).expect("equal sizes"));
     assert_eq!(values(fixed), [json!("Zm9v")]);
     let money = Decimal128Array::from(vec![1250, -5]).with_precision_and_scale(10, 2).expect("a decimal");
     assert_eq!(values(Arc::new(money)), [json!("12.50"), json!("-0.05")]);
