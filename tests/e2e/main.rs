@@ -1,5 +1,6 @@
 //! End to end: the real binary, and real DuckDB reading the lake.
 
+mod custom;
 #[path = "../support/duckdb.rs"]
 mod duckdb;
 mod killed;
@@ -7,3 +8,4 @@ mod messages;
 mod pulse;
 mod staying_up;
 mod support;
+mod topics;
