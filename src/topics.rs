@@ -56,11 +56,16 @@ impl TopicsLocation {
                 let options = EmbeddedOptions { folder, listen: *listen, fsync: *fsync, ..EmbeddedOptions::default() };
                 Ok(Embedded::start(options)?)
             }
-            TopicsLocation::Cluster { endpoint, connect_timeout } => cluster::connect(ClusterOptions {
-                endpoint: endpoint.clone(),
-                connect_timeout: *connect_timeout,
-                ..ClusterOptions::default()
-            }),
+            TopicsLocation::Cluster { endpoint, connect_timeout } => {
+                let usual = ClusterOptions::default();
+                cluster::connect(ClusterOptions {
+                    endpoint: endpoint.clone(),
+                    connect_timeout: *connect_timeout,
+                    // A server that accepts and says nothing must not make a short wait a long one.
+                    request_timeout: usual.request_timeout.min(*connect_timeout),
+                    ..usual
+                })
+            }
         }
     }
 }

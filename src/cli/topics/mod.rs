@@ -68,7 +68,7 @@ impl RunTopics {
         if self.topics != "embedded" {
             if self.topics_dir.is_some() || self.topics_listen.is_some() {
                 let what = "--topics-dir and --topics-listen are the embedded broker's";
-                return Err(Failure::Wrong(format!("{what}; leave them out, or --topics {}", self.topics)));
+                return Err(Failure::Wrong(format!("{what}; leave them out, or leave out --topics {}", self.topics)));
             }
             return Ok(TopicsLocation::Cluster {
                 endpoint: endpoint(&self.topics).map_err(|error| Failure::Wrong(format!("--topics: {error}")))?,
