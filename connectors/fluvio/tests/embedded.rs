@@ -465,3 +465,77 @@ fn readers_and_writers_at_once_see_every_record_once() {
         assert_eq!(sequences, (0..each).collect::<Vec<_>>());
     }
 }
+
+#[test]
+fn a_changed_byte_anywhere_is_noticed_or_costs_only_the_end() {
+    let folder = TempDir::new().unwrap();
+    {
+        let broker = started(&folder);
+        broker.create("n", &partitions(1)).unwrap();
+        let mut client = broker.partition("n", 0).unwrap();
+        for number in 0..4 {
+            client
+                .produce(&batch_of(number * 2, number * 2 + 2, 10, Producer { id: 3, epoch: 0 }, number as i32))
+                .unwrap();
+        }
+    }
+    let file = log_files(folder.path(), "n", 0).remove(0);
+    let whole = fs::read(&file).unwrap();
+    let (mut noticed, mut cut, mut unchanged) = (0, 0, 0);
+    for at in (0..whole.len()).step_by(5) {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1 << (at % 8);
+        fs::write(&file, &bytes).unwrap();
+        match Embedded::start(options(folder.path())) {
+            Ok(broker) => {
+                let seen = read_all(broker.partition("n", 0).unwrap().as_mut(), 50);
+                assert_eq!(seen, expected(8)[..seen.len()], "byte {at}");
+                if seen.len() == 8 {
+                    unchanged += 1
+                } else {
+                    cut += 1
+                }
+                // Only the last batch may go.
+                assert!(seen.len() >= 6, "byte {at}");
+            }
+            Err(error) => {
+                assert_eq!(error.fault(), Fault::Data, "byte {at}: {error:?}");
+                assert!(error.to_string().contains(&file.display().to_string()), "byte {at}: {error}");
+                noticed += 1;
+            }
+        }
+    }
+    // The leader's epoch is the one field that nothing covers.
+    assert!(noticed > cut && cut > 0 && unchanged <= 4, "{noticed} noticed, {cut} cut, {unchanged} unchanged");
+}
+
+#[test]
+fn what_a_kill_leaves_of_topics_and_segments_is_put_in_order() {
+    let folder = TempDir::new().unwrap();
+    {
+        let broker = started(&folder);
+        broker.create("n", &partitions(1)).unwrap();
+        broker.partition("n", 0).unwrap().produce(&numbers(0, 5, 10)).unwrap();
+    }
+    let topics = folder.path().join("topics");
+    for left in [".new-half/0", ".gone-old/0", "Notes"] {
+        fs::create_dir_all(topics.join(left)).unwrap();
+    }
+    // A segment was begun, and nothing was written to it.
+    let begun = topics.join("n/0/00000000000000000005.log");
+    fs::write(&begun, b"").unwrap();
+    let broker = started(&folder);
+    assert!(!topics.join(".new-half").exists() && !topics.join(".gone-old").exists() && topics.join("Notes").exists());
+    let mut client = broker.partition("n", 0).unwrap();
+    assert_eq!(client.produce(&numbers(5, 6, 10)).unwrap(), 5);
+    assert_eq!(read_all(client.as_mut(), 10), expected(6));
+    assert!(fs::metadata(begun).unwrap().len() > 0);
+    broker.create("half", &partitions(1)).unwrap();
+    drop((client, broker));
+    // A spec that is damaged is an error that names it.
+    let spec = topics.join("n/topic.json");
+    fs::write(&spec, b"{\"format\": 1").unwrap();
+    let error = Embedded::start(options(folder.path())).err().unwrap();
+    assert_eq!(error.fault(), Fault::Data);
+    assert!(error.to_string().contains(&spec.display().to_string()), "{error}");
+}

@@ -49,26 +49,29 @@ fn client(cut: &Cut) -> Box<dyn PartitionClient> {
     broker.partition(TOPIC, 0).unwrap()
 }
 
-/// Writes numbered records in batches of 1 to 400, each again only if a scan says that it is not there.
-fn write(cut: &Cut, seed: u64) -> usize {
+/// Writes numbered records in batches of 1 to 400, each again only if a scan says that it is not there; a blind writer
+/// writes again without looking.
+fn write(cut: &Cut, seed: u64, blind: bool) -> usize {
     let mut random = StdRng::seed_from_u64(seed);
     let mut client = client(cut);
-    let (mut first, mut sequence, mut known, mut unknown) = (0, 0, 0, 0);
+    let (mut first, mut sequence, mut unknown) = (0, 0, 0);
     while first < records() {
         let count = random.random_range(1..=400).min(records() - first);
         let batch = numbered(first, count, WRITER, sequence);
         loop {
             match client.produce(&batch) {
                 Ok(offset) => {
-                    assert_eq!(offset, first as i64, "one writer, so its own offsets");
+                    assert!(blind || offset == first as i64, "one writer, so its own offsets");
                     break;
                 }
+                Err(error) if blind && error.outcome() == Outcome::Unknown => unknown += 1,
                 Err(error) if error.outcome() == Outcome::Unknown => {
                     unknown += 1;
-                    let found = last_sequence(&mut *client, known, WRITER.id).unwrap();
-                    if let Some((last, next)) = found {
-                        known = next;
-                        if last == sequence {
+                    // From the last end that is known: more would not come through in one piece.
+                    match last_sequence(&mut *client, first as i64, WRITER.id).unwrap() {
+                        None => {}
+                        Some(found) => {
+                            assert_eq!(found, (sequence, (first + count) as i64));
                             break;
                         }
                     }
@@ -115,7 +118,7 @@ fn nothing_is_lost_or_doubled_when_connections_are_cut() {
     let cut = cut(seed);
     let unknown = std::thread::scope(|scope| {
         let reading = scope.spawn(|| read(&cut, seed + 10));
-        let unknown = write(&cut, seed + 11);
+        let unknown = write(&cut, seed + 11, false);
         reading.join().unwrap();
         unknown
     });
@@ -127,6 +130,17 @@ fn nothing_is_lost_or_doubled_when_connections_are_cut() {
     assert!(cut.storage.cut() > 10 && unknown > 0, "the network must cut for the test to say anything");
     // The end by the broker itself: as many records as were written, so none twice.
     assert_eq!(cut.broker.partition(TOPIC, 0).unwrap().bounds().unwrap().end, records() as i64);
+}
+
+/// The canary: a writer that repeats itself without looking is found out.
+#[test]
+fn a_blind_writer_doubles() {
+    let seed = 7;
+    println!("SEED={seed}");
+    let cut = cut(seed);
+    let unknown = write(&cut, seed, true);
+    let end = cut.broker.partition(TOPIC, 0).unwrap().bounds().unwrap().end;
+    assert!(end > records() as i64, "{unknown} writes of unknown outcome, none of which had been done");
 }
 
 /// Every use of the controller is a connection that is closed again.

@@ -1,5 +1,4 @@
 //! What a log does when the disk does not: through its public calls, except for the file that is taken away.
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fs::File;
 use std::sync::Arc;

@@ -1,7 +1,6 @@
 //! The request readers against arbitrary bytes: they return, whatever comes, and hold no more than came.
 //!
 //! `FUZZ_SECONDS` (default 1) says how long; the seed is printed, and `SEED` repeats it.
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::time::{Duration, Instant};
 
