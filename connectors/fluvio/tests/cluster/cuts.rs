@@ -39,7 +39,7 @@ fn cut(seed: u64) -> Cut {
     let unit: SocketAddr = storage_of(broker.controller());
     let storage = Proxy::start(unit, Cuts { seed, mean: 200_000 }, None);
     let rename = Some((unit.port(), storage.address.port()));
-    let controller = Proxy::start(broker.controller(), Cuts { seed: seed + 1, mean: 700 }, rename);
+    let controller = Proxy::start(broker.controller(), Cuts { seed: seed + 1, mean: 3_000 }, rename);
     Cut { broker, controller, storage, _folder: folder }
 }
 

@@ -13,7 +13,7 @@ use rand::{Rng, SeedableRng};
 #[derive(Clone, Copy)]
 pub struct Cuts {
     pub seed: u64,
-    /// Bytes after which a direction is cut, on average; the least is 0 and the most twice as many.
+    /// Bytes after which a connection is cut, on average; the least is 0 and the most twice as many.
     pub mean: usize,
 }
 
@@ -38,8 +38,10 @@ impl Proxy {
                     return;
                 }
                 let (client, Ok(server)) = (client.unwrap(), TcpStream::connect(target)) else { continue };
-                let budget = |random: &mut StdRng| random.random_range(0..=2 * cuts.mean);
-                let (up, down) = (budget(&mut random), budget(&mut random));
+                // Acknowledgements are small: half of the connections are cut among them, so that a write is done and
+                // not reported about as often as it is not done.
+                let down_most = if random.random_bool(0.5) { cuts.mean / 100 } else { 2 * cuts.mean };
+                let (up, down) = (random.random_range(0..=2 * cuts.mean), random.random_range(0..=down_most));
                 let (to, back) = (server.try_clone().unwrap(), client.try_clone().unwrap());
                 let (cut, cut_back) = (cut.clone(), cut.clone());
                 thread::spawn(move || forward(client, to, up, None, &cut));
