@@ -249,7 +249,8 @@ impl WindowLogic {
                 (false, true) => partition.entries.insert(entry),
                 (true, false) => {
                     partition.entries.remove(entry);
-                    out.push(id, *row, self.shown.iter().map(|shown| shown[*row as usize]), -before);
+                    let old: Values = self.shown.iter().map(|shown| shown[*row as usize]).collect();
+                    out.push(id, *row, &old, -before);
                 }
             }
             ranges.extend(self.plan.frames.iter().map(|(frame, _)| Range::holders(frame, *place)));
@@ -276,6 +277,7 @@ impl WindowLogic {
             let mut last = None;
             while let Some(Entry { place, row }) = entries.at(cursor).filter(|entry| entry.place.limit() <= range.last)
             {
+                // Peers share their frames.
                 if last != Some(place) {
                     slides.iter_mut().for_each(|slide| slide.move_to(place, &ground));
                     for (found, output) in found.iter_mut().zip(&self.plan.outputs) {
@@ -283,21 +285,11 @@ impl WindowLogic {
                     }
                     last = Some(place);
                 }
-                let slot = row as usize;
                 let after = copies(row);
-                let before = all.get(self.marks[slot] as usize).map_or(after, |change| change.before.max(0));
-                let is_same = self.shown.iter().zip(&found).all(|(shown, found)| shown[slot] == *found);
-                if is_same && before > 0 {
-                    if before != after {
-                        out.push(partition, row, found.iter().copied(), after - before);
-                    }
-                } else {
-                    if before > 0 {
-                        out.push(partition, row, self.shown.iter().map(|shown| shown[slot]), -before);
-                    }
-                    out.push(partition, row, found.iter().copied(), after);
-                    self.shown.iter_mut().zip(&found).for_each(|(shown, found)| shown[slot] = *found);
-                }
+                let before = all.get(self.marks[row as usize] as usize).map_or(after, |change| change.before.max(0));
+                show(&mut self.shown, &found, row, (before, after), |values, diff| {
+                    out.push(partition, row, values, diff);
+                });
                 cursor = entries.after(cursor);
             }
         }
@@ -332,6 +324,31 @@ impl WindowLogic {
     }
 }
 
+/// Remembers what is `found` for a row of which there were and are so many `copies`, and emits how that differs from what
+/// was `shown` before.
+fn show(
+    shown: &mut [Values],
+    found: &[Option<i64>],
+    row: u32,
+    (before, after): (i64, i64),
+    mut emit: impl FnMut(&[Option<i64>], i64),
+) {
+    let row = row as usize;
+    let is_same = shown.iter().zip(found).all(|(shown, found)| shown[row] == *found);
+    if is_same && before > 0 {
+        if before != after {
+            emit(found, after - before);
+        }
+        return;
+    }
+    if before > 0 {
+        let old: Values = shown.iter().map(|shown| shown[row]).collect();
+        emit(&old, -before);
+    }
+    emit(found, after);
+    shown.iter_mut().zip(found).for_each(|(shown, found)| shown[row] = *found);
+}
+
 /// The keys `ids` as columns; neighbours that are equal are decoded once.
 fn decode(table: &KeyTable, ids: &[u32]) -> Vec<ArrayRef> {
     let mut distinct: Vec<u32> = Vec::new();
@@ -348,10 +365,10 @@ fn decode(table: &KeyTable, ids: &[u32]) -> Vec<ArrayRef> {
 }
 
 impl Emitted {
-    fn push(&mut self, partition: u32, row: u32, values: impl Iterator<Item = Option<i64>>, diff: i64) {
+    fn push(&mut self, partition: u32, row: u32, values: &[Option<i64>], diff: i64) {
         self.partitions.push(partition);
         self.rows.push(row);
-        self.values.iter_mut().zip(values).for_each(|(column, value)| column.push(value));
+        self.values.iter_mut().zip(values).for_each(|(column, value)| column.push(*value));
         self.diffs.push(diff);
     }
 }

@@ -61,7 +61,8 @@ impl Extensions {
 
     /// Adds the function `name`. `logic` gets a column of each of the types `arguments`, all of one length, strings as
     /// `Utf8View` if that is what is asked for, and returns a column of that length and of the type `result`. It may get
-    /// values that no row of the result has.
+    /// values that no row of the result has. Tables in a lake are not told when its code changes: give it another name if it
+    /// answers differently.
     pub fn function(
         &mut self,
         name: &str,

@@ -22,12 +22,15 @@ fn views_and_sinks_are_what_the_file_says() {
         "source transcripts: reads 2 of 7 columns: video_id, language_code",
         "view activity_hourly (subreddit, hour, comments, score, authors): key (subreddit, hour), can retract",
         "view video_buzz (video_id, mentions, score, subreddits, last_mention): key (video_id), can retract",
+        "view alerts (subreddit, hour, comments, usual, spread, deviations, hours): key (subreddit, hour), can retract",
         "view trending_terms (subreddit, day, rank, term, uses): key (subreddit, day, term), can retract",
     ] {
         assert!(text.lines().any(|known| known == line), "{line}\n{text}");
     }
     let outputs: Vec<String> = pulse().outputs().map(str::to_string).collect();
-    assert_eq!(outputs, ["comment_rows", "activity_hourly", "mentions", "video_buzz", "trending_terms", "rejects"]);
+    let relations =
+        ["comment_rows", "activity_hourly", "mentions", "video_buzz", "trending_terms", "alerts", "rejects"];
+    assert_eq!(outputs, relations);
 }
 
 #[test]
@@ -40,6 +43,9 @@ fn each_stage_is_built_once_and_stop_words_are_a_set() {
     assert_eq!(count(|op| matches!(op, Op::Constant(_))), 0, "the stop words are a set inside a transform");
     assert_eq!(count(|op| matches!(op, Op::TopGroups(_))), 1, "{}", explain(&job, None, Format::Text).expect("text"));
     assert_eq!(count(|op| matches!(op, Op::Aggregate(_))), 2);
+    assert_eq!(count(|op| matches!(op, Op::Window(_))), 1, "one state for all three figures of an hour");
+    let text = explain(&job, Some("alerts"), Format::Text).expect("a view");
+    assert!(text.contains("of each (subreddit) by hour, from 168 h before to 1 h before"), "{text}");
     let text = explain(&job, Some("trending_terms"), Format::Text).expect("a view");
     assert!(text.contains("encoded(body)") && text.contains("NotIn a set of 50 rows"), "{text}");
     let (_, operators) = text.split_once("\ndataflow\n").expect("operators follow the plans");
@@ -113,5 +119,39 @@ fn its_tables_follow_edits_and_deletions() {
         );
         assert_eq!(rows("comment_rows", 3).len(), 1);
         assert_eq!(rows("rejects", 3), Vec::<String>::new());
+    }
+}
+
+/// An hour stands out against the days before it, and no longer once its comments are gone; the hours before it count.
+#[test]
+fn alerts_compare_an_hour_with_its_trailing_week() {
+    let mut comments: Vec<Arrival> = Vec::new();
+    let mut write = |hour: i64, number: usize| {
+        for _ in 0..number {
+            let id = comments.len() + 1;
+            comments.push(comment(&format!("c{id}"), hour * 60, 1, "text", id as u64));
+        }
+    };
+    // One comment and three by turns: usual is 2, its deviation 1. The first burst has too few hours before it.
+    (0..40).for_each(|hour| write(hour, 1 + 2 * (hour as usize % 2)));
+    write(20, 30);
+    write(41, 12);
+    write(42, 9);
+    let retracted = comments.iter().rev().skip(9).take(4).enumerate().map(|(at, arrival)| {
+        let payload = 1_000 + at as u64;
+        Arrival { tombstone: true, payload, ..arrival.clone() }
+    });
+    let epochs = [comments.clone(), retracted.collect()];
+    let history = epochs.map(|comments| EpochInput::from([("comments".to_string(), comments)]));
+    for workers in [1, 2] {
+        let ran = run(Arc::new(pulse()), history.to_vec(), workers, 3);
+        let rows = |epoch| ran.at("alerts", epoch).into_keys().collect::<Vec<String>>();
+        // Of 40 hours: 19 times 1, once 31, 20 times 3; half lie at their median, half at a distance of 2.
+        assert_eq!(
+            rows(1),
+            ["rust | 2026-01-02T17:00:00Z | 12 | 3.0 | 1.4826 | 6.070416835289357 | 40"],
+            "{workers} workers"
+        );
+        assert_eq!(rows(2), Vec::<String>::new(), "eight comments are within six deviations");
     }
 }

@@ -133,14 +133,19 @@ impl SourceConnector for TestSource {
     }
 }
 
-struct TestSink;
+struct TestSink(&'static str);
 
 impl SinkConnector for TestSink {
     fn name(&self) -> &'static str {
-        "lake"
+        self.0
     }
 
     fn check(&self, name: &str, view: &ViewFacts, options: &mut Options) -> Result<Box<dyn SinkSpec>> {
+        if self.0 == "fluvio" {
+            let (topic, _) = options.require("topic")?;
+            ["key", "format", "emit", "delivery"].iter().for_each(|option| drop(options.take(option)));
+            return Ok(Box::new(Spec(format!("topic \"{topic}\""))));
+        }
         let mode = options.take_choice("mode", &["current", "append", "changes"])?;
         if mode == "append" && !view.append_only {
             let message = format!("sink \"{name}\" cannot append: \"{}\" can retract", view.name);
@@ -164,8 +169,12 @@ impl SinkSpec for Spec {
     }
 }
 
-/// The connectors `reddit`, `youtube` and `table`, and the sink `lake`.
+/// The connectors `reddit`, `youtube` and `table`, and the sinks `lake` and `fluvio`.
 pub fn registry() -> Registry {
     let source = |name| Arc::new(TestSource(name)) as Arc<dyn SourceConnector>;
-    Registry { sources: ["reddit", "youtube", "table"].map(source).to_vec(), sinks: vec![Arc::new(TestSink)] }
+    let sink = |name| Arc::new(TestSink(name)) as Arc<dyn SinkConnector>;
+    Registry {
+        sources: ["reddit", "youtube", "table"].map(source).to_vec(),
+        sinks: ["lake", "fluvio"].map(sink).to_vec(),
+    }
 }
