@@ -7,7 +7,7 @@ use std::time::Duration;
 use catchment_contract::{Error, ErrorKind, Result};
 
 use super::log::Log;
-use super::store::{Spec, Topic};
+use super::topic::{Spec, Topic};
 use super::{Embedded, Refused};
 use crate::broker::{Bounds, Broker, Fetched, PartitionClient, TopicFacts, TopicSpec};
 

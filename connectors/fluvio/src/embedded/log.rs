@@ -12,7 +12,7 @@
 
 use std::collections::VecDeque;
 use std::fs::{self, File};
-use std::io::{self, IoSlice, Seek, SeekFrom, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant, SystemTime};
@@ -25,15 +25,13 @@ use super::folder::{Lock, held, sync_folder};
 use super::producers::{Producers, numbered};
 use super::recover::{Recovered, recover};
 use super::refused::Refused;
+use super::run::Run;
 use super::segment::{Segment, file_name};
 use crate::batch::{BatchHeader, batches};
 use crate::broker::{Bounds, Fetched};
 
 /// The end of a log whose topic was deleted, as its watchers see it.
 pub const DELETED: i64 = -1;
-
-/// What the broker writes into a batch.
-const BASE_OFFSET_BYTES: usize = 8;
 
 /// How a log writes.
 #[derive(Clone, Copy, Debug)]
@@ -333,56 +331,6 @@ impl Log {
 
     fn view_mut(&self) -> RwLockWriteGuard<'_, View> {
         self.view.write().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A set of batches with the offsets that it gets.
-struct Run<'a> {
-    parts: Vec<Part<'a>>,
-    bytes: u64,
-    /// Offset after the last record.
-    next: i64,
-}
-
-struct Part<'a> {
-    /// With its new offset.
-    header: BatchHeader,
-    /// Where it begins in the set.
-    start: u64,
-    base_offset: [u8; 8],
-    /// Everything behind the base offset.
-    rest: &'a [u8],
-}
-
-impl<'a> Run<'a> {
-    fn assign(set: &'a [u8], base: i64) -> Run<'a> {
-        let mut run = Run { parts: Vec::new(), bytes: 0, next: base };
-        for batch in batches(set) {
-            let header = BatchHeader { base_offset: run.next, ..batch.header };
-            let rest = batch.bytes.get(BASE_OFFSET_BYTES..).unwrap_or_default();
-            run.parts.push(Part { header, start: run.bytes, base_offset: run.next.to_be_bytes(), rest });
-            run.bytes += batch.bytes.len() as u64;
-            run.next = header.next_offset();
-        }
-        run
-    }
-
-    /// Writes at `position`, which only the log's writer moves. The batches are not copied: offsets are written between
-    /// their rests.
-    fn write(&self, mut file: &File, position: u64) -> io::Result<()> {
-        let slices = self.parts.iter().flat_map(|part| [IoSlice::new(&part.base_offset), IoSlice::new(part.rest)]);
-        let mut slices: Vec<IoSlice<'_>> = slices.collect();
-        let mut left = slices.as_mut_slice();
-        file.seek(SeekFrom::Start(position))?;
-        while !left.is_empty() {
-            match file.write_vectored(left) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(written) => IoSlice::advance_slices(&mut left, written),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
     }
 }
 

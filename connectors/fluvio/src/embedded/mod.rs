@@ -22,8 +22,10 @@ mod offsets;
 mod producers;
 mod recover;
 mod refused;
+mod run;
 mod segment;
 mod store;
+mod topic;
 mod wire;
 
 use std::net::{Ipv4Addr, SocketAddr};

@@ -13,16 +13,14 @@
 //! "compression": "any", "system": false}`, where `null` stands for the broker's default.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, SystemTime};
 
-use catchment_contract::{Error, ErrorKind, Result};
+use catchment_contract::{Error, Result};
 use rustix::process::{Resource, getrlimit};
-use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tracing::{info, warn};
 
@@ -31,122 +29,10 @@ use super::folder::{Lock, held, sync_folder, write_whole};
 use super::log::{Limits, Log};
 use super::offsets::Offsets;
 use super::refused::Refused;
+use super::topic::{Spec, Topic, TopicRefused, is_name, read_spec};
 
 /// Holds nothing, and is always there: a client waits for its first metadata, and an empty set would not be one.
 pub const OFFSETS_TOPIC: &str = "consumer-offset";
-
-/// Partitions of one topic; each keeps a file open.
-pub const PARTITIONS_MAX: u32 = 1024;
-
-/// Longest name of a topic, bytes: what Fluvio allows.
-const NAME_BYTES_MAX: usize = 63;
-
-/// Smallest segment that a topic may ask for.
-const SEGMENT_BYTES_MIN: u64 = 4096;
-
-const FORMAT: u32 = 1;
-
-/// How a topic was made; also the durable form.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Spec {
-    /// Of the durable form.
-    pub format: u32,
-    pub partitions: u32,
-    pub retention_s: Option<u32>,
-    pub segment_bytes: Option<u32>,
-    /// Oldest segments of a partition go beyond this.
-    pub bytes_max: Option<u64>,
-    /// What producers are told to use: `any`, `none`, `gzip`, `snappy`, `lz4` or `zstd`.
-    pub compression: String,
-    /// Whether only a forced call deletes it.
-    pub system: bool,
-}
-
-impl Spec {
-    /// A topic of so many partitions, the rest by default.
-    pub fn new(partitions: u32) -> Spec {
-        Spec {
-            format: FORMAT,
-            partitions,
-            retention_s: None,
-            segment_bytes: None,
-            bytes_max: None,
-            compression: "any".to_owned(),
-            system: false,
-        }
-    }
-
-    fn check(&self) -> std::result::Result<(), TopicRefused> {
-        let refuse = |why: String| Err(TopicRefused::Spec(why));
-        if self.partitions == 0 || self.partitions > PARTITIONS_MAX {
-            return refuse(format!(
-                "it has {} partitions, and the broker takes 1 to {PARTITIONS_MAX}",
-                self.partitions
-            ));
-        }
-        match self.segment_bytes {
-            Some(bytes) if u64::from(bytes) < SEGMENT_BYTES_MIN => {
-                refuse(format!("its segments of {bytes} bytes are under the least, {SEGMENT_BYTES_MIN}"))
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
-/// A topic that can be used.
-pub struct Topic {
-    pub spec: Spec,
-    pub partitions: Vec<Arc<Log>>,
-}
-
-/// Why a topic was not made or deleted.
-#[derive(Debug)]
-pub enum TopicRefused {
-    Exists,
-    NotFound,
-    Name,
-    Spec(String),
-    System,
-    Io { what: String, source: io::Error },
-    Log(Refused),
-}
-
-impl fmt::Display for TopicRefused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            TopicRefused::Exists => f.write_str("it exists already"),
-            TopicRefused::NotFound => f.write_str("there is no such topic"),
-            TopicRefused::Name => {
-                write!(f, "a name has 1 to {NAME_BYTES_MAX} lower-case letters, digits and hyphens, none at its ends")
-            }
-            TopicRefused::Spec(why) => f.write_str(why),
-            TopicRefused::System => f.write_str("it belongs to the broker"),
-            TopicRefused::Io { what, source } => write!(f, "could not {what}: {source}"),
-            TopicRefused::Log(refused) => refused.fmt(f),
-        }
-    }
-}
-
-impl TopicRefused {
-    fn io(what: &str, path: &Path) -> impl FnOnce(io::Error) -> TopicRefused {
-        let what = format!("{what} \"{}\"", path.display());
-        move |source| TopicRefused::Io { what, source }
-    }
-
-    /// The same as the crate's error; `what` is what was tried: `create topic "orders"`.
-    pub fn into_error(self, what: impl fmt::Display) -> Error {
-        let text = format!("cannot {what}: {self}");
-        match self {
-            TopicRefused::Exists => Error::user(text).with_kind(ErrorKind::Taken),
-            TopicRefused::NotFound => Error::user(text).with_kind(ErrorKind::NotFound),
-            TopicRefused::Name | TopicRefused::Spec(_) => Error::user(text),
-            TopicRefused::System => Error::user(text).with_kind(ErrorKind::Denied),
-            TopicRefused::Io { what: call, source } => Error::io(call, source),
-            TopicRefused::Log(refused) => refused.into_error(what),
-        }
-    }
-}
 
 /// See the module.
 pub struct Store {
@@ -165,7 +51,7 @@ impl Store {
     /// Opens the folder, made if missing, with everything in it.
     ///
     /// # Errors
-    /// [`ErrorKind::Taken`] if another broker has it; [`catchment_contract::Fault::Data`] for files that are damaged.
+    /// [`catchment_contract::ErrorKind::Taken`] if another broker has it; [`catchment_contract::Fault::Data`] for files that are damaged.
     pub fn open(options: EmbeddedOptions) -> Result<Store> {
         let folder = options.folder.clone();
         let topics = folder.join("topics");
@@ -390,26 +276,4 @@ impl Store {
     fn topics_mut(&self) -> RwLockWriteGuard<'_, BTreeMap<String, Arc<Topic>>> {
         self.topics.write().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn read_spec(file: &Path) -> Result<Spec> {
-    let bytes = fs::read(file).map_err(|error| Error::io(format!("read \"{}\"", file.display()), error))?;
-    let damaged = |why: String| {
-        Error::data(format!("\"{}\" does not hold a topic's spec: {why}", file.display()))
-            .with_hint("put the file back from a copy, or remove the topic's folder with its records")
-    };
-    let spec: Spec = serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
-    if spec.format != FORMAT {
-        return Err(damaged(format!("it has format {}, and this broker reads {FORMAT}", spec.format)));
-    }
-    spec.check().map_err(|refused| damaged(refused.to_string()))?;
-    Ok(spec)
-}
-
-fn is_name(name: &str) -> bool {
-    let byte = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    (1..=NAME_BYTES_MAX).contains(&name.len())
-        && name.bytes().all(byte)
-        && !name.starts_with('-')
-        && !name.ends_with('-')
 }

@@ -7,7 +7,7 @@ use fluvio_protocol::api::RequestKind;
 use fluvio_protocol::link::ErrorCode;
 
 use super::super::refused::Refused;
-use super::super::store::TopicRefused;
+use super::super::topic::TopicRefused;
 
 /// The code of a partition's refusal.
 pub fn of_log(refused: &Refused) -> ErrorCode {

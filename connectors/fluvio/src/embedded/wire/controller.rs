@@ -20,7 +20,8 @@ use fluvio_sc_schema::objects::{ListResponse, Metadata, ObjectApiListResponse};
 use fluvio_sc_schema::{AdminSpec, Status, TryEncodableFrom};
 use tracing::info;
 
-use super::super::store::{Store, TopicRefused};
+use super::super::store::Store;
+use super::super::topic::TopicRefused;
 use super::feed::{self, Told};
 use super::frame::{End, Replies, Request, Requests};
 use super::input::{Input, Malformed, Read};
@@ -74,9 +75,12 @@ pub async fn serve(
         let (label, mut input) = object(&mut input)?;
         match request.key {
             CREATE | DELETE | UPDATE => {
-                let status = change(store, request.key, &label, &mut input)?;
+                let (store, key) = (Arc::clone(store), request.key);
+                // Folders are made and removed: the other connections go on meanwhile.
+                let change = tokio::task::spawn_blocking(move || change(&store, key, &label, &mut input));
+                let status = change.await.map_err(|error| End::Reply(error.to_string()))??;
                 if status.error_code.is_ok() {
-                    let version = *store.version().borrow();
+                    let version = *controller.store.version().borrow();
                     controller.told.all(version).await;
                 }
                 replies.send(&request, &status).await?;

@@ -10,7 +10,8 @@ use fluvio_controlplane_metadata::topic::{
 };
 use fluvio_sc_schema::objects::Metadata;
 
-use super::super::store::{PARTITIONS_MAX, Spec, Store, Topic};
+use super::super::store::Store;
+use super::super::topic::{PARTITIONS_MAX, Spec, Topic};
 use super::input::{Input, Malformed, Read};
 
 /// The only storage unit's number.

@@ -97,13 +97,12 @@ pub async fn serve(store: Arc<Store>, mut requests: Requests, replies: Replies) 
             }
             KEEP_OFFSET => {
                 let (offset, id) = (input.i64()?, input.u32()?);
-                let error_code = keep(&store, sessions.get(&id), offset);
+                let error_code = keep(&store, sessions.get(&id), offset).await;
                 replies.send(&request, &UpdateConsumerOffsetResponse { offset, error_code }).await?;
             }
             FORGET_OFFSET => {
                 let Replica { topic, partition } = Replica::read(&mut input)?;
-                let gone = store.offsets.remove(&Consumer { id: input.text()?, topic, partition });
-                let error_code = gone.err().map_or(ErrorCode::None, |error| ErrorCode::Other(error.to_string()));
+                let error_code = forget(&store, Consumer { id: input.text()?, topic, partition }).await;
                 replies.send(&request, &DeleteConsumerOffsetResponse { error_code }).await?;
             }
             OFFSETS => replies.send(&request, &offsets(&store, &Filter::read(&mut input)?)).await?,
@@ -251,15 +250,27 @@ fn acknowledge(sessions: &HashMap<u32, Session>, offset: i64, session_id: u32) -
     OffsetUpdateStatus { session_id, error }
 }
 
-fn keep(store: &Store, session: Option<&Session>, offset: i64) -> ErrorCode {
+async fn keep(store: &Arc<Store>, session: Option<&Session>, offset: i64) -> ErrorCode {
     let Some(session) = session else { return ErrorCode::FetchSessionNotFoud };
-    let Some(consumer) = &session.consumer else { return ErrorCode::OffsetManagementDisabled };
-    match store.offsets.set(consumer.clone(), offset) {
+    let Some(consumer) = session.consumer.clone() else { return ErrorCode::OffsetManagementDisabled };
+    let store = Arc::clone(store);
+    // A file is brought to disk.
+    let kept = tokio::task::spawn_blocking(move || store.offsets.set(consumer, offset)).await;
+    match kept.unwrap_or_else(|error| Err(std::io::Error::other(error))) {
         Ok(()) => ErrorCode::None,
         Err(error) => {
-            warn!(consumer = consumer.id, %error, "a consumer's offset could not be kept");
+            warn!(%error, "a consumer's offset could not be kept");
             ErrorCode::OffsetFlushRequestError(error.to_string())
         }
+    }
+}
+
+async fn forget(store: &Arc<Store>, consumer: Consumer) -> ErrorCode {
+    let store = Arc::clone(store);
+    let gone = tokio::task::spawn_blocking(move || store.offsets.remove(&consumer)).await;
+    match gone.unwrap_or_else(|error| Err(std::io::Error::other(error))) {
+        Ok(()) => ErrorCode::None,
+        Err(error) => ErrorCode::Other(error.to_string()),
     }
 }
 
