@@ -20,7 +20,7 @@ use catchment_contract::{Epoch, Run, Sink, Staged, UpdateBatch, ViewFacts};
 use catchment_fluvio::{Broker, Embedded, EmbeddedOptions, Topics};
 use catchment_sinks::fluvio::{FluvioSink, FluvioSpec, Patience};
 use catchment_sinks::lake::LakeStore;
-use common::broker::{Fate, FatefulBroker, FatefulStore, MemoryBroker, TopicRecord, records, write_stranger};
+use common::broker::{Fate, FatefulBroker, FatefulStore, Lie, MemoryBroker, TopicRecord, records, write_stranger};
 use common::options;
 use object_store::memory::InMemory;
 use rand::rngs::SmallRng;
@@ -379,6 +379,19 @@ fn exactly_once_on_a_broker_that_refuses_repeats_and_one_that_does_not() {
     }
     println!("{kills} processes were killed");
     assert!(kills > 2 * seeds(0, 400).count() as u32, "only {kills} processes were killed");
+}
+
+#[test]
+fn a_broker_that_lies_is_found_out() {
+    for lie in [Lie::Forgets, Lie::Doubles] {
+        let found = (0..10).filter(|seed| {
+            let mut broker = MemoryBroker::new(false);
+            broker.lie = Some(lie);
+            let format = ["debezium", "upsert"][*seed as usize % 2];
+            std::panic::catch_unwind(|| run(*seed, format, true, Arc::new(broker))).is_err()
+        });
+        assert!(found.count() >= 8, "{lie:?}");
+    }
 }
 
 #[test]

@@ -30,6 +30,17 @@ pub struct MemoryBroker {
     pub says_bytes_max: usize,
     /// Batches larger than this are refused.
     pub bytes_max: usize,
+    /// What it does wrong, to test those who test with it.
+    pub lie: Option<Lie>,
+}
+
+/// What a broker that cannot be trusted does to every seventh batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lie {
+    /// Acknowledges it, and forgets it.
+    Forgets,
+    /// Appends it twice.
+    Doubles,
 }
 
 #[derive(Clone)]
@@ -44,12 +55,13 @@ struct MemoryLog {
     end: i64,
     batches: Vec<Vec<u8>>,
     last: HashMap<i64, i32>,
+    requests: u64,
 }
 
 impl MemoryBroker {
     pub fn new(refuses_repeats: bool) -> Self {
         let topics = Mutex::default();
-        MemoryBroker { topics, refuses_repeats, says_bytes_max: 16 << 20, bytes_max: 16 << 20 }
+        MemoryBroker { topics, refuses_repeats, says_bytes_max: 16 << 20, bytes_max: 16 << 20, lie: None }
     }
 
     /// Says that the server changes batches of `topic`.
@@ -115,7 +127,12 @@ impl Broker for MemoryBroker {
     fn partition(&self, topic: &str, partition: u32) -> Result<Box<dyn PartitionClient>> {
         let topics = self.topics.lock().unwrap();
         let log = topics.get(topic).and_then(|topic| topic.logs.get(partition as usize)).cloned();
-        let client = log.map(|log| MemoryClient { log, refuses: self.refuses_repeats, bytes_max: self.bytes_max });
+        let client = log.map(|log| MemoryClient {
+            log,
+            refuses: self.refuses_repeats,
+            bytes_max: self.bytes_max,
+            lie: self.lie,
+        });
         let missing = || Error::user(format!("no partition {partition} of \"{topic}\"")).with_kind(ErrorKind::NotFound);
         Ok(Box::new(client.ok_or_else(missing)?))
     }
@@ -125,6 +142,7 @@ struct MemoryClient {
     log: Arc<Mutex<MemoryLog>>,
     refuses: bool,
     bytes_max: usize,
+    lie: Option<Lie>,
 }
 
 impl PartitionClient for MemoryClient {
@@ -171,10 +189,18 @@ impl PartitionClient for MemoryClient {
             *last = header.first_sequence;
         }
         let offset = log.end;
-        let mut batch = batch.to_vec();
-        set_base_offset(&mut batch, offset);
-        log.batches.push(batch);
-        log.end += i64::from(header.records);
+        log.requests += 1;
+        let times = match self.lie.filter(|_| log.requests % 7 == 0) {
+            None => 1,
+            Some(Lie::Forgets) => 0,
+            Some(Lie::Doubles) => 2,
+        };
+        for _ in 0..times {
+            let mut batch = batch.to_vec();
+            set_base_offset(&mut batch, log.end);
+            log.batches.push(batch);
+            log.end += i64::from(header.records);
+        }
         Ok(offset)
     }
 
