@@ -15,7 +15,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStderr, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
@@ -24,6 +24,9 @@ use serde_json::Value;
 
 use crate::duckdb::DuckDb;
 use crate::support::{Place, repository};
+
+/// Longest wait for a checkpoint of a job that has something to commit; one that has nothing takes none.
+const PROGRESS: Duration = Duration::from_secs(10);
 
 /// Where the topics are.
 enum Topics {
@@ -178,6 +181,13 @@ impl Rig {
         file.write_all(rest.as_bytes()).expect("files can be written");
     }
 
+    /// Number of the newest checkpoint.
+    fn checkpoint(&self) -> u64 {
+        let files = std::fs::read_dir(self.place.path("lake/_catchment/pulse/checkpoints")).into_iter().flatten();
+        let number = |file: std::io::Result<std::fs::DirEntry>| file.ok()?.path().file_stem()?.to_str()?.parse().ok();
+        files.filter_map(number).max().unwrap_or(0)
+    }
+
     /// Lets time pass: when a kill comes is what is tried.
     fn pause(&mut self, most: u64) {
         std::thread::sleep(Duration::from_millis(self.rng.random_range(0..=most)));
@@ -186,13 +196,23 @@ impl Rig {
     /// One life of the job, and its end.
     fn live(&mut self) {
         self.serve();
+        let before = self.checkpoint();
         let mut job = self.job(false);
         let most = if self.rng.random_bool(0.3) { 200 } else { 1500 };
         for _ in 0..self.rng.random_range(0..4) {
             self.feed();
             self.pause(most / 3);
         }
-        self.pause(most);
+        if self.rng.random_bool(0.5) {
+            // It gets as far as a checkpoint (after the one that fences), and is killed about when that is published.
+            let started = Instant::now();
+            while self.checkpoint() < before + 2 && started.elapsed() < PROGRESS {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            self.pause(60);
+        } else {
+            self.pause(most);
+        }
         let also_broker = self.rng.random_bool(0.5);
         if let Topics::Apart { serving, .. } = &mut self.topics
             && also_broker

@@ -21,7 +21,7 @@ import duckdb
 folder = os.path.dirname(importlib.util.find_spec("duckdb_extension_delta").origin)
 extension = os.path.join(folder, "extensions", f"v{duckdb.__version__}", "delta.duckdb_extension")
 con = duckdb.connect()
-con.execute("SET TimeZone = 'UTC'; SET autoinstall_known_extensions = false")
+con.execute("SET TimeZone = 'UTC'; SET autoinstall_known_extensions = false; SET enable_progress_bar = false")
 con.execute("LOAD '" + extension.replace("'", "''") + "'")
 for name, value in json.loads(sys.argv[1]).items():
     con.execute(f"SET VARIABLE {name} = ?", [value])
