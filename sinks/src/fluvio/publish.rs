@@ -21,6 +21,7 @@
 //! Pauses grow from [`Patience::first`] to [`Patience::longest`], with jitter; [`Patience::deadline`] after the last
 //! success the error comes out.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -89,8 +90,11 @@ pub struct Appended {
     /// The partition's end, as far as known.
     pub end: i64,
     /// Chunks of one record that the broker does not take: their bytes' ranges in the run.
-    pub refused: Vec<std::ops::Range<usize>>,
+    pub refused: Vec<Range<usize>>,
 }
+
+/// A chunk and its place in its run's bytes.
+type Chunk<'a> = (Batch<'a>, Range<usize>);
 
 /// Writes one partition.
 pub struct Writer {
@@ -174,11 +178,7 @@ impl Writer {
     /// # Errors
     /// As [`Writer::look`], and what the broker answers to a request that cannot be repeated.
     pub fn append(&mut self, run: &Run<'_>, standing: Option<Standing>) -> Result<Appended> {
-        let mut chunks: Vec<(Batch<'_>, std::ops::Range<usize>)> = Vec::with_capacity(run.chunks as usize);
-        for batch in batches(run.bytes) {
-            let from = chunks.last().map_or(0, |(_, range)| range.end);
-            chunks.push((batch, from..from + batch.bytes.len()));
-        }
+        let chunks = chunks_of(run);
         if chunks.len() != run.chunks as usize {
             return Err(Error::data(format!(
                 "an outbox holds {} batches for {}, and should hold {}",
@@ -189,39 +189,36 @@ impl Writer {
         }
         let mut pauses = Pauses::new(self.patience);
         let mut refused = Vec::new();
-        // Chunks that are known to be in the partition or refused, whatever looking tells.
-        let mut done = 0;
-        let mut standing = standing;
+        // The chunks before `done` need nothing any more, and the others cannot be before the offset `end`.
+        let (mut done, mut end, mut is_known) = match standing {
+            Some(standing) => (standing.done as usize, standing.end, true),
+            None => (0, run.from, false),
+        };
         loop {
-            let Standing { done: found, end } = match standing {
-                Some(standing) => standing,
-                None => self.look(run)?,
-            };
-            done = done.max(found as usize);
+            if !is_known {
+                let standing = self.look(&rest(run, &chunks, done, end))?;
+                (done, end, is_known) = (done + standing.done as usize, standing.end, true);
+            }
             let Some((batch, range)) = chunks.get(done) else { return Ok(Appended { end, refused }) };
-            standing = None;
             match self.with_client(|client| client.produce(batch.bytes)) {
                 Ok(offset) => {
-                    done += 1;
-                    pauses.reset();
-                    if offset == end {
-                        let end = offset.saturating_add(i64::from(batch.header.records));
-                        standing = Some(Standing { done: done as u32, end });
-                    } else {
+                    if offset != end {
                         let place = self.place();
                         tracing::warn!(place, offset, expected = end, "somebody else writes to the topic");
+                        is_known = false;
                     }
+                    end = offset.saturating_add(i64::from(batch.header.records));
+                    done += 1;
+                    pauses.reset();
                 }
-                Err(error) if error.kind() == ErrorKind::Taken => done += 1,
+                Err(error) if error.kind() == ErrorKind::Taken => (done, is_known) = (done + 1, false),
                 Err(error) if is_too_large(&error, batch) => {
                     refused.push(range.clone());
                     done += 1;
-                    standing = Some(Standing { done: done as u32, end });
                 }
                 Err(error) => {
-                    let known = error.outcome() == Outcome::NotApplied;
+                    is_known = error.outcome() == Outcome::NotApplied;
                     pauses.wait(error)?;
-                    standing = known.then_some(Standing { done: done as u32, end });
                 }
             }
         }
@@ -324,6 +321,29 @@ impl Writer {
         let keeps = result.as_ref().err().is_none_or(|error| error.retry() == Retry::Never);
         self.client = keeps.then_some(client);
         result
+    }
+}
+
+/// The chunks of `run` with their places in its bytes.
+fn chunks_of<'a>(run: &Run<'a>) -> Vec<Chunk<'a>> {
+    let mut chunks: Vec<Chunk<'a>> = Vec::with_capacity(run.chunks as usize);
+    for batch in batches(run.bytes) {
+        let from = chunks.last().map_or(0, |(_, range)| range.end);
+        chunks.push((batch, from..from + batch.bytes.len()));
+    }
+    chunks
+}
+
+/// What is left of `run` after `done` of its `chunks`, none of it before the offset `from`.
+fn rest<'a>(run: &Run<'a>, chunks: &[Chunk<'a>], done: usize, from: i64) -> Run<'a> {
+    let left = chunks.get(done..).unwrap_or_default();
+    Run {
+        from,
+        producer: run.producer,
+        sequence: run.sequence.saturating_add_unsigned(done as u32),
+        chunks: left.len() as u32,
+        records: left.iter().map(|(batch, _)| u64::from(batch.header.records)).sum(),
+        bytes: left.first().and_then(|(_, range)| run.bytes.get(range.start..)).unwrap_or_default(),
     }
 }
 
