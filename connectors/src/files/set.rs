@@ -92,7 +92,7 @@ impl FileSet {
     /// Calls `wake` whenever a file may have come, grown or been replaced, until the answer is dropped: what
     /// [`Source::watch`](catchment_contract::Source::watch) returns. `None`, after a warning, where that is impossible.
     ///
-    /// A wake may come too often, and now and then one may be missing (network file systems): look all the same, seldom.
+    /// A wake may come too often, and what no event tells (network file systems) wakes with some seconds' delay.
     pub fn watch(&self, wake: Wake) -> Option<Box<dyn Send>> {
         watch::watch(&self.path, wake)
     }

@@ -6,17 +6,19 @@
 //! folder is followed.
 //!
 //! **An event is a hint, never a promise.** What changed is found by [`FileSet::discover`](super::FileSet::discover), so a
-//! wake too many costs one look. A wake too few is possible and outside our hands: files on network file systems, files
-//! behind a link of their own, and a file that is written in the moment between the making of its folder and the watch on
-//! it. Who waits for wakes therefore looks from time to time all the same.
+//! wake too many costs one look. Some changes are never told: those on network file systems, behind links to files, and of
+//! a file that is written in the moment between the making of its folder and the watch on it. For their sake there is a
+//! wake every [`LOOK`] whatever happens.
 //!
 //! Reading a file is no event: else the engine's own reading would wake it for ever.
 //!
 //! Where watching is impossible (a system without it, more folders than the system's limit of watches) a warning says so
 //! and the engine falls back to looking.
 
+use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use catchment_contract::Wake;
 use notify::event::{AccessKind, AccessMode, EventKind};
@@ -24,27 +26,29 @@ use notify::{Event, RecursiveMode, Watcher};
 
 use super::find::root;
 
-/// Calls `wake` for every change below what `path` (a file, a folder, a glob) names, until the answer is dropped; after
-/// that it is not called any more. `None` where watching is impossible.
+/// The longest time without a wake.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// Calls `wake` for every change below what `path` (a file, a folder, a glob) names, and every [`LOOK`], until the answer
+/// is dropped; after that it is not called any more. `None` where watching is impossible.
 pub(super) fn watch(path: &str, wake: Wake) -> Option<Box<dyn Send>> {
     let folder = root(path);
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { &folder };
     let mode = if Path::new(path).is_file() { RecursiveMode::NonRecursive } else { RecursiveMode::Recursive };
-    let wake = Arc::new(Mutex::new(Some(wake)));
-    let called = wake.clone();
+    let bell = Arc::new(Bell { wake: Mutex::new(Some(wake)), dropped: Condvar::new() });
+    let heard = bell.clone();
     let made = notify::recommended_watcher(move |event: notify::Result<Event>| {
         if let Err(error) = &event {
             tracing::warn!(%error, "watching a folder missed something");
         }
-        if event.as_ref().map_or(true, may_be_new)
-            && let Some(wake) = &*called.lock().unwrap_or_else(PoisonError::into_inner)
-        {
-            wake();
+        if event.as_ref().map_or(true, may_be_new) {
+            heard.ring();
         }
     });
     let watched = made.and_then(|mut watcher| watcher.watch(folder, mode).map(|()| watcher));
+    let watched = watched.and_then(|watcher| Ok((watcher, bell.look()?)));
     match watched {
-        Ok(watcher) => Some(Box::new(Watch { wake, _watcher: watcher })),
+        Ok((watcher, ())) => Some(Box::new(Watch { bell, _watcher: watcher })),
         Err(error) => {
             tracing::warn!(path, %error, "cannot watch for changes; looking from time to time instead");
             None
@@ -52,16 +56,52 @@ pub(super) fn watch(path: &str, wake: Wake) -> Option<Box<dyn Send>> {
     }
 }
 
+/// Who is to be woken, until nobody is.
+struct Bell {
+    wake: Mutex<Option<Wake>>,
+    dropped: Condvar,
+}
+
+impl Bell {
+    fn wake(&self) -> MutexGuard<'_, Option<Wake>> {
+        self.wake.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn ring(&self) {
+        if let Some(wake) = &*self.wake() {
+            wake();
+        }
+    }
+
+    /// Starts a thread that rings every [`LOOK`].
+    fn look(self: &Arc<Self>) -> io::Result<()> {
+        let bell = self.clone();
+        let made = std::thread::Builder::new().name("watch-files".to_owned());
+        made.spawn(move || {
+            let mut wake = bell.wake();
+            while let Some(call) = wake.clone() {
+                let wait = bell.dropped.wait_timeout_while(wake, LOOK, |wake| wake.is_some());
+                wake = wait.unwrap_or_else(PoisonError::into_inner).0;
+                if wake.is_some() {
+                    call();
+                }
+            }
+        })?;
+        Ok(())
+    }
+}
+
 /// Keeps a watch alive.
 struct Watch {
-    wake: Arc<Mutex<Option<Wake>>>,
+    bell: Arc<Bell>,
     _watcher: notify::RecommendedWatcher,
 }
 
 impl Drop for Watch {
     fn drop(&mut self) {
         // The watcher's thread ends some time after it is told to; its last events must reach nobody.
-        self.wake.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.bell.wake().take();
+        self.bell.dropped.notify_all();
     }
 }
 
@@ -163,6 +203,13 @@ mod tests {
         check(EventKind::Create(CreateKind::File), true);
         check(EventKind::Modify(ModifyKind::Any), true);
         assert!(may_be_new(&Event::new(EventKind::Other).set_flag(Flag::Rescan)), "the system lost events");
+    }
+
+    #[test]
+    fn what_no_event_tells_is_looked_for_now_and_then() {
+        let folder = tempfile::tempdir().unwrap();
+        let (_guard, wakes) = watched(folder.path());
+        wakes.recv_timeout(DEADLINE).expect("a wake although nothing happens");
     }
 
     #[test]

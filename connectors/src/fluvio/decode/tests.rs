@@ -1,6 +1,7 @@
 //! Records to rows, format by format: a row is shown as its values with `|` between them, a removal with `-` in front.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use catchment_contract::arrow::array::Array;
 use catchment_contract::arrow::datatypes::{DataType, Field, Schema, TimeUnit};
@@ -377,9 +378,11 @@ fn records_below_the_position_are_passed_over_and_broken_bytes_are_a_reject() {
     assert!(decoded.rejects[0].position == "partition 3, offsets 10 to 11", "{:?}", decoded.rejects);
 }
 
+/// `FUZZ_SECONDS` says for how long; without it some thousand records.
 #[test]
 fn any_bytes_decode_without_a_panic_and_the_account_adds_up() {
-    let seed = 7;
+    let seconds = std::env::var("FUZZ_SECONDS").ok().and_then(|seconds| seconds.parse::<u64>().ok());
+    let (until, seed) = (seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds)), 7);
     println!("seed {seed}");
     let mut rng = StdRng::seed_from_u64(seed);
     let columns = [
@@ -391,9 +394,12 @@ fn any_bytes_decode_without_a_panic_and_the_account_adds_up() {
         ("s", DataType::Utf8View),
     ];
     let record = br#"{"before":{"id":1},"after":{"id":2,"d":1.5e1,"l":["a",null],"t":"2024-01-01","day":3,"s":{"x":1}},"op":"u"}"#;
-    for format in ["json", "ndjson", "debezium", "upsert"] {
-        let source = options(&columns, &["id"], &[("format", format)]);
-        for _ in 0..2_000 {
+    let formats = ["json", "ndjson", "debezium", "upsert"];
+    let sources = formats.map(|format| options(&columns, &["id"], &[("format", format)]));
+    let mut rounds = 0_u64;
+    while until.map_or(rounds < 2_000, |until| Instant::now() < until) {
+        rounds += 1;
+        for source in &sources {
             let mut value = record.to_vec();
             for _ in 0..rng.random_range(0..4) {
                 let at = rng.random_range(0..value.len());
@@ -411,9 +417,10 @@ fn any_bytes_decode_without_a_panic_and_the_account_adds_up() {
                 let at = rng.random_range(0..payload.bytes.len());
                 payload.bytes[at] ^= 1 << rng.random_range(0..8);
             }
-            let decoded = decode_all(&source, &payload);
+            let decoded = decode_all(source, &payload);
             assert!(decoded.records >= decoded.rejects.len() as u64);
             assert!(decoded.rows.num_rows() as u64 <= 2 * (decoded.records - decoded.rejects.len() as u64));
         }
     }
+    println!("{rounds} rounds of {} formats", formats.len());
 }
