@@ -50,6 +50,8 @@ pub struct Log {
     limits: Limits,
     writer: Mutex<Writer>,
     view: RwLock<View>,
+    /// Held over dropping old segments.
+    retaining: Mutex<()>,
     /// The end, for waiting threads; [`DELETED`] at last.
     end: Mutex<i64>,
     grown: Condvar,
@@ -93,6 +95,7 @@ impl Log {
             limits,
             writer: Mutex::new(writer),
             view: RwLock::new(View { segments: segments.into(), end, deleted: false }),
+            retaining: Mutex::default(),
             end: Mutex::new(end),
             grown: Condvar::new(),
             watched: watch::channel(end).0,
@@ -297,16 +300,21 @@ impl Log {
     /// Drops sealed segments that were written last before `now - keep`, and the oldest while more than `bytes_max` are
     /// kept. The active one stays. Returns how many went.
     pub fn retain(&self, now: SystemTime, keep: Duration, bytes_max: Option<u64>) -> io::Result<usize> {
-        let writer = held(&self.writer);
-        if matches!(writer.stopped, Some(Stopped::Deleted)) {
-            return Ok(0);
-        }
+        let _retaining = held(&self.retaining);
         let dropped = self.view().overdue(now, keep, bytes_max);
         if dropped == 0 {
             return Ok(0);
         }
-        if !writer.producers.is_empty() {
-            writer.producers.store(&self.folder)?;
+        // Neither appends nor reads wait for what follows. Producers that come meanwhile are in segments that stay.
+        let producers = {
+            let writer = held(&self.writer);
+            if matches!(writer.stopped, Some(Stopped::Deleted)) {
+                return Ok(0);
+            }
+            writer.producers.clone()
+        };
+        if !producers.is_empty() {
+            producers.store(&self.folder)?;
         }
         let gone: Vec<Segment> = self.view_mut().segments.drain(..dropped).collect();
         // In offset order, so that what is left after a kill has no hole.

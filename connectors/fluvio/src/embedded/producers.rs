@@ -32,7 +32,7 @@ struct Last {
 }
 
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Producers {
     last: HashMap<i64, Last>,
 }

@@ -45,6 +45,9 @@ const PREFIX_BYTES: usize = 4096;
 /// A request over its limit by more than this factor is not even skipped.
 const SKIPPED_FACTOR: usize = 8;
 
+/// Memory taken for a request before its bytes have come; doubled as they come.
+const STEP_BYTES: usize = 256 * 1024;
+
 /// Number of a produce request; on the controller's port nothing has it.
 pub const PRODUCE: u16 = 0;
 
@@ -177,6 +180,7 @@ impl Requests {
 
 /// Reads until `bytes` holds `length`; false if the peer ended before.
 async fn fill(reader: &mut (impl AsyncRead + Unpin), bytes: &mut BytesMut, length: usize) -> io::Result<bool> {
+    bytes.reserve(length.min(STEP_BYTES));
     while bytes.len() < length {
         let left = (length - bytes.len()) as u64;
         if (&mut *reader).take(left).read_buf(bytes).await? == 0 {
