@@ -213,7 +213,7 @@ fn youtube_files() {
 #[test]
 fn topics_of_the_embedded_broker() {
     for seed in 0..4 {
-        let local = Local::new();
+        let local = Local::with_segments(1 << 20);
         local.create("suite", 2);
         let broker = local.broker.clone();
         let widen = move |partitions| broker.widen("suite", partitions).unwrap();

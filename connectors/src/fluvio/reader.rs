@@ -25,7 +25,7 @@ const FETCH_BYTES: usize = 4 << 20;
 /// Reads one partition up to the end it had when it was opened.
 pub(super) struct TopicReader {
     options: Arc<TopicOptions>,
-    /// `None` after it failed, or at the end.
+    /// `None` at the end: others may use the connection.
     client: Option<Lent>,
     number: u32,
     id: Arc<str>,
@@ -62,20 +62,14 @@ impl TopicReader {
     /// Fetches until there are batches or the end is reached.
     fn fill(&mut self) -> Result<()> {
         while self.fetched.is_empty() && self.position.offset < self.end {
-            let Some(mut client) = self.client.take() else { return Ok(()) };
-            match client.fetch(self.position.offset, FETCH_BYTES) {
-                Ok(Fetched::Batches { bytes, .. }) if bytes.is_empty() => {
-                    // The end went back, as after a server was lost: the next look sees what is true.
-                    self.end = self.position.offset;
-                }
-                Ok(Fetched::Batches { bytes, .. }) => self.fetched = bytes,
-                Ok(Fetched::Evicted { start }) => self.evicted(start)?,
-                Err(error) => {
-                    client.forget();
-                    return Err(error);
-                }
+            let Some(client) = &mut self.client else { return Ok(()) };
+            let offset = self.position.offset;
+            match client.attempt(|client| client.fetch(offset, FETCH_BYTES))? {
+                // The end went back, as after a server was lost: the next look sees what is true.
+                Fetched::Batches { bytes, .. } if bytes.is_empty() => self.end = offset,
+                Fetched::Batches { bytes, .. } => self.fetched = bytes,
+                Fetched::Evicted { start } => self.evicted(start)?,
             }
-            self.client = Some(client);
         }
         Ok(())
     }
@@ -171,7 +165,6 @@ impl PartitionReader for TopicReader {
             let unrecorded = self.position.new || !self.rejects.is_empty();
             if bytes.is_empty() && !unrecorded && (done || self.position.offset < self.end) {
                 if done {
-                    // Others may use the connection.
                     self.client = None;
                     return Ok(None);
                 }

@@ -5,7 +5,6 @@
 //! back.
 
 use std::collections::{BTreeMap, HashMap};
-use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use catchment_contract::options::nearest;
@@ -106,7 +105,7 @@ impl Source for Topic {
     fn open(&self, partition: &Partition, _unfinished: Unfinished) -> Result<Box<dyn PartitionReader>> {
         let number = number(&partition.id, &self.options.topic)?;
         let mut client = self.clients.client(number)?;
-        let bounds = client.bounds()?;
+        let bounds = client.attempt(|client| client.bounds())?;
         let position = match &partition.from {
             Some(from) => TopicPosition::decode(from, &self.options.topic, &partition.id)?,
             None => TopicPosition::new(bounds.start, Vec::new()),
@@ -185,12 +184,7 @@ impl Clients {
 
     /// First offset and end of partition `number`.
     pub(super) fn bounds(self: &Arc<Self>, number: u32) -> Result<Bounds> {
-        let mut client = self.client(number)?;
-        let bounds = client.bounds();
-        if bounds.is_err() {
-            client.forget();
-        }
-        bounds
+        self.client(number)?.attempt(|client| client.bounds())
     }
 
     fn idle(&self) -> std::sync::MutexGuard<'_, HashMap<u32, Vec<Box<dyn PartitionClient>>>> {
@@ -208,23 +202,12 @@ pub(super) struct Lent {
 }
 
 impl Lent {
-    /// Does not give the client back: it has failed, and the next one gets a new one.
-    pub(super) fn forget(&mut self) {
-        self.failed = true;
-    }
-}
-
-impl Deref for Lent {
-    type Target = dyn PartitionClient;
-
-    fn deref(&self) -> &Self::Target {
-        self.client.as_deref().expect("only dropping takes the client")
-    }
-}
-
-impl DerefMut for Lent {
-    fn deref_mut(&mut self) -> &mut Self::Target {
-        self.client.as_deref_mut().expect("only dropping takes the client")
+    /// Calls the client. One that fails is not given back: whoever needs the next one gets a new one.
+    pub(super) fn attempt<T>(&mut self, call: impl FnOnce(&mut dyn PartitionClient) -> Result<T>) -> Result<T> {
+        let client = self.client.as_deref_mut().expect("only dropping takes the client");
+        let outcome = call(client);
+        self.failed |= outcome.is_err();
+        outcome
     }
 }
 

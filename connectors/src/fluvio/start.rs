@@ -47,16 +47,12 @@ fn of_time(mut client: Lent, time: i64, bounds: Bounds) -> Result<i64> {
     let (mut low, mut high) = (bounds.start, bounds.end);
     while low < high {
         let middle = low + (high - low) / 2;
-        match look(&mut client, middle, time) {
-            Ok(Seen::Early { next }) => low = next.max(middle + 1),
-            Ok(Seen::Late { offset, .. }) if offset > low => high = offset.min(middle),
-            Ok(Seen::Late { first, .. }) => return Ok(first.clamp(bounds.start, bounds.end)),
-            Ok(Seen::Evicted { start }) => low = start.max(middle + 1),
-            Ok(Seen::End) => high = middle,
-            Err(error) => {
-                client.forget();
-                return Err(error);
-            }
+        match look(&mut client, middle, time)? {
+            Seen::Early { next } => low = next.max(middle + 1),
+            Seen::Late { offset, .. } if offset > low => high = offset.min(middle),
+            Seen::Late { first, .. } => return Ok(first.clamp(bounds.start, bounds.end)),
+            Seen::Evicted { start } => low = start.max(middle + 1),
+            Seen::End => high = middle,
         }
     }
     // The batch at `low` is late enough, and it may begin with records that are not.
@@ -79,7 +75,7 @@ enum Seen {
 }
 
 fn look(client: &mut Lent, offset: i64, time: i64) -> Result<Seen> {
-    Ok(match client.fetch(offset, FETCH_BYTES)? {
+    Ok(match client.attempt(|client| client.fetch(offset, FETCH_BYTES))? {
         Fetched::Evicted { start } => Seen::Evicted { start },
         Fetched::Batches { bytes, .. } => match batches(&bytes).next() {
             None => Seen::End,

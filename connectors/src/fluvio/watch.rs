@@ -93,14 +93,13 @@ impl Drop for Watch {
 
 /// Waits for a partition's end to move, and moves `end` with it.
 fn step(client: &mut Lent, end: &mut i64, timeout: Duration) -> Result<bool> {
-    let moved = client.wait(*end, timeout).and_then(|moved| {
-        *end = if moved { client.bounds()?.end } else { *end };
+    client.attempt(|client| {
+        let moved = client.wait(*end, timeout)?;
+        if moved {
+            *end = client.bounds()?.end;
+        }
         Ok(moved)
-    });
-    if moved.is_err() {
-        client.forget();
-    }
-    moved
+    })
 }
 
 /// One thread's partitions: every `threads`-th from `first` on.
@@ -170,7 +169,7 @@ impl Round {
         let mine = (from..self.partitions).step_by(self.threads as usize);
         mine.map(|number| {
             let mut client = self.clients.client(number)?;
-            let end = client.bounds()?.end;
+            let end = client.attempt(|client| client.bounds())?.end;
             Ok((client, end))
         })
         .collect()

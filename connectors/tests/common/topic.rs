@@ -23,18 +23,24 @@ use catchment_fluvio::{
 /// Longer than a test takes.
 const WEEK: Duration = Duration::from_secs(7 * 24 * 3_600);
 
-/// An embedded broker with small segments.
+/// An embedded broker.
 pub struct Local {
     folder: tempfile::TempDir,
+    segment_bytes: u64,
     pub broker: Arc<Embedded>,
     pub topics: Topics,
 }
 
 impl Local {
+    /// With segments of a few records, so that retention has something to drop.
     pub fn new() -> Self {
+        Local::with_segments(500)
+    }
+
+    pub fn with_segments(segment_bytes: u64) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let (broker, topics) = start(&folder, WEEK);
-        Local { folder, broker, topics }
+        let (broker, topics) = start(&folder, segment_bytes, WEEK);
+        Local { folder, segment_bytes, broker, topics }
     }
 
     pub fn create(&self, topic: &str, partitions: u32) {
@@ -46,14 +52,14 @@ impl Local {
     pub fn restart(&mut self, retention: Duration) {
         let idle = tempfile::tempdir().unwrap();
         // The old one must let go of its folder before the new one takes it.
-        (self.broker, self.topics) = start(&idle, WEEK);
-        (self.broker, self.topics) = start(&self.folder, retention);
+        (self.broker, self.topics) = start(&idle, self.segment_bytes, WEEK);
+        (self.broker, self.topics) = start(&self.folder, self.segment_bytes, retention);
     }
 }
 
-fn start(folder: &tempfile::TempDir, retention: Duration) -> (Arc<Embedded>, Topics) {
+fn start(folder: &tempfile::TempDir, segment_bytes: u64, retention: Duration) -> (Arc<Embedded>, Topics) {
     let folder = folder.path().to_owned();
-    let options = EmbeddedOptions { folder, segment_bytes: 500, retention, ..EmbeddedOptions::default() };
+    let options = EmbeddedOptions { folder, segment_bytes, retention, ..EmbeddedOptions::default() };
     let broker = Embedded::start(options).unwrap();
     let topics = Topics::default();
     topics.bind(broker.clone());

@@ -3,12 +3,13 @@
 use std::fmt::Debug;
 use std::time::Duration;
 
-use fluvio_controlplane_metadata::partition::{PartitionResolution, PartitionSpec};
+use fluvio_controlplane_metadata::partition::PartitionSpec;
 use fluvio_controlplane_metadata::spu::SpuSpec;
 use fluvio_controlplane_metadata::topic::{
     CleanupPolicy, ReplicaSpec, SegmentBasedPolicy, TopicSpec as StockTopicSpec,
 };
 use fluvio_protocol::api::Request;
+use fluvio_protocol::link::ErrorCode;
 use fluvio_protocol::{Decoder, Encoder};
 use fluvio_sc_schema::objects::{
     CommonCreateRequest, CreateRequest, DeleteRequest, ListFilter, ListRequest, ListResponse, Metadata,
@@ -52,6 +53,26 @@ pub(super) fn create(link: &mut Link, name: &str, spec: &TopicSpec) -> Result<()
     accepted(link.request(&request)?)
 }
 
+/// Fails unless a topic is there as it was asked for.
+pub(super) fn expect_topic(link: &mut Link, name: &str, spec: &TopicSpec) -> Result<(), Failure> {
+    match topics(link, Some(name))?.iter().find(|topic| topic.name == name) {
+        None => Err(Failure::NotYet("it was asked for, and is not there".into())),
+        Some(found) if found.partitions == spec.partitions => Ok(()),
+        Some(found) => Err(Failure::Code {
+            code: ErrorCode::TopicAlreadyExists,
+            message: Some(format!("it exists with {} partitions", found.partitions)),
+        }),
+    }
+}
+
+/// Fails while a topic is there.
+pub(super) fn expect_no_topic(link: &mut Link, name: &str) -> Result<(), Failure> {
+    match topics(link, Some(name))?.iter().any(|topic| topic.name == name) {
+        true => Err(Failure::NotYet("it is still there".into())),
+        false => Ok(()),
+    }
+}
+
 /// Deletes a topic.
 pub(super) fn delete(link: &mut Link, name: &str) -> Result<(), Failure> {
     let version = link.version::<ObjectApiDeleteRequest>()?;
@@ -60,16 +81,13 @@ pub(super) fn delete(link: &mut Link, name: &str) -> Result<(), Failure> {
     accepted(link.request(&request)?)
 }
 
-/// Who leads a partition now.
+/// Who leads a partition now. Its state is not looked at: a stock controller may lose the news that a partition is up, and
+/// whether a leader leads is its own to say.
 pub(super) fn leader(link: &mut Link, topic: &str, partition: u32, local: bool) -> Result<Leader, Failure> {
     let name = format!("{topic}-{partition}");
     let Some(found) = list_all::<PartitionSpec>(link, Some(&name))?.into_iter().find(|found| found.name == name) else {
         return Err(missing(link, topic, partition)?);
     };
-    let state = &found.status.resolution;
-    if matches!(state, PartitionResolution::Offline | PartitionResolution::LeaderOffline) {
-        return Err(Failure::NotYet(format!("partition {partition} of topic \"{topic}\" has no leader ({state:?})")));
-    }
     let units = list::<SpuSpec>(link, None, false)?;
     let Some(unit) = units.into_iter().find(|unit| unit.spec.id == found.spec.leader) else {
         return Err(Failure::NotYet(format!("storage unit {}, which leads \"{name}\", is unknown", found.spec.leader)));

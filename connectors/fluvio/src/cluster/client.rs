@@ -252,7 +252,8 @@ fn produce(link: &mut Link, asked: &Asked<'_>, batch: &[u8], timeout: Duration) 
     }
 }
 
-/// Whether the server said, in so many words, that it has not written a batch.
+/// Whether the server said, in so many words, that it has not written a batch. "Not the leader" is no such word: a server
+/// that is deposed while its replicas confirm says so after it has written.
 fn refused(failure: &Failure) -> bool {
     let Failure::Code { code, .. } = failure else { return false };
     matches!(
@@ -261,10 +262,6 @@ fn refused(failure: &Failure) -> bool {
             | ErrorCode::MessageTooLarge
             | ErrorCode::MirrorProduceFromHome
             | ErrorCode::MirrorProduceFromRemoteNotAllowed
-            | ErrorCode::NotLeaderForPartition
-            | ErrorCode::PartitionFull { .. }
-            | ErrorCode::PartitionNotLeader
-            | ErrorCode::PartitionPendingInitialization
             | ErrorCode::PermissionDenied
             | ErrorCode::TopicDeleted
             | ErrorCode::TopicNotFound
@@ -273,17 +270,22 @@ fn refused(failure: &Failure) -> bool {
 
 fn read(link: &mut Link, asked: &Asked<'_>, leader: &Leader, from: i64, max_bytes: usize) -> Result<Fetched, Failure> {
     match fetch::fetch(link, asked, from, max_bytes, leader.replicated) {
-        // Before the start or beyond the end? Servers use one code for both.
-        Err(Failure::Code { code: ErrorCode::OffsetOutOfRange, .. }) => {
+        // Before the start or beyond the end? A stock server has no code for the latter, only words.
+        Err(Failure::Code { code, .. }) if is_outside(&code) => {
             let Bounds { start, end } = bounds(link, asked, leader)?;
             match from {
                 from if from < start => Ok(Fetched::Evicted { start }),
                 from if from > end => Err(Failure::Beyond { offset: from, end }),
-                _ => Err(Failure::NotYet(format!("offset {from} is refused, though it lies in {start} to {end}"))),
+                _ => Err(Failure::NotYet(format!("offset {from} of {start} to {end} is refused: {code}"))),
             }
         }
         other => other,
     }
+}
+
+/// Whether a refused fetch may have asked for an offset that the log does not have.
+fn is_outside(code: &ErrorCode) -> bool {
+    matches!(code, ErrorCode::OffsetOutOfRange | ErrorCode::Other(_))
 }
 
 /// The first offset, and the log's end by its batches' headers.
@@ -306,7 +308,7 @@ fn bounds(link: &mut Link, asked: &Asked<'_>, leader: &Leader) -> Result<Bounds,
             Ok((next, high)) if next == end => return settled(Bounds { start, end }, high, leader),
             Ok((next, _)) => end = next,
             // A watermark beyond the log's end, or a log that was cut from the front meanwhile.
-            Err(Failure::Code { code: ErrorCode::OffsetOutOfRange, .. }) if end > start => end = start,
+            Err(Failure::Code { code, .. }) if is_outside(&code) && end > start => end = start,
             Err(Failure::Code { code: ErrorCode::OffsetEvicted { next_available, .. }, .. })
                 if next_available > end =>
             {
@@ -354,7 +356,7 @@ mod tests {
     fn only_a_plain_refusal_counts_as_not_written() {
         let code = |code| Failure::Code { code, message: None };
         assert!(refused(&code(ErrorCode::MessageTooLarge)));
-        assert!(refused(&code(ErrorCode::NotLeaderForPartition)));
+        assert!(!refused(&code(ErrorCode::NotLeaderForPartition)));
         assert!(!refused(&code(ErrorCode::StorageError)));
         assert!(!refused(&code(ErrorCode::UnknownServerError)));
         assert!(!refused(&Failure::Closed));

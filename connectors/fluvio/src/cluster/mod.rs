@@ -44,6 +44,10 @@ use crate::cluster::tls::Tls;
 pub use crate::cluster::fetch::FETCH_BYTES_MAX;
 pub use crate::cluster::wire::REQUEST_BYTES_MAX;
 
+/// How long the answer to a change is waited for before its effect is looked for. A stock controller answers when all
+/// partitions are up, and may miss that they are and be silent for 90 s.
+const CHANGE_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// Where a cluster is, and how patient we are with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClusterOptions {
@@ -116,10 +120,31 @@ impl Cluster {
         self.patiently(what, &self.controller(), || question(&mut self.dial_controller()?))
     }
 
-    /// Puts a question that changes something: connects until that succeeds, and asks once.
-    fn ask_once<T>(&self, what: &str, question: impl FnOnce(&mut Link) -> Result<T, Failure>) -> Result<T> {
+    /// Puts a question that changes something: connects until that succeeds, and asks once, waiting a short while for the
+    /// answer.
+    ///
+    /// # Errors
+    /// The outer one if nothing was asked.
+    fn ask_once<T>(
+        &self,
+        what: &str,
+        question: impl FnOnce(&mut Link) -> Result<T, Failure>,
+    ) -> Result<Result<T, Failure>> {
+        let timeout = self.request_timeout.min(CHANGE_TIMEOUT);
         let mut link = self.patiently(what, &self.controller(), || self.dial_controller())?;
-        question(&mut link).map_err(|failure| failure.into_error(what, &self.controller()))
+        Ok(link.set_timeout(timeout).and_then(|()| question(&mut link)))
+    }
+
+    /// What a change came to: done, refused, or to be looked for.
+    fn done_or_doubtful(&self, what: &str, answer: Result<(), Failure>) -> Result<()> {
+        match answer {
+            Err(failure) if !failure.passes() => Err(failure.into_error(what, &self.controller())),
+            Err(failure) => {
+                tracing::warn!(endpoint = self.controller(), cause = %failure.chain(), "{what}: no answer, looking for it");
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
     }
 
     /// Tries until it succeeds, fails for good, or [`ClusterOptions::connect_timeout`] has passed. `place` is whom we
@@ -207,25 +232,27 @@ impl Broker for ClusterBroker {
 
     fn create(&self, name: &str, spec: &TopicSpec) -> Result<()> {
         let what = format!("create topic \"{name}\"");
-        self.cluster.ask_once(&what, |link| admin::create(link, name, spec))?;
+        let answer = self.cluster.ask_once(&what, |link| admin::create(link, name, spec))?;
+        let told = answer.is_ok();
+        self.cluster.done_or_doubtful(&what, answer)?;
+        if !told {
+            self.cluster.ask(&what, |link| admin::expect_topic(link, name, spec))?;
+        }
         // A partition can be used when its leader says where it begins and ends; until then it refuses or is unknown.
+        let place = self.cluster.controller();
         for index in 0..spec.partitions {
             let what = format!("wait for partition {index} of the new topic \"{name}\"");
             let mut partition = ClusterPartition::new(self.cluster.clone(), name, index);
-            self.cluster.patiently(&what, &self.cluster.controller(), || {
-                partition.attempt_bounds().map_err(Failure::new_topic)
-            })?;
+            self.cluster.patiently(&what, &place, || partition.attempt_bounds().map_err(Failure::new_topic))?;
         }
         Ok(())
     }
 
     fn delete(&self, name: &str) -> Result<()> {
-        self.cluster.ask_once(&format!("delete topic \"{name}\""), |link| admin::delete(link, name))?;
-        let what = format!("wait until topic \"{name}\" is deleted");
-        self.cluster.ask(&what, |link| match admin::topics(link, Some(name))?.iter().any(|topic| topic.name == name) {
-            true => Err(Failure::NotYet(format!("topic \"{name}\" is still there"))),
-            false => Ok(()),
-        })
+        let what = format!("delete topic \"{name}\"");
+        let answer = self.cluster.ask_once(&what, |link| admin::delete(link, name))?;
+        self.cluster.done_or_doubtful(&what, answer)?;
+        self.cluster.ask(&what, |link| admin::expect_no_topic(link, name))
     }
 
     fn partition(&self, topic: &str, partition: u32) -> Result<Box<dyn PartitionClient>> {

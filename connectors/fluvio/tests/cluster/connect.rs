@@ -7,9 +7,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use catchment_contract::{Error, ErrorKind, Fault as Whose};
+use catchment_fluvio::TopicSpec;
 use catchment_fluvio::cluster::{ClusterOptions, connect};
 
-use crate::peer::{Fault, LIST, Peer};
+use crate::peer::{CREATE, Fault, LIST, Peer, TOPIC};
 use crate::{connected, options};
 
 /// Gives up after `millis`, and waits for an answer a third of that.
@@ -193,4 +194,25 @@ fn what_a_length_claims_is_not_believed() {
         chain.contains("the reply cannot be read: it would have 2147483647 bytes, the limit is 16777216"),
         "{chain}"
     );
+}
+
+/// A controller may be silent although it has done what it was asked: the topic is looked for, and never asked for twice.
+#[test]
+fn a_topic_whose_creation_is_not_answered_is_looked_for() {
+    let peer = Peer::start();
+    let broker = connect(hasty(peer.controller, 900)).unwrap();
+    let create = |name: &str, partitions| {
+        peer.fault(CREATE, Fault::Silence);
+        let asked = peer.state().count(CREATE);
+        let created = broker.create(name, &TopicSpec { partitions, ..TopicSpec::default() });
+        assert_eq!(peer.state().count(CREATE), asked + 1);
+        created
+    };
+    create(TOPIC, 1).unwrap();
+    let error = create(TOPIC, 2).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Taken);
+    assert!(error.chain().ends_with("it exists with 1 partitions"), "{}", error.chain());
+    let chain = create("absent", 1).unwrap_err().chain();
+    assert!(chain.starts_with("could not create topic \"absent\" in "), "{chain}");
+    assert!(chain.contains("it was asked for, and is not there; see the servers' logs"), "{chain}");
 }

@@ -8,6 +8,7 @@ mod peer;
 mod produce;
 mod proxy;
 mod read;
+mod real;
 mod stock;
 mod tls;
 

@@ -19,8 +19,8 @@ use fluvio_protocol::api::{Request, RequestHeader};
 use fluvio_protocol::link::ErrorCode;
 use fluvio_protocol::link::versions::{ApiVersionKey, ApiVersionsRequest, ApiVersionsResponse};
 use fluvio_protocol::{Decoder, Encoder, Version};
-use fluvio_sc_schema::TryEncodableFrom;
 use fluvio_sc_schema::objects::{ListRequest, ListResponse, Metadata, ObjectApiListRequest, ObjectApiListResponse};
+use fluvio_sc_schema::{Status, TryEncodableFrom};
 use fluvio_spu_schema::fetch::{FetchRequest, FetchResponse, FetchablePartitionResponse, FetchableTopicResponse};
 use fluvio_spu_schema::produce::{PartitionProduceResponse, ProduceRequest, ProduceResponse, TopicProduceResponse};
 use fluvio_spu_schema::server::fetch_offset::{
@@ -36,6 +36,7 @@ const UNIT_ID: i32 = 5001;
 
 pub const FETCH: u16 = 1;
 pub const PRODUCE: u16 = 0;
+pub const CREATE: u16 = 1001;
 pub const LIST: u16 = 1003;
 
 /// What is done instead of answering a request well.
@@ -213,7 +214,7 @@ impl Served {
         match (self.role, key) {
             (_, 18) => {
                 let keys: &[u16] = match self.role {
-                    Role::Controller => &[18, 1001, 1002, LIST, 1004],
+                    Role::Controller => &[18, CREATE, 1002, LIST, 1004],
                     Role::Storage => &[18, PRODUCE, FETCH, 1002],
                 };
                 let api_keys = keys
@@ -223,6 +224,9 @@ impl Served {
                 encode(&ApiVersionsResponse { api_keys, ..Default::default() }, ApiVersionsRequest::DEFAULT_API_VERSION)
             }
             (Role::Controller, LIST) => encode(&self.list(&mut body, version), version),
+            (Role::Controller, CREATE) => {
+                encode(&Status::new(TOPIC.into(), ErrorCode::TopicAlreadyExists, None), version)
+            }
             (Role::Storage, 1002) => encode(&self.offsets(code), version),
             (Role::Storage, FETCH) => {
                 encode(&self.fetch(&FetchRequest::decode_from(&mut body, version).unwrap(), code), version)

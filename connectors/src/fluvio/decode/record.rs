@@ -138,24 +138,26 @@ impl<'a> Work<'a> {
             false => (&["before"], &["after"]),
             true => (&["payload", "before"], &["payload", "after"]),
         };
-        let op = change.op.str(&self.sheet.arena.text).unwrap_or_default().to_owned();
-        match (op.as_str(), change.after) {
-            ("c" | "r", Some(row)) => self.row(row, false, Some(change), Scope { text, path: after }, record),
-            ("u", Some(row)) => {
-                let at = self.kept.len();
-                self.row(row, false, Some(change), Scope { text, path: after }, record)?;
-                let Some(old) = change.before else { return Ok(()) };
-                self.moved(old, row, at, Scope { text, path: before })
-            }
-            ("c" | "r" | "u", None) => Err(format!("its op is \"{op}\", and it has no \"after\"")),
+        let scope = |path| Scope { text, path };
+        let op = change.op.str(&self.sheet.arena.text).unwrap_or_default();
+        let (moves, row) = match (op, change.after) {
+            ("c" | "r", Some(row)) => (false, row),
+            ("u", Some(row)) => (true, row),
             ("d", _) => {
                 let row = change.before.unwrap_or_else(|| self.sheet.begin());
-                self.row(row, true, Some(change), Scope { text, path: before }, record)
+                return self.row(row, true, Some(change), scope(before), record);
             }
-            ("t", _) => Err("a truncation of the whole table, which is not applied".to_owned()),
-            ("m", _) => Err("a message, which is no change of a row".to_owned()),
-            ("", _) => Err("it has no \"op\", so it is not a change as Debezium writes it".to_owned()),
-            _ => Err(format!("its op \"{op}\" is none of c, r, u and d")),
+            ("c" | "r" | "u", None) => return Err(format!("its op is \"{op}\", and it has no \"after\"")),
+            ("t", _) => return Err("a truncation of the whole table, which is not applied".to_owned()),
+            ("m", _) => return Err("a message, which is no change of a row".to_owned()),
+            ("", _) => return Err("it has no \"op\", so it is not a change as Debezium writes it".to_owned()),
+            _ => return Err(format!("its op \"{op}\" is none of c, r, u and d")),
+        };
+        let at = self.kept.len();
+        self.row(row, false, Some(change), scope(after), record)?;
+        match change.before.filter(|_| moves) {
+            Some(old) => self.moved(old, row, at, scope(before)),
+            None => Ok(()),
         }
     }
 
