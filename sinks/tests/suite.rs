@@ -145,18 +145,32 @@ const KINDS: [&[(&str, &str)]; 4] = [
 
 #[test]
 fn topics_of_the_embedded_broker() {
-    for seed in 0..16 {
+    for seed in 0..8 {
         let given = KINDS[seed as usize % KINDS.len()];
         println!("seed {seed}, {given:?}");
         sink::run(&mut Topic::embedded(given), seed);
     }
 }
 
+/// The embedded broker as a process of its own would be reached: by our client, over TCP.
+#[test]
+fn topics_over_the_network() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = EmbeddedOptions { folder: folder.path().to_owned(), ..EmbeddedOptions::default() };
+    let broker = Embedded::start(options).unwrap();
+    over_the_network(broker.controller().to_string());
+}
+
 #[test]
 fn topics_of_a_cluster() {
-    let Ok(endpoint) = std::env::var("FLUVIO_ENDPOINT") else { return };
+    if let Ok(endpoint) = std::env::var("FLUVIO_ENDPOINT") {
+        over_the_network(endpoint);
+    }
+}
+
+fn over_the_network(endpoint: String) {
     let broker: Arc<dyn Broker> = connect(ClusterOptions { endpoint, ..ClusterOptions::default() }).unwrap();
-    for seed in 0..4 {
+    for seed in 0..KINDS.len() as u64 {
         let topic = format!("suite-{}-{seed}", std::process::id());
         let (folder, given) = (tempfile::tempdir().unwrap(), KINDS[seed as usize % KINDS.len()]);
         println!("seed {seed}, {given:?}, topic {topic} at {}", broker.describe());

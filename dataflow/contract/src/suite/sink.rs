@@ -11,12 +11,14 @@
 //! - A checkpoint without changes stages nothing; changes that cancel out change nothing.
 //! - Nulls, texts of any length and with any characters, numbers at the ends of their types come through.
 //!
-//! ```no_run
+//! ```
 //! use catchment_contract::suite::sink::{self, SinkFixture};
-//! # fn fixture() -> Box<dyn SinkFixture> { unimplemented!() }
-//! for seed in 0..20 {
-//!     let mut fixture = fixture();
-//!     sink::run(&mut *fixture, seed);
+//!
+//! /// `fixture` makes a sink with an empty target.
+//! fn conforms(fixture: impl Fn() -> Box<dyn SinkFixture>) {
+//!     for seed in 0..20 {
+//!         sink::run(&mut *fixture(), seed);
+//!     }
 //! }
 //! ```
 //!
