@@ -145,6 +145,13 @@ const QUERIES: &[&str] = &[
     "SELECT id, sum(score) FILTER (WHERE score > 0) OVER w AS gained, count(*) FILTER (WHERE body LIKE '%the%') OVER w AS the \
      FROM posts WINDOW w AS (PARTITION BY grp ORDER BY at RANGE BETWEEN INTERVAL '8 hours' PRECEDING AND CURRENT ROW)",
     "SELECT count(*) OVER () AS n, max(score) OVER () AS most, grp FROM posts WHERE score > -3",
+    "SELECT id, grp FROM posts QUALIFY count(*) OVER (PARTITION BY grp) > 1",
+    "SELECT grp, sum(score) AS score, sum(sum(score)) OVER () AS total FROM posts GROUP BY grp",
+    "SELECT id, r FROM (SELECT id, row_number() OVER (ORDER BY n DESC, id) AS r FROM (SELECT id, count(*) OVER (PARTITION BY \
+     grp) AS n FROM posts)) WHERE r <= 3",
+    "SELECT a.id, b.n FROM posts a JOIN (SELECT DISTINCT grp, max(n) OVER (PARTITION BY grp) AS n FROM events) b ON a.grp = b.grp",
+    "SELECT kind, n, sum(n) OVER (PARTITION BY kind ORDER BY n) AS running FROM (SELECT 'p' AS kind, score AS n FROM posts UNION \
+     ALL SELECT 'e', n FROM events)",
     "SELECT grp, median(x) AS middle, mad(x) AS spread, median(n) AS n, mad(n) FILTER (WHERE n > -2) AS m FROM events GROUP BY grp",
     "SELECT median(DISTINCT score) AS middle, mad(score) AS spread FROM posts",
     // Views of views.
