@@ -190,7 +190,7 @@ impl PartitionClient for MemoryClient {
         }
         let offset = log.end;
         log.requests += 1;
-        let times = match self.lie.filter(|_| log.requests % 7 == 0) {
+        let times = match self.lie.filter(|_| log.requests.is_multiple_of(7)) {
             None => 1,
             Some(Lie::Forgets) => 0,
             Some(Lie::Doubles) => 2,
