@@ -70,6 +70,8 @@ fn batches_are_refused_over_the_wire_as_in_the_process() {
     assert!(matches!(answered(&mut wire, &set).0, ErrorCode::Other(why) if why.contains("sequence 3")));
     let set = [batch(1, 10, 5, 3), batch(1, 10, 6, 3), batch(3, 10, 5, 4)].concat();
     assert_eq!(answered(&mut wire, &set), (ErrorCode::None, 2));
+    let many = batch(1, 1, -1, -1).repeat(4097);
+    assert!(matches!(answered(&mut wire, &many).0, ErrorCode::Other(why) if why.contains("4096 batches")));
     let bounds: FetchOffsetsResponse = wire.ask(&encoded(FetchOffsetsRequest::new("n".to_owned(), 0)), 25).unwrap();
     let bounds = &bounds.topics[0].partitions[0];
     assert_eq!((bounds.start_offset, bounds.last_stable_offset), (0, 7));

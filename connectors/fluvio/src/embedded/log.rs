@@ -22,16 +22,19 @@ use tokio::sync::watch;
 use tracing::{error, warn};
 
 use super::folder::{Lock, held, sync_folder};
-use super::producers::{Producers, numbered};
+use super::producers::Producers;
 use super::recover::{Recovered, recover};
 use super::refused::Refused;
 use super::run::Run;
 use super::segment::{Segment, file_name};
-use crate::batch::{BatchHeader, batches};
+use crate::batch::batches;
 use crate::broker::{Bounds, Fetched};
 
 /// The end of a log whose topic was deleted, as its watchers see it.
 pub const DELETED: i64 = -1;
+
+/// Batches of one append, each of which costs memory beside its bytes. The stock client sends one, or a few.
+const SET_BATCHES_MAX: usize = 4096;
 
 /// How a log writes.
 #[derive(Clone, Copy, Debug)]
@@ -105,13 +108,14 @@ impl Log {
 
     /// Appends a run of whole batches, all or none, and returns the offset of its first record.
     pub fn append(&self, set: &[u8]) -> Result<i64, Refused> {
+        self.check(set)?;
         let mut writer = held(&self.writer);
         match &writer.stopped {
             Some(Stopped::Deleted) => return Err(Refused::Deleted),
             Some(Stopped::Failed(why)) => return Err(Refused::Stopped(why.clone())),
             None => {}
         }
-        self.check(set, &writer.producers)?;
+        writer.producers.check(set)?;
         if writer.position > 0 && writer.position + set.len() as u64 > self.limits.segment_bytes {
             self.roll(&mut writer)?;
         }
@@ -122,32 +126,25 @@ impl Log {
         Ok(base)
     }
 
-    /// Refuses what is not a run of whole, intact batches that this partition may take.
-    fn check(&self, set: &[u8], producers: &Producers) -> Result<(), Refused> {
+    /// Refuses what is not a run of whole, intact batches.
+    fn check(&self, set: &[u8]) -> Result<(), Refused> {
         let malformed = |why: &str| Err(Refused::Malformed(why.to_owned()));
         let mut bytes = 0;
-        let mut seen: Vec<BatchHeader> = Vec::new();
-        for batch in batches(set) {
-            let header = &batch.header;
-            if header.bytes > self.limits.batch_bytes_max {
-                return Err(Refused::TooLarge { bytes: header.bytes, limit: self.limits.batch_bytes_max });
+        for (index, batch) in batches(set).enumerate() {
+            let size = batch.header.bytes;
+            if size > self.limits.batch_bytes_max {
+                return Err(Refused::TooLarge { bytes: size, limit: self.limits.batch_bytes_max });
             }
-            if header.records == 0 {
+            if index >= SET_BATCHES_MAX {
+                return malformed("more than 4096 batches at a time");
+            }
+            if batch.header.records == 0 {
                 return malformed("a batch without records");
             }
             if !batch.is_intact() {
                 return malformed("a batch that does not match its checksum");
             }
-            let (producer_id, sequence) = (header.producer_id, header.first_sequence);
-            let before = seen.iter().rev().find(|before| numbered(header) && before.producer_id == producer_id);
-            let before = before.map(|before| before.first_sequence).filter(|before| sequence <= *before);
-            if let Some(last) = before.or_else(|| producers.repeated(header)) {
-                return Err(Refused::Repeated { producer_id, sequence, last });
-            }
-            bytes += batch.bytes.len();
-            if numbered(header) {
-                seen.push(*header);
-            }
+            bytes += size;
         }
         match bytes {
             0 if set.len() > self.limits.batch_bytes_max => {

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::folder::write_whole;
 use super::refused::Refused;
-use crate::batch::BatchHeader;
+use crate::batch::{BatchHeader, batches};
 
 /// About 3 MB a partition.
 const PRODUCERS_MAX: usize = 65_536;
@@ -73,10 +73,19 @@ impl Producers {
         self.last.is_empty()
     }
 
-    /// The last sequence of a batch's producer that stands in the way of appending the batch.
-    pub fn repeated(&self, header: &BatchHeader) -> Option<i32> {
-        let last = self.last.get(&header.producer_id)?.sequence;
-        (numbered(header) && header.first_sequence <= last).then_some(last)
+    /// Refuses a set of batches with a sequence that was appended before, or that comes twice in the set.
+    pub fn check(&self, set: &[u8]) -> Result<(), Refused> {
+        let mut seen: HashMap<i64, i32> = HashMap::new();
+        for header in batches(set).map(|batch| batch.header).filter(numbered) {
+            let (producer_id, sequence) = (header.producer_id, header.first_sequence);
+            let last = seen.get(&producer_id).copied();
+            let last = last.or_else(|| self.last.get(&producer_id).map(|last| last.sequence));
+            if let Some(last) = last.filter(|last| sequence <= *last) {
+                return Err(Refused::Repeated { producer_id, sequence, last });
+            }
+            seen.insert(producer_id, sequence);
+        }
+        Ok(())
     }
 
     /// Remembers an appended batch.
@@ -96,6 +105,6 @@ impl Producers {
 }
 
 /// Whether the batch's producer numbers its batches.
-pub fn numbered(header: &BatchHeader) -> bool {
+fn numbered(header: &BatchHeader) -> bool {
     header.producer_id > 0 && header.first_sequence >= 0
 }

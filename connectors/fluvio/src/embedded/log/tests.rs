@@ -77,3 +77,24 @@ fn segments_go_by_age_and_by_bytes_from_the_oldest() {
     assert!(matches!(log.fetch(9, 100).unwrap_err(), Refused::Deleted));
     assert_eq!(log.retain(now + hour * 2, hour, Some(0)).unwrap(), 0);
 }
+
+#[test]
+fn the_most_producers_are_remembered_in_bounded_memory() {
+    let folder = TempDir::new().unwrap();
+    let limits = Limits { segment_bytes: 1 << 30, batch_bytes_max: 1 << 20, fsync: false };
+    let log = Log::open(&folder.path().join("0"), limits, Lock::take(folder.path()).unwrap()).unwrap();
+    let of = |id: i64| {
+        let mut builder = BatchBuilder::new();
+        builder.push(None, b"v");
+        builder.finish(Producer { id, epoch: 0 }, 0, 0)
+    };
+    // Just over the bound of 65,536: the older half goes, and the newer half is still refused.
+    for first in (1..=65_537).step_by(4096) {
+        let set: Vec<u8> = (first..(first + 4096).min(65_538)).flat_map(of).collect();
+        log.append(&set).unwrap();
+    }
+    assert!(matches!(log.append(&of(65_537)).unwrap_err(), Refused::Repeated { .. }));
+    assert!(matches!(log.append(&of(40_000)).unwrap_err(), Refused::Repeated { .. }));
+    log.append(&of(1)).unwrap();
+    assert!(matches!(log.append(&of(1)).unwrap_err(), Refused::Repeated { .. }));
+}

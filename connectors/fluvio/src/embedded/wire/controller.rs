@@ -2,9 +2,7 @@
 //!
 //! Objects travel as a label (`Topic`), the size of what follows, and the request or reply for that kind of object. Of
 //! the other kinds there are none: they are listed and watched as empty.
-//!
-//! A client that has made a topic uses it at once, and the stock one looks for it in what its watches told, without
-//! asking again. So a change is answered after every watch was told of it ([`Told`]).
+//! A change is answered after all watches were told of it ([`feed`]).
 
 use std::net::SocketAddr;
 use std::sync::Arc;

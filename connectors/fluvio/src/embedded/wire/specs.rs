@@ -1,6 +1,6 @@
 //! Topics' specs between the wire and the store, and what the controller says of topics, partitions and storage units.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use fluvio_controlplane_metadata::partition::{PartitionResolution, PartitionSpec, PartitionStatus};
 use fluvio_controlplane_metadata::spu::{IngressAddr, IngressPort, SpuSpec, SpuStatus, SpuStatusResolution};
@@ -135,12 +135,14 @@ pub fn partitions(store: &Store) -> Vec<Metadata<PartitionSpec>> {
 
 /// The one storage unit, at an address that the asking client can reach.
 pub fn units(storage: SocketAddr) -> Vec<Metadata<SpuSpec>> {
-    let mut spec = SpuSpec::new(UNIT);
-    spec.public_endpoint = IngressPort {
-        port: storage.port(),
-        ingress: vec![IngressAddr::from_host(storage.ip().to_string())],
-        ..IngressPort::default()
+    // A client puts a colon and the port behind it.
+    let host = match storage.ip() {
+        IpAddr::V4(ip) => ip.to_string(),
+        IpAddr::V6(ip) => format!("[{ip}]"),
     };
+    let mut spec = SpuSpec::new(UNIT);
+    spec.public_endpoint =
+        IngressPort { port: storage.port(), ingress: vec![IngressAddr::from_host(host)], ..IngressPort::default() };
     let status = SpuStatus { resolution: SpuStatusResolution::Online };
     vec![Metadata { name: format!("spu-{UNIT}"), spec, status }]
 }
