@@ -9,6 +9,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
 
+use catchment_contract::ErrorKind;
 use catchment_fluvio::batch::batches;
 use catchment_fluvio::{Broker, Embedded, EmbeddedOptions, Fetched, TopicSpec};
 use fluvio_protocol::link::ErrorCode;
@@ -143,6 +144,33 @@ fn an_address_in_use_is_named() {
     let error = Embedded::start(EmbeddedOptions { listen, ..options(other.path()) }).err().unwrap();
     let text = error.chain();
     assert!(text.contains(&format!("listen on {listen}")) && text.contains("--topics-listen"), "{text}");
+}
+
+/// Run by the test below in a process that may open 200 files.
+#[test]
+fn child_is_short_of_files() {
+    let Ok(folder) = std::env::var("SHORT_FOLDER") else { return };
+    let broker = Embedded::start(options(Path::new(&folder))).unwrap();
+    let error = broker.create("many", &TopicSpec { partitions: 150, ..TopicSpec::default() }).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+    assert!(error.to_string().contains("`ulimit -n`"), "{error}");
+    broker.create("few", &TopicSpec { partitions: 50, ..TopicSpec::default() }).unwrap();
+    assert!(broker.widen("few", 150).unwrap_err().to_string().contains("`ulimit -n`"));
+}
+
+#[test]
+fn partitions_stay_within_the_files_that_may_be_open() {
+    let folder = TempDir::new().unwrap();
+    let run = "ulimit -n 200; exec \"$0\" --exact child_is_short_of_files";
+    let status = Command::new("sh")
+        .args(["-c", run])
+        .arg(std::env::current_exe().unwrap())
+        .env("SHORT_FOLDER", folder.path())
+        .stdout(Stdio::null())
+        .status()
+        .unwrap();
+    assert!(status.success());
+    assert!(folder.path().join("topics/few").exists());
 }
 
 /// Run in a process of its own by the test below: appends batches of growing numbers, and says so after each.
