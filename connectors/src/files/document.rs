@@ -37,7 +37,7 @@ impl PartitionReader for DocumentReader {
             target = (bytes.len() * 2).clamp(FIRST_BYTES, DOCUMENT_BYTES_MAX + 1);
         }
         let reason = match &file.stream.end {
-            Some(End::Damaged(reason)) => Some(reason.clone()),
+            Some(End::Damaged(reason) | End::CutOff(reason)) => Some(reason.clone()),
             None => Some(format!("the document is longer than {} MiB", DOCUMENT_BYTES_MAX >> 20)),
             Some(End::Clean) if file.fingerprint.bytes == 0 => Some("the file is empty (0 bytes)".to_owned()),
             Some(End::Clean) if bytes.trim_ascii().is_empty() => Some("the document is empty".to_owned()),

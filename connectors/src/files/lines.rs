@@ -12,6 +12,9 @@
 //! A last line that is *not* complete is rejected, and the position stays before it: when the file grows, the line is
 //! read again from its start, so that nothing is lost. A writer that stops in the middle of lines thus leaves a reject for
 //! each time it was caught doing so.
+//!
+//! **While a job stays up** ([`Unfinished::Leave`]) both kinds of last lines are left to a later round without a word, and
+//! so is a packed stream that ends in the middle, unless its file has been quiet for a minute: then it was cut off.
 
 use catchment_contract::source::PAYLOAD_BYTES;
 use catchment_contract::{PartitionReader, Payload, Reject, Result, Unfinished};
@@ -133,8 +136,14 @@ impl LineReader {
     fn end(&mut self, bytes: &mut Vec<u8>, lines: u64) {
         self.done = true;
         let start = memrchr(b'\n', bytes).map_or(0, |newline| newline + 1);
-        if self.unfinished == Unfinished::Leave && !matches!(self.file.stream.end, Some(End::Damaged(_))) {
-            self.left = !bytes[start..].trim_ascii().is_empty();
+        let at_work = match &self.file.stream.end {
+            Some(End::Damaged(_)) => false,
+            Some(End::CutOff(_)) => self.file.is_fresh(),
+            Some(End::Clean) | None => true,
+        };
+        if self.unfinished == Unfinished::Leave && at_work {
+            let cut_off = matches!(self.file.stream.end, Some(End::CutOff(_)));
+            self.left = cut_off || !bytes[start..].trim_ascii().is_empty();
             bytes.truncate(start);
             return;
         }
@@ -143,7 +152,7 @@ impl LineReader {
         let complete = !blank && self.is_complete.is_none_or(|is_complete| is_complete(tail));
         let raw = (!blank && !complete).then_some(tail);
         let position = format!("line {}", self.line + lines + 1);
-        if let Some(End::Damaged(reason)) = &self.file.stream.end {
+        if let Some(End::Damaged(reason) | End::CutOff(reason)) = &self.file.stream.end {
             let position = format!("{position}, byte {}", self.file.stream.offset + bytes.len() as u64);
             self.rejects.push(Reject::new(position, raw, reason));
         } else if raw.is_some() {

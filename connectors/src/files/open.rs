@@ -8,6 +8,7 @@ use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use catchment_contract::{Error, Result, Unfinished};
 
@@ -19,6 +20,9 @@ use super::position::{FilePosition, Fingerprint, LinePosition};
 
 /// Size of reads from the file: 256 KiB, so that a system call costs nothing beside what is done with its bytes.
 const READ_BYTES: usize = 256 << 10;
+
+/// A packed file that ends in the middle and was not changed for so long is taken to be cut off for good.
+const QUIET: Duration = Duration::from_secs(60);
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
@@ -62,6 +66,13 @@ impl OpenFile {
     /// Whether the file is opened at a position inside it, which only [`OpenFile::into_lines`] can go on from.
     pub fn resumes(&self) -> bool {
         self.from.is_some()
+    }
+
+    /// Whether the file was changed so lately that a writer may be at work on it.
+    pub(super) fn is_fresh(&self) -> bool {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let modified = Duration::from_micros(u64::try_from(self.fingerprint.modified_us).unwrap_or(0));
+        now.saturating_sub(modified) < QUIET
     }
 
     /// The first bytes after the position, decompressed and without a byte order mark: `bytes_max` of them, or all if the
@@ -125,7 +136,9 @@ impl OpenFile {
 pub(super) enum End {
     /// It is at its end.
     Clean,
-    /// It is damaged or cut off, for this reason.
+    /// It is packed and ends in the middle, for this reason: it was cut off, or somebody is writing it.
+    CutOff(String),
+    /// It is damaged, for this reason.
     Damaged(String),
 }
 
@@ -191,7 +204,11 @@ impl Stream {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if self.packed.failed.load(Ordering::Relaxed) => break Err(error),
                 Err(error) => {
-                    self.end = Some(End::Damaged(self.damage(&error)));
+                    let reason = self.damage(&error);
+                    self.end = Some(match error.kind() {
+                        io::ErrorKind::UnexpectedEof => End::CutOff(reason),
+                        _ => End::Damaged(reason),
+                    });
                     break Ok(());
                 }
             }

@@ -60,7 +60,7 @@ fn reasons(payloads: &[Payload]) -> Vec<String> {
 }
 
 fn append(path: &Path, bytes: &[u8]) {
-    fs::OpenOptions::new().append(true).open(path).unwrap().write_all(bytes).unwrap();
+    fs::OpenOptions::new().create(true).append(true).open(path).unwrap().write_all(bytes).unwrap();
 }
 
 fn zstd_frame(text: &[u8]) -> Vec<u8> {
@@ -331,4 +331,31 @@ fn a_line_that_is_being_written_is_left_and_neither_lost_nor_rejected() {
     assert_eq!((text(&second), reasons(&second)), ("{22}\n".into(), vec![]));
     let last = folder.read(Some(second[0].position.clone()));
     assert_eq!((text(&last), reasons(&last)), ("{3}".into(), vec![]));
+}
+
+#[test]
+fn a_packed_file_that_is_being_written_is_left_until_it_has_been_quiet() {
+    let all = many_lines(600_000, 5);
+    for (name, packed) in [("zstd", zstd_frame(&all)), ("gzip", gzip_member(&all)), ("bzip2", bzip2_stream(&all))] {
+        let folder = Folder::new();
+        let (written, rest) = packed.split_at(packed.len() * 2 / 3);
+        fs::write(folder.path(), written).unwrap();
+        let before = folder.read_to(None, Unfinished::Leave);
+        assert_eq!(reasons(&before), [] as [&str; 0], "{name}");
+        let at = before.last().unwrap().position.clone();
+        assert_eq!(folder.discover(&at), Some(Some(at.clone())), "{name}: it is looked at again");
+        assert!(folder.read_to(Some(at.clone()), Unfinished::Leave).is_empty(), "{name}: nothing has come");
+        append(&folder.path(), rest);
+        let after = folder.read_to(Some(at), Unfinished::Leave);
+        assert_eq!(reasons(&after), [] as [&str; 0], "{name}");
+        assert!(text(&before) + &text(&after) == String::from_utf8_lossy(&all), "{name}: every line once");
+        assert_eq!(folder.discover(&after.last().unwrap().position), None, "{name}: it is read to its end");
+
+        fs::write(folder.path(), written).unwrap();
+        fs::File::options().append(true).open(folder.path()).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
+        let quiet = folder.read_to(None, Unfinished::Leave);
+        assert_eq!(reasons(&quiet).len(), 1, "{name}");
+        assert!(reasons(&quiet)[0].contains(&format!("the {name} stream is cut off: ")), "{:?}", reasons(&quiet));
+        assert_eq!(folder.discover(&quiet.last().unwrap().position), None, "{name}: it is told once");
+    }
 }
