@@ -8,6 +8,9 @@ use std::time::Duration;
 use catchment_contract::{Error, ErrorKind, Retry};
 use fluvio_protocol::link::ErrorCode;
 
+/// What a TLS handshake is called in messages.
+pub(super) const HANDSHAKE: &str = "agree on an encrypted connection";
+
 /// Why one attempt failed.
 #[derive(Debug)]
 pub(super) enum Failure {
@@ -135,6 +138,9 @@ impl Failure {
     /// As an error after many attempts: how long it was tried, and the way out.
     pub(super) fn into_tired(self, what: &str, place: &str, tried: Duration) -> Error {
         let hint = match &self {
+            Failure::Silent { doing, .. } if *doing == HANDSHAKE => {
+                "if the server speaks no TLS, use a Fluvio profile whose tls_policy is \"disabled\""
+            }
             Failure::Code { .. } | Failure::NotYet(_) => "see the servers' logs, or raise connect_timeout",
             _ => "check that the servers run and can be reached from here, or raise connect_timeout",
         };

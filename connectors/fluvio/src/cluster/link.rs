@@ -13,7 +13,7 @@ use fluvio_protocol::link::versions::{ApiVersionKey, ApiVersionsRequest};
 use fluvio_sc_schema::AdminPublicApiKey;
 use rustls::{ClientConnection, StreamOwned};
 
-use crate::cluster::failure::Failure;
+use crate::cluster::failure::{Failure, HANDSHAKE};
 use crate::cluster::tls::Secured;
 use crate::cluster::wire;
 
@@ -264,11 +264,9 @@ fn shake_hands(
     let until = Instant::now() + timeout;
     while connection.is_handshaking() {
         if Instant::now() >= until {
-            return Err(Failure::Silent { doing: "agree on an encrypted connection", timeout });
+            return Err(Failure::Silent { doing: HANDSHAKE, timeout });
         }
-        connection
-            .complete_io(&mut socket)
-            .map_err(|error| failed("agree on an encrypted connection", error, timeout))?;
+        connection.complete_io(&mut socket).map_err(|error| failed(HANDSHAKE, error, timeout))?;
     }
     Ok(StreamOwned::new(connection, socket))
 }

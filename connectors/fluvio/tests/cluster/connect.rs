@@ -182,7 +182,7 @@ fn an_endpoint_without_a_port_or_a_name_is_the_users_fault() {
 #[test]
 fn what_a_length_claims_is_not_believed() {
     let peer = Peer::start();
-    let broker = connect(hasty(peer.controller, 900)).unwrap();
+    let broker = connect(hasty(peer.controller, 3000)).unwrap();
     for claim in [i32::MAX, -1, 17 << 20] {
         peer.fault(LIST, Fault::Claim(claim));
         // Asked again, it answers.
@@ -200,7 +200,7 @@ fn what_a_length_claims_is_not_believed() {
 #[test]
 fn a_topic_whose_creation_is_not_answered_is_looked_for() {
     let peer = Peer::start();
-    let broker = connect(hasty(peer.controller, 900)).unwrap();
+    let broker = connect(hasty(peer.controller, 2100)).unwrap();
     let create = |name: &str, partitions| {
         peer.fault(CREATE, Fault::Silence);
         let asked = peer.state().count(CREATE);

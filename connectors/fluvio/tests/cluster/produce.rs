@@ -15,7 +15,7 @@ use crate::{connected, numbered, options, read_to_end};
 const WRITER: Producer = Producer { id: 77, epoch: 1 };
 
 fn client(peer: &Peer) -> Box<dyn PartitionClient> {
-    let options = ClusterOptions { request_timeout: Duration::from_millis(300), ..options(peer.controller) };
+    let options = ClusterOptions { request_timeout: Duration::from_secs(1), ..options(peer.controller) };
     connect(options).unwrap().partition(TOPIC, 0).unwrap()
 }
 

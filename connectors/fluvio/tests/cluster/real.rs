@@ -28,7 +28,7 @@ impl Topic {
         let options = ClusterOptions { profile: std::env::var("FLUVIO_PROFILE").ok(), ..options(endpoint) };
         let broker = connect(options).unwrap();
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis();
-        let name = format!("catchment-{purpose}-{now}");
+        let name = format!("catchment-{purpose}-{}-{now}", std::process::id());
         let begun = Instant::now();
         broker.create(&name, spec).unwrap();
         println!("{}: topic {name} can be used after {:?}", broker.describe(), begun.elapsed());
