@@ -40,6 +40,7 @@ mod sink;
 mod spec;
 mod staged;
 mod text;
+mod topic;
 
 pub use publish::Patience;
 pub use sink::FluvioSink;

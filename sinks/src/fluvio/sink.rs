@@ -14,11 +14,9 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use catchment_contract::{
-    Epoch, Error, ErrorKind, Fault, Reject, Result, Sink, SinkFigures, Staged, TopicPosition, UpdateBatch,
-};
+use catchment_contract::{Epoch, Error, Fault, Reject, Result, Sink, SinkFigures, Staged, TopicPosition, UpdateBatch};
+use catchment_fluvio::Broker;
 use catchment_fluvio::batch::batches;
-use catchment_fluvio::{Broker, TopicFacts, TopicSpec};
 use rand::Rng;
 
 use crate::fluvio::chunks::{Chunks, Lane, Routing};
@@ -29,6 +27,7 @@ use crate::fluvio::publish::{Appended, Patience, Run, Standing, Writer};
 use crate::fluvio::record::Encoder;
 use crate::fluvio::spec::{Delivery, FluvioSpec, Format};
 use crate::fluvio::staged::{Object, StagedPartition, StagedRecords};
+use crate::fluvio::topic;
 use crate::lake::store::LakeStore;
 
 /// From this sequence on another producer id is drawn: 2²⁴ chunks, 1 TiB at least, are left for the checkpoint then.
@@ -104,7 +103,7 @@ impl FluvioSink {
             Some((_, staged)) => Some(StagedRecords::from_staged(staged, &spec.topic)?),
             None => None,
         };
-        let partitions = ready_topic(&spec, &*broker, last.as_ref())?;
+        let partitions = topic::ready(&spec, &*broker, last.as_ref())?;
         let writer = |partition| Writer::new(Arc::clone(&broker), &spec.topic, partition, patience);
         let partition = |number| Partition { writer: writer(number), sequence: 0, staged: 0, end: 0, behind: 0 };
         let mut sink = FluvioSink {
@@ -432,68 +431,6 @@ impl FluvioSpec {
             Format::Append => Pairing::Rows,
         }
     }
-}
-
-/// Makes the topic if it is missing, and says how many partitions to write to.
-fn ready_topic(spec: &FluvioSpec, broker: &dyn Broker, last: Option<&StagedRecords>) -> Result<u32> {
-    let topic = &spec.topic;
-    let known = last.map(|last| last.partitions.len() as u32);
-    let has_records = last.is_some_and(|last| last.partitions.iter().any(|part| part.offset > 0));
-    let facts = match broker.topic(topic)? {
-        Some(facts) => facts,
-        None if has_records => {
-            return Err(Error::data(format!("topic \"{topic}\" is gone, and the last checkpoint had published to it"))
-                .with_hint("give the sink another name and topic to publish anew"));
-        }
-        None => {
-            let partitions = known.unwrap_or(spec.topic_spec.partitions);
-            make_topic(topic, broker, &TopicSpec { partitions, ..spec.topic_spec.clone() })?
-        }
-    };
-    if facts.system {
-        return Err(Error::user(format!("topic \"{topic}\" belongs to the server")).with_hint("write topic = '…'"));
-    }
-    if facts.rebuilt {
-        return Err(Error::user(format!(
-            "topic \"{topic}\" has transforms or deduplication: the server makes other batches of ours, without the headers by which each record is published once"
-        ))
-        .with_hint("make the topic without them, and transform in the view or in what reads the topic"));
-    }
-    match known {
-        None => {
-            let wanted = spec.topic_spec.partitions;
-            if facts.partitions != wanted && wanted != 1 {
-                tracing::warn!(topic, is = facts.partitions, wanted, "the topic was there with other partitions");
-            }
-            Ok(facts.partitions)
-        }
-        Some(known) if facts.partitions < known => Err(Error::data(format!(
-            "topic \"{topic}\" has {} partitions, and the last checkpoint knows {known}: it was deleted and made anew",
-            facts.partitions
-        ))
-        .with_hint("give the sink another name and topic to publish anew")),
-        Some(known) => {
-            if facts.partitions > known {
-                tracing::warn!(
-                    topic,
-                    written = known,
-                    is = facts.partitions,
-                    "the topic has gained partitions: they stay empty, so that each key's records stay in one"
-                );
-            }
-            Ok(known)
-        }
-    }
-}
-
-fn make_topic(topic: &str, broker: &dyn Broker, wanted: &TopicSpec) -> Result<TopicFacts> {
-    match broker.create(topic, wanted) {
-        Ok(()) => {}
-        // Made meanwhile, or by an attempt whose answer was lost.
-        Err(error) if error.kind() == ErrorKind::Taken => {}
-        Err(error) => return Err(error),
-    }
-    broker.topic(topic)?.ok_or_else(|| Error::remote(format!("topic \"{topic}\" was made, and is not there")))
 }
 
 fn reject(topic: &str, key: Option<&[u8]>, value: &[u8], reason: String) -> Reject {
