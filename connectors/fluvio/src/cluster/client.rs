@@ -166,6 +166,10 @@ impl PartitionClient for ClusterPartition {
     fn produce(&mut self, batch: &[u8]) -> Result<i64> {
         let what = format!("write to {}", self.name());
         check(batch, &what)?;
+        // A write into a connection that was closed meanwhile would have an unknown outcome for nothing.
+        if self.link.as_ref().is_some_and(Link::is_closed) {
+            self.link = None;
+        }
         // Connecting may be repeated, since nothing was sent.
         self.ask("write to", |_, _, _| Ok(()))?;
         let timeout = self.cluster.request_timeout;

@@ -58,6 +58,23 @@ impl Link {
         Ok(link)
     }
 
+    /// Whether the server has closed the connection while nothing was asked, as far as is known here.
+    pub(super) fn is_closed(&self) -> bool {
+        let socket = self.stream.socket();
+        let peek = || {
+            socket.set_nonblocking(true)?;
+            let peeked = socket.peek(&mut [0]);
+            socket.set_nonblocking(false)?;
+            peeked
+        };
+        match peek() {
+            Ok(0) => true,
+            // Under TLS something may come unasked; in the clear it would be taken for the next answer.
+            Ok(_) => matches!(self.stream, Stream::Plain(_)),
+            Err(error) => error.kind() != io::ErrorKind::WouldBlock,
+        }
+    }
+
     /// Changes how long each request may take from now on.
     pub(super) fn set_timeout(&mut self, timeout: Duration) -> Result<(), Failure> {
         self.timeout = timeout;

@@ -48,6 +48,8 @@ pub enum Fault {
     Close,
     /// Do it, then close the connection.
     DoAndClose,
+    /// Do it, answer, then close the connection.
+    AnswerAndClose,
     /// Say nothing, without doing anything.
     Silence,
     /// Do it, then say nothing.
@@ -72,6 +74,8 @@ pub struct State {
     pub faults: VecDeque<(u16, Fault)>,
     /// Keys of the requests that came, and for fetches how many bytes they asked for.
     pub asked: Vec<(u16, i32)>,
+    /// How many connections were closed after an answer.
+    pub closed: usize,
     /// Where the partition is said to be led, if not by the peer itself.
     pub elsewhere: Option<SocketAddr>,
 }
@@ -190,6 +194,12 @@ impl Served {
             let number = header.correlation_id();
             match fault {
                 None | Some(Fault::Refuse(_)) => write_frame(&mut stream, number, &body),
+                Some(Fault::AnswerAndClose) => {
+                    write_frame(&mut stream, number, &body);
+                    drop(stream);
+                    self.state.lock().unwrap().closed += 1;
+                    return;
+                }
                 Some(Fault::DoAndMisnumber) => write_frame(&mut stream, number + 1, &body),
                 Some(Fault::Claim(length)) => drop(stream.write_all(&length.to_be_bytes())),
                 Some(Fault::Silence | Fault::DoAndSilence) => {}

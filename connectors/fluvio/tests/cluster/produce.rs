@@ -1,6 +1,6 @@
 //! Writing: done or not, and reported or not; nothing is ever written twice.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use catchment_contract::{ErrorKind, Fault as Whose, Outcome, Retry};
 use catchment_fluvio::PartitionClient;
@@ -97,6 +97,23 @@ fn a_refusal_is_no_doubt() {
     assert!(refused(ErrorCode::CompressionError).chain().contains("the topic demands a compression"));
     assert_eq!(client.bounds().unwrap().end, 0);
     assert_eq!(client.produce(&batch).unwrap(), 0);
+}
+
+/// What was closed while nothing was asked is known to be closed: a write goes over a new connection, and has no doubts.
+#[test]
+fn a_connection_that_was_closed_meanwhile_is_not_written_to() {
+    let peer = Peer::start();
+    let mut client = client(&peer);
+    for sequence in 0..5 {
+        let last = peer.state().end();
+        peer.fault(PRODUCE, Fault::AnswerAndClose);
+        assert_eq!(client.produce(&numbered(0, 10, WRITER, sequence)).unwrap(), last);
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while peer.state().closed <= sequence as usize {
+            assert!(Instant::now() < deadline, "the peer does not close");
+            std::thread::yield_now();
+        }
+    }
 }
 
 /// A server that is deposed while its replicas confirm a write says the same as one that has written nothing.
