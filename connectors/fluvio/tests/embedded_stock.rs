@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::future::Future;
 use std::time::Duration;
 
@@ -55,6 +56,18 @@ fn run<T>(test: impl Future<Output = T>) -> T {
     runtime.block_on(async { tokio::time::timeout(DEADLINE, test).await.expect("the test hangs") })
 }
 
+/// Tries until it works. The stock client learns of a new topic from its watches, and on a loaded machine it looks for
+/// it before it has taken in what they told.
+async fn soon<T, E: Display, F: Future<Output = Result<T, E>>>(attempt: impl Fn() -> F) -> T {
+    loop {
+        match attempt().await {
+            Ok(done) => return done,
+            Err(error) => println!("not yet: {error:#}"),
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
 fn consumer(topic: &str, from: Offset) -> ConsumerConfigExtBuilder {
     let mut config = ConsumerConfigExt::builder();
     config.topic(topic).offset_start(from);
@@ -63,7 +76,7 @@ fn consumer(topic: &str, from: Offset) -> ConsumerConfigExtBuilder {
 
 /// The next `count` records: (partition, offset, key, value).
 async fn read(client: &Fluvio, config: &ConsumerConfigExtBuilder, count: usize) -> Vec<(u32, i64, String, Vec<u8>)> {
-    let stream = client.consumer_with_config(config.build().unwrap()).await.unwrap();
+    let stream = soon(|| client.consumer_with_config(config.build().unwrap())).await;
     let records = stream.take(count).map(|record| {
         let record = record.unwrap();
         let key = record.key().map(|key| String::from_utf8(key.to_vec()).unwrap()).unwrap_or_default();
@@ -156,7 +169,7 @@ fn keyed_records_come_back_complete_and_in_order() {
         admin.create("keyed".to_owned(), false, TopicSpec::new_computed(3, 1, None)).await.unwrap();
         let mut config = TopicProducerConfigBuilder::default();
         config.batch_size(128 * 1024).linger(Duration::from_millis(5)).batch_queue_size(50);
-        let producer = client.topic_producer_with_config("keyed", config.build().unwrap()).await.unwrap();
+        let producer = soon(|| client.topic_producer_with_config("keyed", config.build().unwrap())).await;
         let reading = async {
             let reader = bench.client().await;
             read(&reader, &consumer("keyed", Offset::beginning()), records).await
@@ -200,7 +213,7 @@ fn every_compression_comes_back() {
             admin.create(topic.clone(), false, TopicSpec::new_computed(1, 1, None)).await.unwrap();
             let mut config = TopicProducerConfigBuilder::default();
             config.compression(compression).batch_size(64 * 1024).linger(Duration::from_millis(20));
-            let producer = client.topic_producer_with_config(topic.clone(), config.build().unwrap()).await.unwrap();
+            let producer = soon(|| client.topic_producer_with_config(topic.clone(), config.build().unwrap())).await;
             for number in 0..2_000 {
                 producer.send(format!("{number}"), format!("{number:0200}")).await.unwrap();
             }
@@ -218,7 +231,7 @@ fn reading_begins_where_it_is_told_to_and_goes_on() {
     run(async {
         let client = bench.client().await;
         client.admin().await.create("tail".to_owned(), false, TopicSpec::new_computed(1, 1, None)).await.unwrap();
-        let producer = client.topic_producer("tail").await.unwrap();
+        let producer = soon(|| client.topic_producer("tail")).await;
         for number in 0..50 {
             producer.send("k", number.to_string()).await.unwrap();
             // Batches of their own, so that offsets fall on and between batch borders.
@@ -241,7 +254,7 @@ fn reading_begins_where_it_is_told_to_and_goes_on() {
         }
         // A tail waits for what comes, from the stock client and from our own side.
         let config = consumer("tail", Offset::end()).build().unwrap();
-        let mut stream = client.consumer_with_config(config).await.unwrap();
+        let mut stream = soon(|| client.consumer_with_config(config.clone())).await;
         producer.send("k", "50").await.unwrap();
         producer.flush().await.unwrap();
         assert_eq!(stream.next().await.unwrap().unwrap().value(), b"50");
@@ -275,13 +288,13 @@ fn managed_offsets_are_kept_over_a_restart() {
                     .create("kept".to_owned(), false, TopicSpec::new_computed(1, 1, None))
                     .await
                     .unwrap();
-                let producer = client.topic_producer("kept").await.unwrap();
+                let producer = soon(|| client.topic_producer("kept")).await;
                 for number in 0..30 {
                     producer.send("k", number.to_string()).await.unwrap();
                 }
                 producer.flush().await.unwrap();
             }
-            let mut stream = client.consumer_with_config(managed()).await.unwrap();
+            let mut stream = soon(|| client.consumer_with_config(managed())).await;
             for expected in round * 10..round * 10 + 10 {
                 assert_eq!(stream.next().await.unwrap().unwrap().offset(), expected);
             }
@@ -306,12 +319,12 @@ fn a_deleted_topic_ends_its_streams() {
         let client = bench.client().await;
         let admin = client.admin().await;
         admin.create("gone".to_owned(), false, TopicSpec::new_computed(1, 1, None)).await.unwrap();
-        let producer = client.topic_producer("gone").await.unwrap();
+        let producer = soon(|| client.topic_producer("gone")).await;
         producer.send("k", "v").await.unwrap();
         producer.flush().await.unwrap();
         let mut config = consumer("gone", Offset::beginning());
         config.retry_mode(fluvio::consumer::RetryMode::Disabled);
-        let mut stream = client.consumer_with_config(config.build().unwrap()).await.unwrap();
+        let mut stream = soon(|| client.consumer_with_config(config.build().unwrap())).await;
         assert_eq!(stream.next().await.unwrap().unwrap().value(), b"v");
         admin.delete::<TopicSpec>("gone".to_owned()).await.unwrap();
         let ended = stream.next().await;
