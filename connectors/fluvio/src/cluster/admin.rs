@@ -6,7 +6,7 @@ use std::time::Duration;
 use fluvio_controlplane_metadata::partition::PartitionSpec;
 use fluvio_controlplane_metadata::spu::SpuSpec;
 use fluvio_controlplane_metadata::topic::{
-    CleanupPolicy, ReplicaSpec, SegmentBasedPolicy, TopicSpec as StockTopicSpec,
+    CleanupPolicy, ReplicaSpec, SegmentBasedPolicy, TopicResolution, TopicSpec as StockTopicSpec,
 };
 use fluvio_protocol::api::Request;
 use fluvio_protocol::link::ErrorCode;
@@ -101,12 +101,16 @@ pub(super) fn leader(link: &mut Link, topic: &str, partition: u32, local: bool) 
 
 /// Which of topic and partition is not there.
 fn missing(link: &mut Link, topic: &str, partition: u32) -> Result<Failure, Failure> {
-    Ok(match topics(link, Some(topic))?.into_iter().find(|found| found.name == topic) {
+    let found = list_all::<StockTopicSpec>(link, Some(topic))?.into_iter().find(|found| found.name == topic);
+    Ok(match found {
         None => Failure::Missing(failure::no_topic(topic)),
-        Some(found) if partition < found.partitions => {
-            Failure::NotYet(format!("partition {partition} of topic \"{topic}\" is not assigned yet"))
+        Some(found) if partition >= found.spec.partitions() => {
+            Failure::Missing(failure::no_partition(topic, partition, found.spec.partitions()))
         }
-        Some(found) => Failure::Missing(failure::no_partition(topic, partition, found.partitions)),
+        Some(found) if found.status.resolution == TopicResolution::InsufficientResources => Failure::NotYet(format!(
+            "there are fewer storage units than topic \"{topic}\" has copies of each partition"
+        )),
+        Some(_) => Failure::NotYet(format!("partition {partition} of topic \"{topic}\" is not assigned yet")),
     })
 }
 

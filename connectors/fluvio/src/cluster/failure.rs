@@ -98,40 +98,28 @@ impl Failure {
 
     /// As an error: `what` was tried (`list topics`), `place` is whom it was asked of (`the controller at host:port`).
     pub(super) fn into_error(self, what: &str, place: &str) -> Error {
-        let text = |verb: &str, failure: &Failure| format!("{verb} {what}: {place}: {failure}");
+        let verb = if self.passes() { "could not" } else { "cannot" };
+        let text = format!("{verb} {what}: {place}: {self}");
         match self {
             Failure::Missing(error) => error,
-            Failure::Foreign { .. } => {
-                let hint = self.foreign_hint();
-                Error::user(text("cannot", &self)).with_hint(hint)
-            }
-            Failure::NoController => Error::user(text("cannot", &self))
-                .with_hint("name the controller's host:port (9003 on a stock cluster), not a storage unit's"),
-            Failure::Version { .. } => {
-                Error::user(text("cannot", &self)).with_hint("this client speaks the protocol of Fluvio 0.50")
-            }
-            Failure::Tls { .. } => {
-                let said = text("cannot", &self);
-                let Failure::Tls { source } = self else { unreachable!("matched above") };
-                Error::user(said)
-                    .with_kind(ErrorKind::Denied)
-                    .with_source(source)
-                    .with_hint("check the certificates and the domain in the Fluvio profile")
-            }
-            Failure::Damaged { .. } => Error::data(text("cannot", &self))
-                .with_hint("read from a later offset, or let the topic's producer write it again"),
-            Failure::Beyond { .. } => Error::data(text("cannot", &self))
-                .with_hint("the topic was made anew, or the server lost what it had acknowledged"),
-            Failure::Huge { .. } => Error::data(text("cannot", &self)).with_hint("write smaller batches"),
             Failure::Code { code, message } => coded(what, place, code, message),
-            Failure::Io { .. } => {
-                let said = text("could not", &self);
-                let Failure::Io { source, .. } = self else { unreachable!("matched above") };
-                Error::remote(said).with_source(source)
+            Failure::Io { source, .. } => Error::remote(text).with_source(source),
+            Failure::Silent { .. } | Failure::Closed | Failure::Reply(_) | Failure::NotYet(_) => Error::remote(text),
+            Failure::Foreign { sent } => Error::user(text).with_hint(foreign_hint(&sent)),
+            Failure::NoController => Error::user(text)
+                .with_hint("name the controller's host:port (9003 on a stock cluster), not a storage unit's"),
+            Failure::Version { .. } => Error::user(text).with_hint("this client speaks the protocol of Fluvio 0.50"),
+            Failure::Tls { source } => Error::user(text)
+                .with_kind(ErrorKind::Denied)
+                .with_source(source)
+                .with_hint("check the certificates and the domain in the Fluvio profile"),
+            Failure::Damaged { .. } => {
+                Error::data(text).with_hint("read from a later offset, or let the topic's producer write it again")
             }
-            Failure::Silent { .. } | Failure::Closed | Failure::Reply(_) | Failure::NotYet(_) => {
-                Error::remote(text("could not", &self))
+            Failure::Beyond { .. } => {
+                Error::data(text).with_hint("the topic was made anew, or the server lost what it had acknowledged")
             }
+            Failure::Huge { .. } => Error::data(text).with_hint("write smaller batches"),
         }
     }
 
@@ -149,16 +137,6 @@ impl Failure {
             // Keeps kind and fault of what the server said.
             Failure::Code { code, message } => coded(&what, place, code, message).with_hint(hint),
             other => other.into_error(&what, place).with_hint(hint),
-        }
-    }
-
-    fn foreign_hint(&self) -> &'static str {
-        match self {
-            // A TLS record: an alert (21) or a handshake (22) of version 3.
-            Failure::Foreign { sent } if sent.starts_with("\\x15\\x03") || sent.starts_with("\\x16\\x03") => {
-                "it speaks TLS: name a Fluvio profile with its certificates"
-            }
-            _ => "check the port: a stock cluster's controller listens on 9003",
         }
     }
 }
@@ -224,7 +202,8 @@ fn code_passes(code: &ErrorCode) -> bool {
 fn coded(what: &str, place: &str, code: ErrorCode, message: Option<String>) -> Error {
     let passes = code_passes(&code);
     let detail = message.filter(|text| !text.is_empty()).unwrap_or_else(|| code.to_string());
-    let text = format!("cannot {what}: {place}: {}", lower(&detail));
+    let verb = if passes { "could not" } else { "cannot" };
+    let text = format!("{verb} {what}: {place}: {}", lower(&detail));
     match code {
         ErrorCode::TopicAlreadyExists => Error::user(text).with_kind(ErrorKind::Taken),
         ErrorCode::TopicNotFound | ErrorCode::TopicDeleted => Error::user(text)
@@ -245,6 +224,15 @@ fn coded(what: &str, place: &str, code: ErrorCode, message: Option<String>) -> E
         | ErrorCode::InvalidDeleteRequest => Error::user(text),
         _ if passes => Error::remote(text),
         _ => Error::remote(text).with_retry(Retry::Never),
+    }
+}
+
+/// What to do about a stranger, by the first bytes that it sent.
+fn foreign_hint(sent: &str) -> &'static str {
+    // A TLS record: an alert (21) or a handshake (22) of version 3.
+    match sent.starts_with("\\x15\\x03") || sent.starts_with("\\x16\\x03") {
+        true => "it speaks TLS: name a Fluvio profile with its certificates",
+        false => "check the port: a stock cluster's controller listens on 9003",
     }
 }
 

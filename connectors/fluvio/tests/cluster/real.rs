@@ -116,6 +116,16 @@ fn topics_are_found_refused_and_gone() {
     assert_eq!(error.kind(), ErrorKind::NotFound);
 }
 
+#[test]
+fn more_copies_than_storage_units_are_given_up_with_the_reason() {
+    let Some(topic) = Topic::create("copies", &TopicSpec::default()) else { return };
+    let options = ClusterOptions { connect_timeout: Duration::from_secs(3), ..options(topic.broker.address()) };
+    let broker = connect(ClusterOptions { profile: std::env::var("FLUVIO_PROFILE").ok(), ..options }).unwrap();
+    let many = Topic { broker, name: format!("{}-many", topic.name) };
+    let error = many.broker.create(&many.name, &TopicSpec { replication: 99, ..TopicSpec::default() }).unwrap_err();
+    assert!(error.chain().contains("there are fewer storage units than topic"), "{}", error.chain());
+}
+
 /// With `FLUVIO_RESTART` naming a program that kills the storage unit and starts it again: a writer goes on through
 /// `RESTARTS` of them (3 by default), every outcome that was unknown settled by a scan.
 #[test]
