@@ -1,8 +1,12 @@
 //! Reading a file as one document: one payload, and again whole when the file has changed.
 //!
 //! A document that is damaged, empty or longer than [`DOCUMENT_BYTES_MAX`] is one reject; its payload holds no bytes.
+//!
+//! While a job stays up ([`Unfinished::Leave`]) one that is empty or packed and cut off is left to a later round, until its
+//! file has been quiet for a minute. Half a document that is neither is a reject, and read again when it is whole: see
+//! [`OpenFile::settled`].
 
-use catchment_contract::{PartitionReader, Payload, Reject, Result};
+use catchment_contract::{PartitionReader, Payload, Reject, Result, Unfinished};
 
 use super::find::path_error;
 use super::open::{End, OpenFile};
@@ -17,11 +21,12 @@ const FIRST_BYTES: usize = 64 << 10;
 /// Yields a file as one payload.
 pub struct DocumentReader {
     file: Option<OpenFile>,
+    unfinished: Unfinished,
 }
 
 impl DocumentReader {
-    pub(super) fn new(file: OpenFile) -> Self {
-        DocumentReader { file: Some(file) }
+    pub(super) fn new(file: OpenFile, unfinished: Unfinished) -> Self {
+        DocumentReader { file: Some(file), unfinished }
     }
 }
 
@@ -35,6 +40,10 @@ impl PartitionReader for DocumentReader {
         while file.stream.end.is_none() && bytes.len() <= DOCUMENT_BYTES_MAX {
             file.stream.fill(&mut bytes, target).map_err(|error| path_error(&file.path, error))?;
             target = (bytes.len() * 2).clamp(FIRST_BYTES, DOCUMENT_BYTES_MAX + 1);
+        }
+        let begun = bytes.trim_ascii().is_empty() || matches!(file.stream.end, Some(End::CutOff(_)));
+        if begun && self.unfinished == Unfinished::Leave && file.is_fresh() {
+            return Ok(None);
         }
         let reason = match &file.stream.end {
             Some(End::Damaged(reason) | End::CutOff(reason)) => Some(reason.clone()),

@@ -202,7 +202,9 @@ impl PartitionReader for LineReader {
         self.line += lines;
         self.file.stream.offset += bytes.len() as u64;
         let position = self.position();
-        if bytes.is_empty() && self.rejects.is_empty() && self.file.from.as_ref() == Some(&position) {
+        // Of a file that is just being made nothing is kept: it may yet become a document.
+        let begun = self.file.from.is_none() && self.line == 0 && self.unfinished == Unfinished::Leave;
+        if bytes.is_empty() && self.rejects.is_empty() && (begun || self.file.from.as_ref() == Some(&position)) {
             return Ok(None);
         }
         Ok(Some(Payload {

@@ -8,7 +8,7 @@ use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use catchment_contract::{Error, Result, Unfinished};
 
@@ -23,6 +23,12 @@ const READ_BYTES: usize = 256 << 10;
 
 /// A packed file that ends in the middle and was not changed for so long is taken to be cut off for good.
 const QUIET: Duration = Duration::from_secs(60);
+
+/// A document that has not changed for so long is taken to be whole.
+const SETTLED: Duration = Duration::from_millis(100);
+
+/// How long a document is waited for that goes on changing.
+const SETTLED_MAX: Duration = Duration::from_secs(2);
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
@@ -70,9 +76,8 @@ impl OpenFile {
 
     /// Whether the file was changed so lately that a writer may be at work on it.
     pub(super) fn is_fresh(&self) -> bool {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let modified = Duration::from_micros(u64::try_from(self.fingerprint.modified_us).unwrap_or(0));
-        now.saturating_sub(modified) < QUIET
+        let Fingerprint { bytes, modified_us, .. } = self.fingerprint;
+        age(Stamp { bytes, modified_us }) < QUIET
     }
 
     /// The first bytes after the position, decompressed and without a byte order mark: `bytes_max` of them, or all if the
@@ -96,8 +101,27 @@ impl OpenFile {
     }
 
     /// Reads the file as one document, from its beginning.
-    pub fn into_document(self) -> DocumentReader {
-        DocumentReader::new(self)
+    pub fn into_document(self, unfinished: Unfinished) -> DocumentReader {
+        DocumentReader::new(self, unfinished)
+    }
+
+    /// The file once it has not changed for a tenth of a second, opened at its beginning: a document tells nobody whether
+    /// its writer is done. Waits two seconds at most.
+    ///
+    /// # Errors
+    /// If the file cannot be looked at or opened again.
+    pub fn settled(self) -> Result<Self> {
+        let began = Instant::now();
+        loop {
+            let metadata = std::fs::metadata(&self.path).map_err(|error| path_error(&self.path, error))?;
+            let stamp = Stamp::new(&metadata);
+            let age = age(stamp);
+            if age >= SETTLED || began.elapsed() >= SETTLED_MAX {
+                let same = stamp == Stamp { bytes: self.fingerprint.bytes, modified_us: self.fingerprint.modified_us };
+                return if same { Ok(self) } else { OpenFile::open(&self.partition, self.path, None) };
+            }
+            std::thread::sleep(SETTLED - age);
+        }
     }
 
     /// Moves to the position, or past a byte order mark at the file's beginning.
@@ -129,6 +153,12 @@ impl OpenFile {
         self.stream.ahead = scratch;
         Ok(())
     }
+}
+
+/// How long ago a file was changed; nothing for one that says it will be.
+fn age(stamp: Stamp) -> Duration {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    now.saturating_sub(Duration::from_micros(u64::try_from(stamp.modified_us).unwrap_or(0)))
 }
 
 /// Why a stream yields no more.

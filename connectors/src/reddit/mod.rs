@@ -95,11 +95,11 @@ impl Source for Reddit {
     fn open(&self, partition: &Partition, unfinished: Unfinished) -> Result<Box<dyn PartitionReader>> {
         let mut file = self.files.open(partition)?;
         let lines = file.resumes() || Shape::of(file.sniff(SNIFF_BYTES)?) == Shape::Lines;
-        Ok(if lines {
-            Box::new(file.into_lines(Some(is_complete), unfinished))
-        } else {
-            Box::new(file.into_document())
-        })
+        if lines {
+            return Ok(Box::new(file.into_lines(Some(is_complete), unfinished)));
+        }
+        let file = if unfinished == Unfinished::Leave { file.settled()? } else { file };
+        Ok(Box::new(file.into_document(unfinished)))
     }
 
     fn decoder(&self, projection: &[usize]) -> Arc<dyn catchment_contract::Decoder> {

@@ -87,8 +87,10 @@ impl Source for Transcripts {
         self.files.discover(known)
     }
 
-    fn open(&self, partition: &Partition, _unfinished: Unfinished) -> Result<Box<dyn PartitionReader>> {
-        Ok(Box::new(self.files.open(partition)?.into_document()))
+    fn open(&self, partition: &Partition, unfinished: Unfinished) -> Result<Box<dyn PartitionReader>> {
+        let file = self.files.open(partition)?;
+        let file = if unfinished == Unfinished::Leave { file.settled()? } else { file };
+        Ok(Box::new(file.into_document(unfinished)))
     }
 
     fn decoder(&self, projection: &[usize]) -> Arc<dyn Decoder> {

@@ -190,7 +190,7 @@ fn a_document_is_read_again_when_its_content_has_changed() {
     fs::write(&path, "\u{feff}[1,\n2]").unwrap();
     let files = files(folder.path());
     let partition = files.discover(&BTreeMap::new()).unwrap().pop().unwrap();
-    let mut reader = files.open(&partition).unwrap().into_document();
+    let mut reader = files.open(&partition).unwrap().into_document(Unfinished::Take);
     let payload = reader.next().unwrap().unwrap();
     assert_eq!((payload.bytes.as_slice(), payload.rejects.len()), (b"[1,\n2]".as_slice(), 0));
     assert!(reader.next().unwrap().is_none());
@@ -216,8 +216,38 @@ fn documents_that_cannot_be_read_are_one_reject() {
         fs::write(folder.path().join("d"), bytes).unwrap();
         let files = files(folder.path());
         let partition = files.discover(&BTreeMap::new()).unwrap().pop().unwrap();
-        let payload = files.open(&partition).unwrap().into_document().next().unwrap().unwrap();
+        let payload = files.open(&partition).unwrap().into_document(Unfinished::Take).next().unwrap().unwrap();
         assert!(payload.bytes.is_empty());
         assert_eq!(payload.rejects.iter().map(|reject| reject.reason.as_str()).collect::<Vec<_>>(), [reason]);
     }
+}
+
+#[test]
+fn a_document_that_is_being_written_is_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.json");
+    let set = files(folder.path());
+    let open = || {
+        let partition = set.discover(&BTreeMap::new()).unwrap().remove(0);
+        set.open(&partition).unwrap()
+    };
+    let gzip = {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        std::io::Write::write_all(&mut encoder, b"{\"whole\":1}").unwrap();
+        encoder.finish().unwrap()
+    };
+    for begun in [b"".as_slice(), b" \n", &gzip[..gzip.len() - 3]] {
+        fs::write(&path, begun).unwrap();
+        assert!(open().into_document(Unfinished::Leave).next().unwrap().is_none(), "it may come yet");
+        assert_eq!(open().into_document(Unfinished::Take).next().unwrap().unwrap().rejects.len(), 1);
+        fs::File::options().append(true).open(&path).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
+        let quiet = open().into_document(Unfinished::Leave).next().unwrap().unwrap();
+        assert_eq!(quiet.rejects.len(), 1, "nobody is writing it any more");
+    }
+    // Opened when half of it was there.
+    fs::write(&path, "{\"half\":").unwrap();
+    let half = open();
+    fs::write(&path, "{\"half\":2}").unwrap();
+    let whole = half.settled().unwrap().into_document(Unfinished::Leave).next().unwrap().unwrap();
+    assert_eq!(whole.bytes, b"{\"half\":2}");
 }
