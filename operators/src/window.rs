@@ -324,8 +324,8 @@ impl WindowLogic {
     }
 }
 
-/// Remembers what is `found` for a row of which there were and are so many `copies`, and emits how that differs from what
-/// was `shown` before.
+/// Remembers what is `found` for a row, of which there were `before` copies and are `after`, and emits how that differs
+/// from what was `shown`.
 fn show(
     shown: &mut [Values],
     found: &[Option<i64>],

@@ -3,7 +3,7 @@
 //! How far the values typically lie from their median: a spread that a few wild values do not move, unlike the standard
 //! deviation. For values of a normal distribution 1.4826 · mad is the standard deviation. Nulls are passed over; over
 //! nothing it is null. This form is for the planner and for DataFusion's executor: it keeps all values and sorts them. The
-//! dataflow keeps deviations up to date with [`crate::aggregate`] and [`crate::window`].
+//! dataflow keeps deviations up to date with [`mod@crate::aggregate`] and [`mod@crate::window`].
 
 use std::mem::size_of_val;
 use std::sync::Arc;
