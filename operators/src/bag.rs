@@ -96,18 +96,23 @@ impl Bag {
 
     /// The median of doubles: the mean of the two in the middle where their number is even; none of nothing.
     pub(crate) fn median(&self) -> Option<f64> {
-        let (low, found) = self.middle()?;
-        let high = match self.total % 2 {
-            0 if found.before + self.count(found) <= self.total / 2 => self.next(found)?.0,
-            _ => return Some(low),
-        };
-        Some((low + value(high)) / 2.0)
+        Some(self.median_at(self.middle()?))
+    }
+
+    /// The median, the lower of whose two is at `middle`.
+    fn median_at(&self, middle: Found) -> f64 {
+        let low = value(self.image(middle));
+        let is_split = self.total % 2 == 0 && middle.before + self.count(middle) <= self.total / 2;
+        match self.position_after(middle).filter(|_| is_split) {
+            Some(high) => (low + value(self.image(high))) / 2.0,
+            None => low,
+        }
     }
 
     /// The median absolute deviation of doubles: the median of their distances from their median; none of nothing.
     pub(crate) fn mad(&self) -> Option<f64> {
-        let median = self.median()?;
-        let (_, middle) = self.middle()?;
+        let middle = self.middle()?;
+        let median = self.median_at(middle);
         // Distances grow on both sides of the median: one merge finds those in the middle.
         let (mut below, mut above) = (Some(middle), self.position_after(middle));
         let (low, high) = ((self.total - 1) / 2, self.total / 2);
@@ -137,8 +142,8 @@ impl Bag {
         }
     }
 
-    /// The lower of the values in the middle, and where it is.
-    fn middle(&self) -> Option<(f64, Found)> {
+    /// Where the lower of the values in the middle is.
+    fn middle(&self) -> Option<Found> {
         let mut left = (self.total - 1) / 2;
         if self.total <= 0 {
             return None;
@@ -150,9 +155,9 @@ impl Bag {
                 before += list.total;
                 continue;
             }
-            for (at, (image, count)) in list.values.iter().enumerate() {
+            for (at, (_, count)) in list.values.iter().enumerate() {
                 if left < *count {
-                    return Some((value(*image), Found { list: index, at, before }));
+                    return Some(Found { list: index, at, before });
                 }
                 left -= count;
                 before += count;
@@ -167,11 +172,6 @@ impl Bag {
 
     fn count(&self, found: Found) -> i64 {
         self.lists[found.list].values[found.at].1
-    }
-
-    fn next(&self, found: Found) -> Option<(i64, i64)> {
-        let next = self.position_after(found)?;
-        Some((self.image(next), self.count(next)))
     }
 
     fn position_after(&self, found: Found) -> Option<Found> {
