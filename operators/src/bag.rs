@@ -114,23 +114,25 @@ impl Bag {
         let middle = self.middle()?;
         let median = self.median_at(middle);
         // Distances grow on both sides of the median: one merge finds those in the middle.
+        let distance = |found: Option<Found>| found.map_or(0.0, |found| (value(self.image(found)) - median).abs());
         let (mut below, mut above) = (Some(middle), self.position_after(middle));
+        let (mut left, mut right) = (distance(below), distance(above));
         let (low, high) = ((self.total - 1) / 2, self.total / 2);
         let (mut passed, mut first) = (0, None);
         loop {
-            let distance = |found: Option<Found>| found.map(|found| (value(self.image(found)) - median).abs());
-            let (left, right) = (distance(below), distance(above));
-            let (distance, found) = match (left, right) {
-                (Some(left), Some(right)) if left.total_cmp(&right).is_le() => (left, below.take()?),
-                (Some(left), None) => (left, below.take()?),
-                (_, Some(right)) => (right, above.take()?),
-                (None, None) => return first,
+            let distance = match (below, above) {
+                (Some(found), other) if other.is_none() || left <= right => {
+                    passed += self.count(found);
+                    below = self.position_before(found);
+                    std::mem::replace(&mut left, distance(below))
+                }
+                (_, Some(found)) => {
+                    passed += self.count(found);
+                    above = self.position_after(found);
+                    std::mem::replace(&mut right, distance(above))
+                }
+                _ => return first,
             };
-            passed += self.count(found);
-            match below.is_none() && (found.list, found.at) <= (middle.list, middle.at) {
-                true => below = self.position_before(found),
-                false => above = self.position_after(found),
-            }
             if first.is_none() && passed > low {
                 first = Some(distance);
             }
