@@ -49,6 +49,7 @@
 //! **Exactly once.** [`position`] says where a partition goes on; a batch that its writer has repeated is skipped by the
 //! numbers in its header. A partition that ends before its position was made anew: that is an error, never a new start.
 
+mod clients;
 mod decode;
 mod option;
 pub mod position;

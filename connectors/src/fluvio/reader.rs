@@ -15,9 +15,9 @@ use catchment_contract::{Error, PartitionReader, Payload, Reject, Result};
 use catchment_fluvio::Fetched;
 use catchment_fluvio::batch::batches;
 
+use super::clients::{Lent, evicted};
 use super::option::{OnEviction, Start, TopicOptions};
 use super::position::TopicPosition;
-use super::source::{Lent, evicted};
 
 /// Size of a fetch: 4 MiB, since one that is answered from files takes tens of milliseconds whatever its size.
 const FETCH_BYTES: usize = 4 << 20;

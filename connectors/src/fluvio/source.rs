@@ -1,27 +1,20 @@
 //! A checked source: one topic of a broker.
-//!
-//! Clients of partitions are kept and handed round: `discover`, a reader and `lag` use the same ones one after another,
-//! so that looking for news costs one cheap request a partition and no connection. A client that failed is not given
-//! back.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use catchment_contract::options::nearest;
 use catchment_contract::source::PartitionReader;
 use catchment_contract::{
-    Decoder, Error, ErrorKind, Partition, PartitionLag, Position, Relation, Result, Source, Unfinished, Wake,
+    Decoder, Error, Partition, PartitionLag, Position, Relation, Result, Source, Unfinished, Wake,
 };
-use catchment_fluvio::{Bounds, PartitionClient, Topics};
+use catchment_fluvio::{Bounds, Topics};
 
+use super::clients::{Clients, evicted};
 use super::decode::TopicDecoder;
 use super::option::{OnEviction, TopicOptions};
 use super::position::TopicPosition;
 use super::reader::TopicReader;
 use super::{start, watch};
-
-/// Clients of one partition that are kept for the next one who needs them: a reader's and one to look with.
-const IDLE_CLIENTS_MAX: usize = 2;
 
 /// A topic to read.
 pub(super) struct Topic {
@@ -29,18 +22,10 @@ pub(super) struct Topic {
     pub(super) clients: Arc<Clients>,
 }
 
-/// Clients of a topic's partitions.
-pub(super) struct Clients {
-    topics: Topics,
-    topic: String,
-    idle: Mutex<HashMap<u32, Vec<Box<dyn PartitionClient>>>>,
-}
-
 impl Topic {
     pub(super) fn new(options: TopicOptions, topics: Topics) -> Self {
         let topic = options.topic.clone();
-        let clients = Clients { topics, topic, idle: Mutex::new(HashMap::new()) };
-        Topic { options: Arc::new(options), clients: Arc::new(clients) }
+        Topic { options: Arc::new(options), clients: Arc::new(Clients::new(topics, topic)) }
     }
 
     /// Where the partitions of the first look begin: recorded in the lowest one's position, or found now.
@@ -69,16 +54,6 @@ impl Topic {
     }
 }
 
-/// Records were evicted before they were read.
-pub(super) fn evicted(topic: &str, partition: u32, offset: i64, start: i64) -> Error {
-    Error::data(format!(
-        "cannot read partition {partition} of topic \"{topic}\" at offset {offset}: the first record kept is {start}, so \
-         {} are lost",
-        start - offset
-    ))
-    .with_hint("write on_eviction = 'earliest' to go on there, keep records longer, or run the job on a new lake")
-}
-
 impl Source for Topic {
     fn relation(&self) -> &Relation {
         &self.options.relation
@@ -89,7 +64,7 @@ impl Source for Topic {
             Ok((number(id, &self.options.topic)?, TopicPosition::decode(position, &self.options.topic, id)?))
         });
         let mut positions = positions.collect::<Result<BTreeMap<u32, TopicPosition>>>()?;
-        let partitions = self.clients.partitions()?;
+        let partitions = self.clients.known_partitions()?;
         let bounds = (0..partitions).map(|number| self.clients.bounds(number)).collect::<Result<Vec<Bounds>>>()?;
         let starts = self.starts(&positions, &bounds)?;
         let found = (0_u32..).zip(&bounds).map(|(number, bounds)| {
@@ -141,84 +116,4 @@ fn number(id: &str, topic: &str) -> Result<u32> {
         Error::data(format!("cannot resume topic \"{topic}\": \"{id}\" is no number of a partition"))
             .with_hint("the source's connector may have changed: run the job on a new lake")
     })
-}
-
-impl Clients {
-    /// The topic's name.
-    pub(super) fn topic(&self) -> &str {
-        &self.topic
-    }
-
-    /// How many partitions the topic has.
-    ///
-    /// # Errors
-    /// [`ErrorKind::NotFound`] if there is no such topic, and if the broker cannot be reached.
-    pub(super) fn partitions(&self) -> Result<u32> {
-        let broker = self.topics.broker()?;
-        match broker.topic(&self.topic)? {
-            Some(facts) => Ok(facts.partitions),
-            None => {
-                let topics = broker.topics()?;
-                let names = topics.iter().filter(|facts| !facts.system).map(|facts| facts.name.as_str());
-                let hint = match nearest(&self.topic, names) {
-                    Some(name) => format!("did you mean \"{name}\"?"),
-                    None => {
-                        "create it, start the job that writes it first, or name another broker with --topics".to_owned()
-                    }
-                };
-                let message = format!("there is no topic \"{}\" at the {}", self.topic, broker.describe());
-                Err(Error::user(message).with_kind(ErrorKind::NotFound).with_hint(hint))
-            }
-        }
-    }
-
-    /// A client of partition `number`, which comes back when it is dropped.
-    pub(super) fn client(self: &Arc<Self>, number: u32) -> Result<Lent> {
-        let idle = self.idle().get_mut(&number).and_then(Vec::pop);
-        let client = match idle {
-            Some(client) => client,
-            None => self.topics.broker()?.partition(&self.topic, number)?,
-        };
-        Ok(Lent { client: Some(client), owner: self.clone(), number, failed: false })
-    }
-
-    /// First offset and end of partition `number`.
-    pub(super) fn bounds(self: &Arc<Self>, number: u32) -> Result<Bounds> {
-        self.client(number)?.attempt(|client| client.bounds())
-    }
-
-    fn idle(&self) -> std::sync::MutexGuard<'_, HashMap<u32, Vec<Box<dyn PartitionClient>>>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A client on loan.
-pub(super) struct Lent {
-    /// There until it is dropped.
-    client: Option<Box<dyn PartitionClient>>,
-    owner: Arc<Clients>,
-    number: u32,
-    failed: bool,
-}
-
-impl Lent {
-    /// Calls the client. One that fails is not given back: whoever needs the next one gets a new one.
-    pub(super) fn attempt<T>(&mut self, call: impl FnOnce(&mut dyn PartitionClient) -> Result<T>) -> Result<T> {
-        let client = self.client.as_deref_mut().expect("only dropping takes the client");
-        let outcome = call(client);
-        self.failed |= outcome.is_err();
-        outcome
-    }
-}
-
-impl Drop for Lent {
-    fn drop(&mut self) {
-        if let Some(client) = self.client.take().filter(|_| !self.failed) {
-            let mut idle = self.owner.idle();
-            let kept = idle.entry(self.number).or_default();
-            if kept.len() < IDLE_CLIENTS_MAX {
-                kept.push(client);
-            }
-        }
-    }
 }

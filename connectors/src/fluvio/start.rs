@@ -11,8 +11,8 @@ use catchment_contract::{Error, Result};
 use catchment_fluvio::batch::{Batch, batches};
 use catchment_fluvio::{Bounds, Fetched};
 
+use super::clients::{Clients, Lent};
 use super::option::{Start, TopicOptions};
-use super::source::{Clients, Lent};
 
 /// Enough for a header and small batches; a fetch gives at least one whole batch.
 const FETCH_BYTES: usize = 4096;

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use catchment_contract::{Error, Result, Wake};
 
-use super::source::{Clients, Lent};
+use super::clients::{Clients, Lent};
 
 /// How many threads wait for one topic.
 const THREADS_MAX: u32 = 32;
@@ -39,7 +39,8 @@ const PAUSE_MAX: Duration = Duration::from_secs(5);
 pub(super) fn watch(clients: Arc<Clients>, wake: Wake) -> Result<Box<dyn Send>> {
     let partitions = clients.partitions()?;
     let bell = Arc::new(Bell { wake: Mutex::new(Some(wake)), stopped: Condvar::new() });
-    let guard = Watch { bell: bell.clone() };
+    let guard = Watch { bell: bell.clone(), clients: clients.clone() };
+    clients.watched(Some(partitions));
     let threads = partitions.clamp(1, THREADS_MAX);
     for first in 0..threads {
         let round = Round { clients: clients.clone(), bell: bell.clone(), first, threads, partitions };
@@ -82,12 +83,14 @@ impl Bell {
 /// Ends the watching when it is dropped; the threads end within [`WAIT`].
 struct Watch {
     bell: Arc<Bell>,
+    clients: Arc<Clients>,
 }
 
 impl Drop for Watch {
     fn drop(&mut self) {
         self.bell.wake.lock().unwrap_or_else(PoisonError::into_inner).take();
         self.bell.stopped.notify_all();
+        self.clients.watched(None);
     }
 }
 
@@ -160,6 +163,9 @@ impl Round {
         }
         let next = self.first + (ends.len() as u32) * self.threads;
         self.partitions = now;
+        if self.bell.is_wanted() {
+            self.clients.watched(Some(now));
+        }
         ends.extend(self.ends(next)?);
         Ok(self.bell.ring(PAUSE))
     }
