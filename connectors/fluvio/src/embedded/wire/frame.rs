@@ -30,6 +30,9 @@ pub const LARGE_AT_A_TIME: usize = 8;
 /// What a produce request says besides its batches.
 pub const OVERHEAD_BYTES: usize = 64 * 1024;
 
+/// Most of a fetch's batches at a time, unless the first batch is larger.
+pub const REPLY_BYTES_MAX: usize = 8 * 1024 * 1024;
+
 /// A connection that has not sent a whole request by then is closed.
 const FIRST_WITHIN: Duration = Duration::from_secs(10);
 

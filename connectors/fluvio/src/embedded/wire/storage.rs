@@ -22,7 +22,7 @@ use super::super::log::Log;
 use super::super::offsets::{CONSUMER_BYTES_MAX, Consumer};
 use super::super::store::Store;
 use super::codes;
-use super::frame::{End, Replies, Request, Requests};
+use super::frame::{End, REPLY_BYTES_MAX, Replies, Request, Requests};
 use super::input::{Input, Malformed};
 use super::records::Records;
 use super::requests::{Fetch, FetchPartition, Filter, Produce, Replica, Stream, Topic};
@@ -55,9 +55,6 @@ const SERVED: &[Served] = &[
 
 /// Streams of one connection. A consumer that its client drops leaves its stream open: the protocol has no word for it.
 const STREAMS_MAX: usize = 16_384;
-
-/// Most of a fetch's batches at a time, unless the first batch is larger.
-pub const REPLY_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// A stream as its connection knows it.
 struct Session {

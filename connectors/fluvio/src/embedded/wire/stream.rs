@@ -17,10 +17,9 @@ use tracing::{debug, warn};
 use super::super::log::{DELETED, Log};
 use super::super::refused::Refused;
 use super::codes;
-use super::frame::{End, Replies, Request};
+use super::frame::{End, REPLY_BYTES_MAX, Replies, Request};
 use super::records::Records;
 use super::requests::Stream;
-use super::storage::REPLY_BYTES_MAX;
 use crate::broker::Fetched;
 
 /// Replies under way.
