@@ -92,7 +92,10 @@ impl Read {
             }
         }
         out.flush()?;
-        while self.follow {
+        if !self.follow {
+            return Ok(());
+        }
+        loop {
             for cursor in &mut cursors {
                 if cursor.client.wait(cursor.next, TURN)? {
                     cursor.end = i64::MAX;
@@ -101,7 +104,6 @@ impl Read {
                 }
             }
         }
-        Ok(())
     }
 
     fn cursors(&self, broker: &dyn Broker) -> Result<Vec<Cursor>, Stop> {
