@@ -7,7 +7,8 @@
 //! - *stock*: the same by the stock client, keyed, in batches of the same size.
 //!
 //! On the embedded broker (ours reach it directly, the stock client over TCP; its CPU time is in every figure) and, when
-//! `FLUVIO_ENDPOINT` names one, on a cluster, whose CPU time is in none.
+//! `FLUVIO_ENDPOINT` names one, on a cluster, whose CPU time is in none. Medians of five rounds, after one that touches the
+//! memory first.
 //!
 //! ```text
 //! cargo bench --bench topics                            400,000 records of 200 B, 100,000 of 1 KiB
@@ -38,6 +39,12 @@ const ROWS: usize = 4096;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// Rounds that are measured.
+const ROUNDS: usize = 5;
+
+/// Seconds and CPU seconds of each round of one kind of work.
+type Timings = Vec<(f64, f64)>;
+
 struct Case {
     broker: Arc<dyn Broker>,
     records: usize,
@@ -56,7 +63,14 @@ fn main() -> Result<()> {
         println!("{}", broker.describe());
         for (bytes, records) in [(200, 400_000), (1024, 100_000)] {
             let records = if test { 2_000 } else { records };
-            Case { broker: broker.clone(), records, bytes }.measure(folder.path())?;
+            let case = Case { broker: broker.clone(), records, bytes };
+            let mut timings = Vec::new();
+            case.round(folder.path(), "warm", &mut timings)?;
+            timings.clear();
+            for round in 0..if test { 1 } else { ROUNDS } {
+                case.round(folder.path(), &round.to_string(), &mut timings)?;
+            }
+            case.print(timings);
         }
     }
     Ok(())
@@ -75,38 +89,50 @@ fn cpu() -> Result<f64> {
 }
 
 impl Case {
-    fn measure(&self, folder: &Path) -> Result<()> {
-        let name = |kind: &str| format!("bench-{kind}-{}-{}", self.bytes, std::process::id());
+    /// Does every kind of work once and notes what each took.
+    fn round(&self, folder: &Path, round: &str, timings: &mut Vec<(&'static str, Timings)>) -> Result<()> {
+        let name = |kind: &str| format!("bench-{kind}-{}-{}-{round}", self.bytes, std::process::id());
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-        let exactly = name("sink");
-        self.timed("sink", || self.sink(folder, &exactly, "exactly_once"))?;
-        self.timed("sink, at least once", || self.sink(folder, &name("loose"), "at_least_once"))?;
-        self.timed("source", || self.source(&exactly))?;
-        let raw = name("raw");
+        let [exactly, loose, raw, stock] = ["sink", "loose", "raw", "stock"].map(name);
         self.broker.create(&raw, &TopicSpec::default()).map_err(fail)?;
-        self.timed("client, produce", || self.produce(&raw))?;
-        self.timed("client, consume", || self.consume(&raw))?;
-        let stock = name("stock");
         self.broker.create(&stock, &TopicSpec::default()).map_err(fail)?;
-        self.timed("stock, produce", || runtime.block_on(self.stock_produce(&stock)))?;
-        self.timed("stock, consume", || runtime.block_on(self.stock_consume(&stock)))?;
-        for topic in [exactly, name("loose"), raw, stock] {
+        let mut timed = |what: &'static str, work: &mut dyn FnMut() -> Result<()>| {
+            let (started, before) = (Instant::now(), cpu()?);
+            work().with_context(|| what.to_string())?;
+            let figures = (started.elapsed().as_secs_f64(), cpu()? - before);
+            match timings.iter_mut().find(|(known, _)| *known == what) {
+                Some((_, rounds)) => rounds.push(figures),
+                None => timings.push((what, vec![figures])),
+            }
+            anyhow::Ok(())
+        };
+        timed("sink", &mut || self.sink(folder, &exactly, "exactly_once"))?;
+        timed("sink, at least once", &mut || self.sink(folder, &loose, "at_least_once"))?;
+        timed("source", &mut || self.source(&exactly))?;
+        timed("client, produce", &mut || self.produce(&raw))?;
+        timed("client, consume", &mut || self.consume(&raw))?;
+        timed("stock, produce", &mut || runtime.block_on(self.stock_produce(&stock)))?;
+        timed("stock, consume", &mut || runtime.block_on(self.stock_consume(&stock)))?;
+        for topic in [exactly, loose, raw, stock] {
             self.broker.delete(&topic).map_err(fail)?;
         }
         Ok(())
     }
 
-    fn timed(&self, what: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
-        let (started, before) = (Instant::now(), cpu()?);
-        work().with_context(|| what.to_string())?;
-        let (seconds, cpu) = (started.elapsed().as_secs_f64(), cpu()? - before);
-        println!(
-            "  {:>5} B  {what:<20} {:>9.0} records/s {:>7.2} CPU µs a record",
-            self.bytes,
-            self.records as f64 / seconds,
-            cpu * 1e6 / self.records as f64
-        );
-        Ok(())
+    fn print(&self, timings: Vec<(&'static str, Timings)>) {
+        for (what, rounds) in timings {
+            let median = |pick: fn(&(f64, f64)) -> f64| {
+                let mut values: Vec<f64> = rounds.iter().map(pick).collect();
+                values.sort_by(f64::total_cmp);
+                values[values.len() / 2]
+            };
+            println!(
+                "  {:>5} B  {what:<20} {:>9.0} records/s {:>7.2} CPU µs a record",
+                self.bytes,
+                self.records as f64 / median(|round| round.0),
+                median(|round| round.1) * 1e6 / self.records as f64
+            );
+        }
     }
 
     fn schema() -> SchemaRef {
