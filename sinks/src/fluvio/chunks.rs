@@ -3,6 +3,7 @@
 //! A record with a key goes to the partition of the key's hash, as the stock client would send it. Records without keys
 //! fill one chunk after the other, and the chunks take the partitions in turns.
 
+use bytes::Bytes;
 use catchment_contract::{Error, Result};
 use catchment_fluvio::batch::{BATCH_BYTES_MAX, BatchBuilder, Producer, partition_of};
 
@@ -11,12 +12,10 @@ use catchment_fluvio::batch::{BATCH_BYTES_MAX, BatchBuilder, Producer, partition
 pub struct Lane {
     /// Sequence of the first chunk.
     pub sequence: i32,
-    /// Number of chunks.
-    pub chunks: u32,
-    /// Records in them.
+    /// Records in the chunks.
     pub records: u64,
-    /// The encoded batches, back to back.
-    pub bytes: Vec<u8>,
+    /// The encoded batches.
+    pub chunks: Vec<Bytes>,
 }
 
 /// How records are routed.
@@ -104,12 +103,10 @@ impl Chunks {
             return Ok(());
         }
         let lane = &mut self.lanes[lane];
-        let sequence = i32::try_from(lane.chunks).ok().and_then(|chunks| lane.sequence.checked_add(chunks));
+        let sequence = i32::try_from(lane.chunks.len()).ok().and_then(|chunks| lane.sequence.checked_add(chunks));
         let sequence = sequence.ok_or_else(|| Error::bug("a partition's chunks cannot be numbered any more"))?;
         lane.records += u64::from(builder.records());
-        lane.chunks += 1;
-        let encoded = builder.finish(self.producer, sequence, self.time_ms);
-        lane.bytes.extend_from_slice(&encoded);
+        lane.chunks.push(builder.finish(self.producer, sequence, self.time_ms).into());
         self.turn = (self.turn + 1) % self.lanes.len();
         Ok(())
     }

@@ -5,8 +5,10 @@
 
 use bytes::Bytes;
 use catchment_contract::{Error, Result};
+use catchment_fluvio::batch::batches;
+use object_store::PutPayload;
 use rand::Rng;
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::{Xxh3Default, xxh3_64};
 
 use crate::fluvio::staged::Object;
 use crate::lake::store::LakeStore;
@@ -23,15 +25,17 @@ impl Outbox {
         Outbox { lake, folder: format!("_catchment/{job}/outbox/{}", file_name(sink)) }
     }
 
-    /// Writes a new object for checkpoint `n`.
+    /// Writes a new object for checkpoint `n`: `parts` one after the other.
     ///
     /// # Errors
     /// If the lake cannot be written.
-    pub fn put(&self, n: u64, ending: &str, bytes: Bytes) -> Result<Object> {
+    pub fn put(&self, n: u64, ending: &str, parts: &[Bytes]) -> Result<Object> {
         let path = format!("{}/{n}-{:016x}.{ending}", self.folder, rand::rng().random::<u64>());
-        let object = Object { path, bytes: bytes.len() as u64, checksum: xxh3_64(&bytes) };
-        self.lake.put(&object.path, bytes)?;
-        Ok(object)
+        let mut checksum = Xxh3Default::new();
+        parts.iter().for_each(|part| checksum.update(part));
+        let bytes = parts.iter().map(|part| part.len() as u64).sum();
+        self.lake.put(&path, parts.iter().cloned().collect::<PutPayload>())?;
+        Ok(Object { path, bytes, checksum: checksum.digest() })
     }
 
     /// The bytes of an object.
@@ -48,6 +52,15 @@ impl Outbox {
                 .with_hint("put it back, or give the sink another name and topic to publish anew"));
         }
         Ok(bytes)
+    }
+
+    /// The encoded batches in an object.
+    ///
+    /// # Errors
+    /// As [`Outbox::get`].
+    pub fn chunks(&self, object: &Object) -> Result<Vec<Bytes>> {
+        let bytes = self.get(object)?;
+        Ok(batches(&bytes).map(|batch| bytes.slice_ref(batch.bytes)).collect())
     }
 
     /// Removes the object at `path`. What cannot be removed now is at the next open.

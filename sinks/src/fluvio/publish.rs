@@ -21,10 +21,10 @@
 //! Pauses grow from [`Patience::first`] to [`Patience::longest`], with jitter; [`Patience::deadline`] after the last
 //! success the error comes out.
 
-use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use catchment_contract::{Error, ErrorKind, Outcome, Result, Retry};
 use catchment_fluvio::batch::{Batch, batches};
 use catchment_fluvio::{Broker, Fetched, PartitionClient};
@@ -71,8 +71,8 @@ pub struct Run<'a> {
     pub chunks: u32,
     /// Records in them.
     pub records: u64,
-    /// The encoded batches, back to back.
-    pub bytes: &'a [u8],
+    /// The encoded batches; none where the partition is only to be looked at.
+    pub encoded: &'a [Bytes],
 }
 
 /// What is in a partition of a run.
@@ -89,12 +89,9 @@ pub struct Standing {
 pub struct Appended {
     /// The partition's end, as far as known.
     pub end: i64,
-    /// Chunks of one record that the broker does not take: their bytes' ranges in the run.
-    pub refused: Vec<Range<usize>>,
+    /// Chunks of one record that the broker does not take.
+    pub refused: Vec<Bytes>,
 }
-
-/// A chunk and its place in its run's bytes.
-type Chunk<'a> = (Batch<'a>, Range<usize>);
 
 /// Writes one partition.
 pub struct Writer {
@@ -178,11 +175,10 @@ impl Writer {
     /// # Errors
     /// As [`Writer::look`], and what the broker answers to a request that cannot be repeated.
     pub fn append(&mut self, run: &Run<'_>, standing: Option<Standing>) -> Result<Appended> {
-        let chunks = chunks_of(run);
-        if chunks.len() != run.chunks as usize {
+        if run.encoded.len() != run.chunks as usize {
             return Err(Error::data(format!(
                 "an outbox holds {} batches for {}, and should hold {}",
-                chunks.len(),
+                run.encoded.len(),
                 self.place(),
                 run.chunks
             )));
@@ -196,24 +192,24 @@ impl Writer {
         };
         loop {
             if !is_known {
-                let standing = self.look(&rest(run, &chunks, done, end))?;
+                let standing = self.look(&rest(run, done, end))?;
                 (done, end, is_known) = (done + standing.done as usize, standing.end, true);
             }
-            let Some((batch, range)) = chunks.get(done) else { return Ok(Appended { end, refused }) };
-            match self.with_client(|client| client.produce(batch.bytes)) {
+            let Some(chunk) = run.encoded.get(done) else { return Ok(Appended { end, refused }) };
+            match self.with_client(|client| client.produce(chunk)) {
                 Ok(offset) => {
                     if offset != end {
                         let place = self.place();
                         tracing::warn!(place, offset, expected = end, "somebody else writes to the topic");
                         is_known = false;
                     }
-                    end = offset.saturating_add(i64::from(batch.header.records));
+                    end = offset.saturating_add_unsigned(records_in(chunk));
                     done += 1;
                     pauses.reset();
                 }
                 Err(error) if error.kind() == ErrorKind::Taken => (done, is_known) = (done + 1, false),
-                Err(error) if is_too_large(&error, batch) => {
-                    refused.push(range.clone());
+                Err(error) if is_too_large(&error, chunk) => {
+                    refused.push(chunk.clone());
                     done += 1;
                 }
                 Err(error) => {
@@ -275,8 +271,8 @@ impl Writer {
     /// The chunks that must have been there before they were evicted, if nobody else wrote.
     fn done_by_end(&self, run: &Run<'_>, end: i64) -> Result<u32> {
         let mut at = run.from;
-        let ends = batches(run.bytes).map(|batch| {
-            at = at.saturating_add(i64::from(batch.header.records));
+        let ends = run.encoded.iter().map(|chunk| {
+            at = at.saturating_add_unsigned(records_in(chunk));
             at
         });
         let reached = std::iter::once(run.from).chain(ends).position(|at| at == end);
@@ -324,32 +320,27 @@ impl Writer {
     }
 }
 
-/// The chunks of `run` with their places in its bytes.
-fn chunks_of<'a>(run: &Run<'a>) -> Vec<Chunk<'a>> {
-    let mut chunks: Vec<Chunk<'a>> = Vec::with_capacity(run.chunks as usize);
-    for batch in batches(run.bytes) {
-        let from = chunks.last().map_or(0, |(_, range)| range.end);
-        chunks.push((batch, from..from + batch.bytes.len()));
-    }
-    chunks
-}
-
-/// What is left of `run` after `done` of its `chunks`, none of it before the offset `from`.
-fn rest<'a>(run: &Run<'a>, chunks: &[Chunk<'a>], done: usize, from: i64) -> Run<'a> {
-    let left = chunks.get(done..).unwrap_or_default();
+/// What is left of `run` after `done` of its chunks, none of it before the offset `from`.
+fn rest<'a>(run: &Run<'a>, done: usize, from: i64) -> Run<'a> {
+    let left = run.encoded.get(done..).unwrap_or_default();
     Run {
         from,
         producer: run.producer,
         sequence: run.sequence.saturating_add_unsigned(done as u32),
         chunks: left.len() as u32,
-        records: left.iter().map(|(batch, _)| u64::from(batch.header.records)).sum(),
-        bytes: left.first().and_then(|(_, range)| run.bytes.get(range.start..)).unwrap_or_default(),
+        records: left.iter().map(|chunk| records_in(chunk)).sum(),
+        encoded: left,
     }
 }
 
-/// Whether the broker does not take `batch` for its size, which nothing can make smaller. Every broker takes small ones:
+/// How many records a chunk holds.
+pub fn records_in(chunk: &[u8]) -> u64 {
+    batches(chunk).map(|batch| u64::from(batch.header.records)).sum()
+}
+
+/// Whether the broker does not take `chunk` for its size, which nothing can make smaller. Every broker takes small ones:
 /// if one is refused, something else is wrong, and nothing may be left out.
-fn is_too_large(error: &Error, batch: &Batch<'_>) -> bool {
+fn is_too_large(error: &Error, chunk: &[u8]) -> bool {
     let refused = error.kind() == ErrorKind::Invalid && error.outcome() == Outcome::NotApplied;
-    refused && batch.header.records == 1 && batch.bytes.len() > SMALL_BYTES
+    refused && records_in(chunk) == 1 && chunk.len() > SMALL_BYTES
 }

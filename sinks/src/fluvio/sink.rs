@@ -23,7 +23,7 @@ use crate::fluvio::chunks::{Chunks, Lane, Routing};
 use crate::fluvio::first::FirstKeys;
 use crate::fluvio::outbox::Outbox;
 use crate::fluvio::pending::{Change, Pairing, Pending};
-use crate::fluvio::publish::{Appended, Patience, Run, Standing, Writer};
+use crate::fluvio::publish::{Appended, Patience, Run, Standing, Writer, records_in};
 use crate::fluvio::record::Encoder;
 use crate::fluvio::spec::{Delivery, FluvioSpec, Format};
 use crate::fluvio::staged::{Object, StagedPartition, StagedRecords};
@@ -44,8 +44,8 @@ pub struct FluvioSink {
     first: Option<FirstKeys>,
     /// The last checkpoint's object of published keys.
     keys: Option<Object>,
-    /// Outboxes of stages that were not published yet, by checkpoint.
-    waiting: BTreeMap<u64, Bytes>,
+    /// Chunks of stages that were not published yet, the partitions' one after the other, by checkpoint.
+    waiting: BTreeMap<u64, Vec<Bytes>>,
     /// The checkpoint whose publishing was begun last: what it left is unknown until it has ended well.
     begun: u64,
     /// The last checkpoint that is published.
@@ -219,7 +219,7 @@ impl FluvioSink {
         let mut staged = StagedRecords::new(&self.spec.topic, self.producer, n, epoch);
         if let Some(first) = &mut self.first {
             if first.take_changed() || self.keys.is_none() {
-                self.keys = Some(self.outbox.put(n, "keys", first.encode().into())?);
+                self.keys = Some(self.outbox.put(n, "keys", &[first.encode().into()])?);
             }
             staged.keys.clone_from(&self.keys);
         }
@@ -228,7 +228,6 @@ impl FluvioSink {
             sequence: partition.sequence,
             chunks: 0,
             records: 0,
-            bytes: 0,
         };
         staged.partitions = self.partitions.iter().map(part).collect();
         Ok(staged)
@@ -250,17 +249,16 @@ impl FluvioSink {
         let lanes = self.encode(&changes, |_| epoch)?;
         self.pending.clear();
         let mut staged = self.note(n, epoch)?;
-        let mut outbox = Vec::with_capacity(lanes.iter().map(|lane| lane.bytes.len()).sum());
+        let mut outbox = Vec::new();
         for ((lane, part), partition) in lanes.into_iter().zip(&mut staged.partitions).zip(&mut self.partitions) {
-            (part.chunks, part.records, part.bytes) = (lane.chunks, lane.records, lane.bytes.len() as u64);
-            outbox.extend_from_slice(&lane.bytes);
+            (part.chunks, part.records) = (lane.chunks.len() as u32, lane.records);
+            outbox.extend(lane.chunks);
             partition.sequence = part.next_sequence();
             partition.staged = part.next_offset();
             partition.behind += part.records;
         }
         if !outbox.is_empty() {
-            let outbox = Bytes::from(outbox);
-            staged.outbox = Some(self.outbox.put(n, "bin", outbox.clone())?);
+            staged.outbox = Some(self.outbox.put(n, "bin", &outbox)?);
             self.waiting.insert(n, outbox);
         }
         staged.to_staged().map(Some)
@@ -271,10 +269,10 @@ impl FluvioSink {
         let is_new = self.begun < staged.checkpoint;
         self.begun = self.begun.max(staged.checkpoint);
         let mut outbox = self.waiting.get(&staged.checkpoint).cloned();
-        let mut at = 0;
+        let mut next = 0;
         for (number, part) in staged.partitions.iter().enumerate() {
-            let (from, to) = (at, at + part.bytes as usize);
-            at = to;
+            let own = next..next + part.chunks as usize;
+            next = own.end;
             if part.chunks == 0 {
                 continue;
             }
@@ -284,7 +282,7 @@ impl FluvioSink {
                 sequence: part.sequence,
                 chunks: part.chunks,
                 records: part.records,
-                bytes: &[],
+                encoded: &[],
             };
             let partition = &mut self.partitions[number];
             let mut standing = is_new.then_some(Standing { done: 0, end: partition.end });
@@ -300,9 +298,9 @@ impl FluvioSink {
                     (partition.end, partition.staged) = (end, partition.staged.max(end));
                     continue;
                 }
-                outbox = staged.outbox.as_ref().map(|object| self.outbox.get(object)).transpose()?;
+                outbox = staged.outbox.as_ref().map(|object| self.outbox.chunks(object)).transpose()?;
             }
-            run.bytes = outbox.as_ref().and_then(|bytes| bytes.get(from..to)).unwrap_or_default();
+            run.encoded = outbox.as_ref().and_then(|chunks| chunks.get(own)).unwrap_or_default();
             let done = standing.map_or(0, |standing| standing.done);
             let appended = partition.writer.append(&run, standing)?;
             self.take_appended(number, &run, done, appended)?;
@@ -313,7 +311,7 @@ impl FluvioSink {
     /// Notes what became of a run of which `done` chunks had been there before.
     fn take_appended(&mut self, number: usize, run: &Run<'_>, done: u32, appended: Appended) -> Result<()> {
         let partition = &mut self.partitions[number];
-        let before = batches(run.bytes).take(done as usize).map(|batch| u64::from(batch.header.records)).sum::<u64>();
+        let before: u64 = run.encoded.iter().take(done as usize).map(|chunk| records_in(chunk)).sum();
         self.records += run.records - before.min(run.records) - appended.refused.len() as u64;
         partition.behind = partition.behind.saturating_sub(run.records);
         partition.end = appended.end;
@@ -321,8 +319,8 @@ impl FluvioSink {
         if partition.behind == 0 {
             partition.staged = appended.end;
         }
-        for range in appended.refused {
-            for batch in batches(&run.bytes[range]) {
+        for chunk in appended.refused {
+            for batch in batches(&chunk) {
                 let mut scratch = Vec::new();
                 for record in batch.records(&mut scratch)? {
                     let record = record?;
@@ -340,17 +338,17 @@ impl FluvioSink {
         let changes = self.changes()?;
         let lanes = self.encode(&changes, |change| change.epoch)?;
         self.pending.clear();
-        for (number, lane) in lanes.iter().enumerate().filter(|(_, lane)| lane.chunks > 0) {
+        for (number, lane) in lanes.iter().enumerate().filter(|(_, lane)| !lane.chunks.is_empty()) {
             let partition = &mut self.partitions[number];
             let run = Run {
                 from: partition.end,
                 producer: self.producer,
                 sequence: lane.sequence,
-                chunks: lane.chunks,
+                chunks: lane.chunks.len() as u32,
                 records: lane.records,
-                bytes: &lane.bytes,
+                encoded: &lane.chunks,
             };
-            partition.sequence = lane.sequence.saturating_add_unsigned(lane.chunks);
+            partition.sequence = lane.sequence.saturating_add_unsigned(run.chunks);
             let appended = partition.writer.append(&run, Some(Standing { done: 0, end: partition.end }))?;
             self.take_appended(number, &run, 0, appended)?;
             self.is_dirty = true;

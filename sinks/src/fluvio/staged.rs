@@ -10,7 +10,7 @@
 //! | `checkpoint`, `epoch` | number of the checkpoint that staged this, and its epoch |
 //! | `outbox` | object of encoded batches, the partitions' one after the other: `path`, `bytes`, `checksum` (XXH3-64); null without records or with `at_least_once` |
 //! | `keys` | object of published keys, the same fields; null without `emit = 'first'` |
-//! | `partitions` | by number: `offset` (where the partition's end was, or will be once earlier checkpoints are published), `sequence` (of the first chunk, or of the next one if there is none), `chunks`, `records`, `bytes` (in the outbox) |
+//! | `partitions` | by number: `offset` (where the partition's end was, or will be once earlier checkpoints are published), `sequence` (of the first chunk, or of the next one if there is none), `chunks`, `records` |
 //!
 //! The number of partitions is that of the topic when the sink first wrote to it, and stays: a key's records would else
 //! be spread over two partitions.
@@ -49,7 +49,6 @@ pub struct StagedPartition {
     pub sequence: i32,
     pub chunks: u32,
     pub records: u64,
-    pub bytes: u64,
 }
 
 impl StagedPartition {

@@ -279,7 +279,7 @@ impl FileWriter {
         let path = format!("{folder}/{hive}{slash}{}-{:06}.parquet", self.incarnation, self.sequence);
         let object = table.object(&path)?;
         let size = bytes.len() as u64;
-        table.lake().put_object(&object, bytes)?;
+        table.lake().put_object(&object, bytes.into())?;
         let added = AddedFile {
             path,
             bytes: size,

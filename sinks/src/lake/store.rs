@@ -285,14 +285,14 @@ impl LakeStore {
     ///
     /// # Errors
     /// If the store cannot be reached or refuses.
-    pub fn put(&self, path: &str, bytes: impl Into<Bytes>) -> Result<()> {
+    pub fn put(&self, path: &str, bytes: impl Into<PutPayload>) -> Result<()> {
         self.put_object(&self.full_path(path), bytes.into())
     }
 
     /// [`LakeStore::put`] by the path in the object store.
-    pub(crate) fn put_object(&self, object: &Path, bytes: Bytes) -> Result<()> {
+    pub(crate) fn put_object(&self, object: &Path, bytes: PutPayload) -> Result<()> {
         let shown = self.below(object);
-        self.retried("write", &shown, || self.wait(self.store.put(object, bytes.clone().into())))?;
+        self.retried("write", &shown, || self.wait(self.store.put(object, bytes.clone())))?;
         Ok(())
     }
 
