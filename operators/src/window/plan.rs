@@ -8,7 +8,7 @@ use catchment_contract::arrow::datatypes::DataType;
 use catchment_engine::{Updates, flatten};
 
 use super::frame::Frame;
-use super::slide::{Sum, Tally};
+use super::slide::{Sum, Tallied, Tally};
 use super::{WindowFunction, WindowSpec};
 use crate::aggregate::{Function, Image, cast_to, true_rows};
 
@@ -28,15 +28,6 @@ pub(super) struct Feed {
     filter: Option<usize>,
     /// How values are kept; none where only their number matters.
     image: Option<Image>,
-}
-
-/// What a frame keeps of a feed.
-pub(super) struct Tallied {
-    pub feed: usize,
-    /// The empty sum of the kind that is kept.
-    pub sum: Sum,
-    /// Whether values are kept in order.
-    pub sorted: bool,
 }
 
 /// A column of the output.

@@ -4,9 +4,17 @@
 
 use super::entries::{Cursor, Entries, Entry};
 use super::frame::{Frame, Place, Range};
-use super::plan::Tallied;
 use crate::aggregate::ExactSum;
 use crate::bag::{Bag, value};
+
+/// What a frame keeps of a feed.
+pub(super) struct Tallied {
+    pub feed: usize,
+    /// The empty sum of the kind that is kept.
+    pub sum: Sum,
+    /// Whether values are kept in order.
+    pub sorted: bool,
+}
 
 /// What is known of the rows in a frame, for one feed.
 #[derive(Debug)]
