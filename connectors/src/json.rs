@@ -1,10 +1,14 @@
 //! JSON from outside: what sources of it share.
 //!
-//! A guard: the parser skips unwanted values by recursion without a limit of its own, so that a file
+//! **[`scalars_are!`].** A visitor that wants objects takes every scalar for the same.
+//!
+//! **A guard.** The parser skips unwanted values by recursion without a limit of its own, so that a file
 //! of `[[[[…` would overflow the stack and end the process. What is nested deeper than [`DEPTH_MAX`] is kept from it.
 //!
 //! Cost: one vectorised count of opening brackets, and a walk over the text only if there are enough of them to be
 //! dangerous.
+
+use catchment_contract::error::clause;
 
 /// How deep JSON may be nested. Reddit's deepest threads, ten replies of five levels each, stay below 60. A build without
 /// optimisation needs some 37 KiB of stack a level and so takes fewer, an optimised one less than 1 KiB.
@@ -15,6 +19,36 @@ const BRACKETS_HARMLESS: usize = if cfg!(debug_assertions) { DEPTH_MAX } else { 
 
 /// Chunk in which brackets are counted in single bytes, for the sake of vector registers.
 const CHUNK_BYTES: usize = 240;
+
+/// The methods of a `Visitor` for scalars: each of them is `$value`.
+macro_rules! scalars_are {
+    ($value:expr) => {
+        fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+            Ok($value)
+        }
+
+        fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
+            Ok($value)
+        }
+
+        fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
+            Ok($value)
+        }
+
+        fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+            Ok($value)
+        }
+
+        fn visit_str<E>(self, _: &str) -> Result<Self::Value, E> {
+            Ok($value)
+        }
+
+        fn visit_unit<E>(self) -> Result<Self::Value, E> {
+            Ok($value)
+        }
+    };
+}
+pub(crate) use scalars_are;
 
 /// Whether `json` is nested more than [`DEPTH_MAX`] deep. Any bytes will do.
 pub(crate) fn nested_too_deep(json: &[u8]) -> bool {
@@ -55,14 +89,9 @@ pub(crate) fn not_json(text: &str, error: &sonic_rs::Error) -> String {
     }
     // The parser's own message goes on with a picture of the place over several lines.
     let message = error.to_string();
-    let what = message.split(" at line ").next().unwrap_or_default().trim().trim_end_matches('.');
+    let what = message.split(" at line ").next().unwrap_or_default();
     let what: String = what.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect();
-    format!("not JSON: {} at byte {}", lower_first(&what), error.offset())
-}
-
-fn lower_first(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map(|first| first.to_ascii_lowercase().to_string() + chars.as_str()).unwrap_or_default()
+    format!("not JSON: {} at byte {}", clause(&what), error.offset())
 }
 
 #[cfg(test)]

@@ -199,3 +199,28 @@ impl StdError for Error {
         self.source.as_deref().map(|source| source as _)
     }
 }
+
+/// Another library's sentence as a part of one of ours: no full stop, and the first letter small unless its word begins
+/// with two capitals (`EOF`).
+pub fn clause(message: &str) -> String {
+    let message = message.trim().trim_end_matches('.');
+    let mut characters = message.chars();
+    match (characters.next(), characters.next()) {
+        (Some(first), second) if first.is_uppercase() && !second.is_some_and(char::is_uppercase) => {
+            first.to_lowercase().collect::<String>() + &message[first.len_utf8()..]
+        }
+        _ => message.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::clause;
+
+    #[test]
+    fn clauses() {
+        let given = ["Expected a comma. ", "EOF while parsing.", "SQL is odd", "A b", "Ünder", "", "it..."];
+        let want = ["expected a comma", "EOF while parsing", "SQL is odd", "a b", "ünder", "", "it"];
+        assert_eq!(given.map(clause), want);
+    }
+}

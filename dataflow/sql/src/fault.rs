@@ -1,11 +1,11 @@
 //! The planner's errors in our form: the view, the place in the job's text, the message, and the way out.
 
 use catchment_contract::Error;
+use catchment_contract::error::clause;
 use catchment_contract::options::nearest;
 use datafusion_common::{Column, DataFusionError, Diagnostic, SchemaError};
 
 use crate::inspect::{Construct, Landmarks};
-use crate::statement::lower_first;
 use crate::text::{Place, Text};
 
 /// A view whose query is being planned, for messages.
@@ -40,8 +40,7 @@ impl Subject<'_> {
             .and_then(|diagnostic| diagnostic.span)
             .map(|span| self.text.place(span.start.line, span.start.column))
             .or_else(|| self.landmarks.function_in(&found.message));
-        let help =
-            found.diagnostic.and_then(|diagnostic| diagnostic.helps.first()).map(|help| lower_first(&help.message));
+        let help = found.diagnostic.and_then(|diagnostic| diagnostic.helps.first()).map(|help| clause(&help.message));
         let hint = given.or(help).unwrap_or_else(|| "check the names and types that the query uses here".to_string());
         self.text.error(place.unwrap_or(self.place), format!("view \"{}\": {message}", self.view), hint)
     }
@@ -82,11 +81,11 @@ fn readable(message: &str) -> (String, Option<String>) {
     }
     if let Some((what, _)) = line.split_once(", errors: ") {
         let hint = "check the types of its arguments; CAST(… AS type) makes one of another";
-        return (lower_first(what), Some(hint.to_string()));
+        return (clause(what), Some(hint.to_string()));
     }
     match line.split_once("; ") {
-        Some((message, hint)) => (lower_first(message), Some(hint.to_string())),
-        None => (lower_first(line), None),
+        Some((message, hint)) => (clause(message), Some(hint.to_string())),
+        None => (clause(line), None),
     }
 }
 

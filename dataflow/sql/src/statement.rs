@@ -9,6 +9,7 @@
 //! CREATE SINK name FROM relation WITH (connector = '…', option = value, …);
 //! ```
 
+use catchment_contract::error::clause;
 use catchment_contract::{Error, Result};
 use datafusion_sql::sqlparser::ast::{DataType, Ident, Query};
 use datafusion_sql::sqlparser::dialect::GenericDialect;
@@ -108,7 +109,7 @@ pub fn parse(text: &Text) -> Result<Vec<Statement>> {
     let dialect = GenericDialect {};
     let tokens = Tokenizer::new(&dialect, text.expanded()).tokenize_with_location().map_err(|error| {
         let place = text.place(error.location.line, error.location.column);
-        text.error(place, format!("syntax error: {}", lower_first(&error.message)), "close the string, name or comment")
+        text.error(place, format!("syntax error: {}", clause(&error.message)), "close the string, name or comment")
     })?;
     check_chains(text, &tokens)?;
     let parser = Parser::new(&dialect).with_recursion_limit(DEPTH_MAX).with_tokens_with_locations(tokens);
@@ -378,7 +379,7 @@ impl Reader<'_> {
         };
         let message = message.replace("found: EOF", "found: the end of the file");
         let hint = "check the words before this place: a comma, a parenthesis or a keyword may be missing or too many";
-        self.text.error(place, format!("syntax error: {}", lower_first(&message)), hint)
+        self.text.error(place, format!("syntax error: {}", clause(&message)), hint)
     }
 }
 
@@ -398,19 +399,6 @@ fn split_location(message: &str) -> (&str, Option<Location>) {
 
 fn is_word(token: &TokenWithSpan, expected: &str) -> bool {
     matches!(&token.token, Token::Word(word) if word.quote_style.is_none() && word.value.eq_ignore_ascii_case(expected))
-}
-
-/// Messages of other libraries in our form: the first letter small, no full stop.
-pub(crate) fn lower_first(message: &str) -> String {
-    let message = message.trim().trim_end_matches('.');
-    let mut characters = message.chars();
-    match (characters.next(), characters.next()) {
-        // A word that is all capitals stays.
-        (Some(first), Some(second)) if first.is_uppercase() && !second.is_uppercase() => {
-            first.to_lowercase().collect::<String>() + &message[first.len_utf8()..]
-        }
-        _ => message.to_string(),
-    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
+use catchment_contract::error::clause;
 use catchment_contract::{Error, ErrorKind, Retry};
 use fluvio_protocol::link::ErrorCode;
 
@@ -203,7 +204,7 @@ fn coded(what: &str, place: &str, code: ErrorCode, message: Option<String>) -> E
     let passes = code_passes(&code);
     let detail = message.filter(|text| !text.is_empty()).unwrap_or_else(|| code.to_string());
     let verb = if passes { "could not" } else { "cannot" };
-    let text = format!("{verb} {what}: {place}: {}", lower(&detail));
+    let text = format!("{verb} {what}: {place}: {}", clause(&detail));
     match code {
         ErrorCode::TopicAlreadyExists => Error::user(text).with_kind(ErrorKind::Taken),
         ErrorCode::TopicNotFound | ErrorCode::TopicDeleted => Error::user(text)
@@ -233,19 +234,6 @@ fn foreign_hint(sent: &str) -> &'static str {
     match sent.starts_with("\\x15\\x03") || sent.starts_with("\\x16\\x03") {
         true => "it speaks TLS: name a Fluvio profile with its certificates",
         false => "check the port: a stock cluster's controller listens on 9003",
-    }
-}
-
-/// A server's sentence as part of ours.
-fn lower(text: &str) -> String {
-    let text = text.trim_end_matches('.');
-    let mut characters = text.chars();
-    match (characters.next(), characters.next()) {
-        // A name in capitals stays.
-        (Some(first), Some(second)) if first.is_uppercase() && second.is_lowercase() => {
-            first.to_lowercase().chain(text.chars().skip(1)).collect()
-        }
-        _ => text.to_string(),
     }
 }
 

@@ -12,6 +12,7 @@ use sonic_rs::LazyValue;
 
 use super::cell::{Arena, Cell, Type};
 use super::plan::Plan;
+use crate::json::scalars_are;
 
 /// Rows of cells, one cell a slot.
 pub(super) struct Sheet<'a> {
@@ -107,29 +108,7 @@ impl<'a> Visitor<'a> for Object<'_, 'a> {
         Ok(None)
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Option<usize>, E> {
-        Ok(None)
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Option<usize>, E> {
-        Ok(None)
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Option<usize>, E> {
-        Ok(None)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Option<usize>, E> {
-        Ok(None)
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<Option<usize>, E> {
-        Ok(None)
-    }
-
-    fn visit_unit<E>(self) -> Result<Option<usize>, E> {
-        Ok(None)
-    }
+    scalars_are!(None);
 }
 
 /// A change as Debezium writes it, itself or in its `payload`.
@@ -213,29 +192,7 @@ impl<'a> Visitor<'a> for Envelope<'_, 'a> {
         Ok(None)
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(None)
-    }
+    scalars_are!(None);
 }
 
 /// A field of an envelope.
