@@ -75,11 +75,11 @@ fn the_sample_ends_with_right_tables() {
     let summary = run(&place, &repository(JOB), &reddit, &transcripts, "lake");
     for (name, rows) in [
         ("comment_rows", 300),
-        ("activity_hourly", 174),
+        ("activity_hourly", 164),
         ("mentions", 52),
         ("video_buzz", 8),
         ("trending_terms", 298),
-        ("alerts", 0),
+        ("alerts", 1),
         ("rejects", 1),
     ] {
         assert_eq!(relation(&summary, name), rows, "{name}");
