@@ -6,7 +6,7 @@
 //! **The exact end.** A server that was killed comes back with a high watermark behind the end of its log, and the log's
 //! end is what counts: everything that was acknowledged is below it. So a partition with one copy is read to its log's
 //! end. With several copies what only the leader has may still be lost: records are given out below the watermark, and
-//! [`PartitionClient::bounds`] waits until the watermark has come up to the log's end.
+//! [`PartitionClient::bounds`] waits until the watermark has come up to the end that it found.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -34,6 +34,9 @@ const PEEK_BYTES: usize = 64;
 /// First and longest pause between two looks at a partition's end while waiting.
 const WAIT_PAUSE_FIRST: Duration = Duration::from_millis(1);
 const WAIT_PAUSE_MAX: Duration = Duration::from_millis(20);
+/// How long the copies may take to come up to an end that was found, and the pause between two looks at how far they are.
+const COPIES_WAIT_MAX: Duration = Duration::from_secs(2);
+const COPIES_PAUSE: Duration = Duration::from_millis(5);
 /// After a write whose outcome is unknown, the next call waits this long: a request that had arrived whole is then in the
 /// log or never will be, so that who looks does not look too early. A guard against the likely case, not a proof.
 const SETTLE: Duration = Duration::from_millis(50);
@@ -309,7 +312,7 @@ fn bounds(link: &mut Link, asked: &Asked<'_>, leader: &Leader) -> Result<Bounds,
     let mut end = found.last_stable_offset.max(start);
     loop {
         match fetch::last_seen(link, asked, end, END_BYTES) {
-            Ok((next, high)) if next == end => return settled(Bounds { start, end }, high, leader),
+            Ok((next, high)) if next == end => return settled(link, asked, leader, Bounds { start, end }, high),
             Ok((next, _)) => end = next,
             // A watermark beyond the log's end, or a log that was cut from the front meanwhile.
             Err(Failure::Code { code, .. }) if is_outside(&code) && end > start => end = start,
@@ -323,12 +326,32 @@ fn bounds(link: &mut Link, asked: &Asked<'_>, leader: &Leader) -> Result<Bounds,
     }
 }
 
-/// With several copies the end is exact once they all have it.
-fn settled(bounds: Bounds, high: i64, leader: &Leader) -> Result<Bounds, Failure> {
-    match leader.replicated && high < bounds.end {
-        true => Err(Failure::NotYet(format!("its copies are at offset {high} of {}", bounds.end))),
-        false => Ok(bounds),
+/// With several copies an end is exact once they all have what is below it, so that is waited for; `high` is how far they
+/// are. The end stays the one that was found, though the log may grow meanwhile: every record that was acknowledged before
+/// the question is below it. To ask for a later end each time would never succeed under steady writes.
+fn settled(
+    link: &mut Link,
+    asked: &Asked<'_>,
+    leader: &Leader,
+    bounds: Bounds,
+    mut high: i64,
+) -> Result<Bounds, Failure> {
+    let until = Instant::now() + COPIES_WAIT_MAX.min(link.timeout());
+    while leader.replicated && high < bounds.end {
+        if Instant::now() >= until {
+            return Err(Failure::NotYet(format!("its copies are at offset {high} of {}", bounds.end)));
+        }
+        std::thread::sleep(COPIES_PAUSE);
+        high = match fetch::last_seen(link, asked, bounds.end, PEEK_BYTES) {
+            Ok((_, high)) => high,
+            // Cut at its front, or at its end by a new leader's word: what was found no longer holds.
+            Err(Failure::Code { code, .. }) if is_outside(&code) || matches!(code, ErrorCode::OffsetEvicted { .. }) => {
+                return Err(Failure::NotYet("the log was cut while its copies were waited for".into()));
+            }
+            Err(failure) => return Err(failure),
+        };
     }
+    Ok(bounds)
 }
 
 #[cfg(test)]

@@ -1,8 +1,11 @@
 //! One connection to one server: one request in flight, everything under a deadline.
 //!
+//! The deadline is kept below TLS, at the socket's own calls: rustls reads until a whole record is there, however slowly
+//! its bytes come, and a deadline above it would be looked at too late.
+//!
 //! What a peer claims is not believed: a reply's length is compared with a limit, and memory grows as bytes come.
 
-use std::io::{self, Read, Write};
+use std::io::{self, IoSlice, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
@@ -37,8 +40,8 @@ pub(super) struct Link {
 }
 
 enum Stream {
-    Plain(TcpStream),
-    Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
+    Plain(Timed),
+    Tls(Box<StreamOwned<ClientConnection, Timed>>),
 }
 
 impl Link {
@@ -75,12 +78,14 @@ impl Link {
         }
     }
 
+    /// How long sending a request may take, and then reading its answer.
+    pub(super) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
     /// Changes how long each request may take from now on.
-    pub(super) fn set_timeout(&mut self, timeout: Duration) -> Result<(), Failure> {
+    pub(super) fn set_timeout(&mut self, timeout: Duration) {
         self.timeout = timeout;
-        let socket = self.stream.socket();
-        let set = socket.set_read_timeout(Some(timeout)).and_then(|()| socket.set_write_timeout(Some(timeout)));
-        set.map_err(|error| Failure::io("configure a connection", error, timeout))
     }
 
     /// Fails if the server does not take a controller's requests.
@@ -164,16 +169,19 @@ impl Link {
         self.number = self.number.wrapping_add(1);
         let frame = wire::frame(request, version, self.number, room)?;
         let timeout = self.timeout;
+        self.stream.expire_after(timeout);
         let sent = self.stream.write_all(&frame).and_then(|()| self.stream.flush());
         sent.map_err(|error| failed("send a request", error, timeout))?;
         self.stream.acknowledge_at_once();
         Ok(self.number)
     }
 
+    /// The begin of an answer; the time for all of it runs from here.
     fn read_length(&mut self) -> Result<i32, Failure> {
         let mut length = [0; wire::LENGTH_BYTES];
         let timeout = self.timeout;
-        self.within(timeout).read_exact(&mut length).map_err(|error| failed("read an answer", error, timeout))?;
+        self.stream.expire_after(timeout);
+        self.stream.read_exact(&mut length).map_err(|error| failed("read an answer", error, timeout))?;
         Ok(i32::from_be_bytes(length))
     }
 
@@ -181,40 +189,80 @@ impl Link {
     fn read_body(&mut self, length: usize, expected: usize) -> Result<Bytes, Failure> {
         let timeout = self.timeout;
         let mut bytes = Vec::with_capacity(length.min(expected));
-        let read = self.within(timeout).take(length as u64).read_to_end(&mut bytes);
+        let read = Read::by_ref(&mut self.stream).take(length as u64).read_to_end(&mut bytes);
         match read.map_err(|error| failed("read an answer", error, timeout))? {
             read if read < length => Err(Failure::Closed),
             _ => Ok(bytes.into()),
         }
     }
-
-    fn within(&mut self, timeout: Duration) -> Within<'_> {
-        Within { stream: &mut self.stream, until: Instant::now() + timeout }
-    }
 }
 
-/// Reads until a moment. The socket's own time-out bounds each call, so a peer that sends a byte now and then is given up
-/// after twice the time at most.
-struct Within<'a> {
-    stream: &'a mut Stream,
+/// A socket that works until a moment, however little each call reads or writes.
+struct Timed {
+    socket: TcpStream,
     until: Instant,
 }
 
-impl Read for Within<'_> {
+impl Timed {
+    fn new(socket: TcpStream, timeout: Duration) -> Timed {
+        Timed { socket, until: Instant::now() + timeout }
+    }
+
+    /// What is left of the time.
+    fn left(&self) -> io::Result<Duration> {
+        let left = self.until.saturating_duration_since(Instant::now());
+        // A socket takes no time-out of zero.
+        if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(left) }
+    }
+}
+
+/// A socket's own time-out is told as "would block", which rustls takes for a reason to come back later.
+fn timed_out(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::WouldBlock => io::ErrorKind::TimedOut.into(),
+        _ => error,
+    }
+}
+
+impl Read for Timed {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        if Instant::now() >= self.until {
-            return Err(io::ErrorKind::TimedOut.into());
-        }
-        self.stream.read(into)
+        self.socket.set_read_timeout(Some(self.left()?))?;
+        self.socket.read(into).map_err(timed_out)
+    }
+}
+
+impl Write for Timed {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.socket.set_write_timeout(Some(self.left()?))?;
+        self.socket.write(bytes).map_err(timed_out)
+    }
+
+    /// rustls hands over all its records at once.
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.socket.set_write_timeout(Some(self.left()?))?;
+        self.socket.write_vectored(slices).map_err(timed_out)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.socket.flush()
     }
 }
 
 impl Stream {
     fn socket(&self) -> &TcpStream {
         match self {
-            Stream::Plain(socket) => socket,
-            Stream::Tls(stream) => stream.get_ref(),
+            Stream::Plain(timed) => &timed.socket,
+            Stream::Tls(stream) => &stream.sock.socket,
         }
+    }
+
+    /// Sets the moment from which on nothing is read or written.
+    fn expire_after(&mut self, timeout: Duration) {
+        let timed = match self {
+            Stream::Plain(timed) => timed,
+            Stream::Tls(stream) => &mut stream.sock,
+        };
+        timed.until = Instant::now() + timeout;
     }
 
     /// Has what comes acknowledged at once. A stock server sends records from its files behind a small head and holds the
@@ -251,20 +299,16 @@ impl Write for Stream {
     }
 }
 
-/// A socket with time-outs, to the first of a name's addresses that accepts.
-fn open(address: &str, timeout: Duration) -> Result<TcpStream, Failure> {
+/// A socket to the first of a name's addresses that accepts, which each may take `timeout`; as much is left afterwards.
+fn open(address: &str, timeout: Duration) -> Result<Timed, Failure> {
     let resolved = address.to_socket_addrs().map_err(|error| Failure::io("resolve the name", error, timeout))?;
     let mut last = Failure::Io { doing: "resolve the name", source: io::ErrorKind::NotFound.into() };
     for candidate in resolved {
         match TcpStream::connect_timeout(&candidate, timeout) {
             Ok(socket) => {
-                let configure = || {
-                    socket.set_nodelay(true)?;
-                    socket.set_read_timeout(Some(timeout))?;
-                    socket.set_write_timeout(Some(timeout))
-                };
-                configure().map_err(|error| Failure::io("configure a connection", error, timeout))?;
-                return Ok(socket);
+                let configured = socket.set_nodelay(true);
+                configured.map_err(|error| Failure::io("configure a connection", error, timeout))?;
+                return Ok(Timed::new(socket, timeout));
             }
             Err(error) => last = Failure::io("connect", error, timeout),
         }
@@ -272,18 +316,18 @@ fn open(address: &str, timeout: Duration) -> Result<TcpStream, Failure> {
     Err(last)
 }
 
-/// Agrees on an encrypted connection.
+/// Agrees on an encrypted connection, in the time that the socket has left.
 fn shake_hands(
     mut connection: ClientConnection,
-    mut socket: TcpStream,
+    mut socket: Timed,
     timeout: Duration,
-) -> Result<StreamOwned<ClientConnection, TcpStream>, Failure> {
-    let until = Instant::now() + timeout;
+) -> Result<StreamOwned<ClientConnection, Timed>, Failure> {
     while connection.is_handshaking() {
-        if Instant::now() >= until {
-            return Err(Failure::Silent { doing: HANDSHAKE, timeout });
+        let moved = connection.complete_io(&mut socket).map_err(|error| failed(HANDSHAKE, error, timeout))?;
+        // The server took its leave before it had agreed: asking again would come back at once, forever.
+        if moved == (0, 0) {
+            return Err(Failure::Closed);
         }
-        connection.complete_io(&mut socket).map_err(|error| failed(HANDSHAKE, error, timeout))?;
     }
     Ok(StreamOwned::new(connection, socket))
 }
@@ -299,4 +343,108 @@ fn failed(doing: &'static str, error: io::Error, timeout: Duration) -> Failure {
 /// The first bytes of something as text.
 fn shown(bytes: &[u8]) -> String {
     bytes[..bytes.len().min(SHOWN_BYTES)].escape_ascii().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::sync::Arc;
+
+    use fluvio::config::TlsPolicy;
+    use rcgen::{CertificateParams, KeyPair};
+    use rustls::crypto::aws_lc_rs;
+    use rustls::pki_types::PrivateKeyDer;
+    use rustls::{ServerConfig, ServerConnection};
+
+    use super::*;
+    use crate::cluster::tls::Tls;
+
+    const TIMEOUT: Duration = Duration::from_millis(300);
+    /// Far above the time-out, for a slow machine, and far below what a trickle would take.
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    /// A server that does `begin`, then sends `head` and a byte now and then until the other side is gone.
+    fn trickling(begin: impl FnOnce(&mut TcpStream) + Send + 'static, head: &'static [u8]) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.set_nodelay(true).unwrap();
+            begin(&mut stream);
+            let mut sent = stream.write_all(head);
+            while sent.is_ok() {
+                std::thread::sleep(Duration::from_millis(10));
+                sent = stream.write_all(&[0]);
+            }
+        });
+        address
+    }
+
+    /// What dialing is given up for, in good time.
+    fn given_up(address: &str, tls: &Tls) -> &'static str {
+        let begun = Instant::now();
+        let secured = tls.controller(address).unwrap();
+        let Err(failure) = Link::dial(address, &secured, TIMEOUT) else { panic!("it is a server") };
+        // The system's clock ticks coarsely.
+        assert!(begun.elapsed() > TIMEOUT / 2, "{:?}", begun.elapsed());
+        assert!(begun.elapsed() < PATIENCE, "{:?}", begun.elapsed());
+        match failure {
+            Failure::Silent { doing, .. } => doing,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn an_answer_that_trickles_is_given_up() {
+        let address = trickling(|_| {}, &[0, 0, 0xff, 0]);
+        assert_eq!(given_up(&address, &Tls::Disabled), "read an answer");
+    }
+
+    #[test]
+    fn a_handshake_that_trickles_is_given_up() {
+        // The head of a record of 16 KiB.
+        let address = trickling(|_| {}, &[0x16, 3, 3, 0x40, 0]);
+        assert_eq!(given_up(&address, &Tls::new(&TlsPolicy::Anonymous).unwrap()), HANDSHAKE);
+    }
+
+    #[test]
+    fn an_encrypted_answer_that_trickles_is_given_up() {
+        let key = KeyPair::generate().unwrap();
+        let certificate = CertificateParams::new(vec!["localhost".to_string()]).unwrap().self_signed(&key).unwrap();
+        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.der().clone()], key)
+            .unwrap();
+        let agree = move |stream: &mut TcpStream| {
+            let mut connection = ServerConnection::new(Arc::new(config)).unwrap();
+            while connection.is_handshaking() {
+                connection.complete_io(stream).unwrap();
+            }
+        };
+        let address = trickling(agree, &[0x17, 3, 3, 0x40, 0]);
+        assert_eq!(given_up(&address, &Tls::new(&TlsPolicy::Anonymous).unwrap()), "read an answer");
+    }
+
+    #[test]
+    fn a_request_that_is_taken_slowly_is_given_up() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let socket = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut slow, _) = listener.accept().unwrap();
+        std::thread::spawn(move || {
+            let mut some = [0; 16 << 10];
+            while slow.read(&mut some).is_ok_and(|read| read > 0) {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+        });
+        let begun = Instant::now();
+        let mut timed = Timed::new(socket, TIMEOUT);
+        // More than the system's buffers take, and half a minute's work for the reader.
+        let error = timed.write_all(&vec![0; 256 << 20]).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert!(begun.elapsed() < PATIENCE, "{:?}", begun.elapsed());
+        assert_eq!(timed.read(&mut [0]).unwrap_err().kind(), io::ErrorKind::TimedOut, "the time is over");
+    }
 }

@@ -132,7 +132,8 @@ impl Cluster {
     ) -> Result<Result<T, Failure>> {
         let timeout = self.request_timeout.min(CHANGE_TIMEOUT);
         let mut link = self.patiently(what, &self.controller(), || self.dial_controller())?;
-        Ok(link.set_timeout(timeout).and_then(|()| question(&mut link)))
+        link.set_timeout(timeout);
+        Ok(question(&mut link))
     }
 
     /// What a change came to: done, refused, or to be looked for.

@@ -38,6 +38,8 @@ pub const FETCH: u16 = 1;
 pub const PRODUCE: u16 = 0;
 pub const CREATE: u16 = 1001;
 pub const LIST: u16 = 1003;
+/// The first request of each connection.
+pub const VERSIONS: u16 = 18;
 
 /// What is done instead of answering a request well.
 #[derive(Clone, Debug)]
@@ -67,8 +69,11 @@ pub struct State {
     pub start: i64,
     /// The high watermark; the end if `None`.
     pub high: Option<i64>,
-    /// How many times more the watermark is asked for before it comes up to the end.
+    /// With several copies: how many times more the end is fetched from before the watermark comes up to it.
     pub high_lags: u32,
+    /// With several copies: a batch that is written each time the end was fetched from, while the watermark comes up to
+    /// the end before it.
+    pub busy: Option<Vec<u8>>,
     pub replicas: usize,
     /// Taken by the next requests of their key.
     pub faults: VecDeque<(u16, Fault)>,
@@ -222,10 +227,10 @@ impl Served {
 
     fn answer(&self, key: u16, version: Version, mut body: Bytes, code: ErrorCode) -> Vec<u8> {
         match (self.role, key) {
-            (_, 18) => {
+            (_, VERSIONS) => {
                 let keys: &[u16] = match self.role {
-                    Role::Controller => &[18, CREATE, 1002, LIST, 1004],
-                    Role::Storage => &[18, PRODUCE, FETCH, 1002],
+                    Role::Controller => &[VERSIONS, CREATE, 1002, LIST, 1004],
+                    Role::Storage => &[VERSIONS, PRODUCE, FETCH, 1002],
                 };
                 let api_keys = keys
                     .iter()
@@ -271,13 +276,8 @@ impl Served {
     }
 
     fn offsets(&self, error_code: ErrorCode) -> FetchOffsetsResponse {
-        let mut state = self.state.lock().unwrap();
-        let end = state.end();
-        let last_stable_offset = state.high.unwrap_or(end);
-        state.high_lags = state.high_lags.saturating_sub(1);
-        if state.high_lags == 0 && state.high.is_some() && state.replicas > 1 {
-            state.high = None;
-        }
+        let state = self.state.lock().unwrap();
+        let last_stable_offset = state.high.unwrap_or(state.end());
         let start_offset = state.start;
         let partition =
             FetchOffsetPartitionResponse { error_code, partition_index: 0, start_offset, last_stable_offset };
@@ -287,7 +287,7 @@ impl Served {
     }
 
     fn fetch(&self, request: &FetchRequest<Cut>, mut error_code: ErrorCode) -> FetchResponse<Cut> {
-        let state = self.state.lock().unwrap();
+        let mut state = self.state.lock().unwrap();
         let asked = &request.topics[0].fetch_partitions[0];
         let (offset, end) = (asked.fetch_offset, state.end());
         let mut records = Cut::default();
@@ -310,6 +310,18 @@ impl Served {
             records,
             ..Default::default()
         };
+        // What the next question will see.
+        if state.replicas > 1 && offset == end {
+            state.high_lags = state.high_lags.saturating_sub(1);
+            match state.busy.clone() {
+                Some(batch) => {
+                    state.high = Some(end);
+                    state.append(&batch);
+                }
+                None if state.high_lags == 0 => state.high = None,
+                None => {}
+            }
+        }
         let topic = FetchableTopicResponse { name: TOPIC.into(), partitions: vec![partition], ..Default::default() };
         FetchResponse { topics: vec![topic], ..Default::default() }
     }

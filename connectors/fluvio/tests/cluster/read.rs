@@ -1,15 +1,15 @@
 //! Reading from a server that cuts every fetch at its byte limit, that lags behind itself, and that moves.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use catchment_contract::{ErrorKind, Fault as Whose};
 use catchment_fluvio::batch::{BatchBuilder, Producer, batches};
-use catchment_fluvio::cluster::FETCH_BYTES_MAX;
+use catchment_fluvio::cluster::{ClusterOptions, FETCH_BYTES_MAX, connect};
 use catchment_fluvio::{Bounds, Fetched};
 use fluvio_protocol::link::ErrorCode;
 
-use crate::peer::{FETCH, Fault, LIST, Peer, TOPIC};
-use crate::{connected, fetched, numbered, read_to_end};
+use crate::peer::{FETCH, Fault, LIST, Peer, TOPIC, VERSIONS};
+use crate::{connected, fetched, numbered, options, read_to_end};
 
 /// A log whose batches are of one record, of many, and of 4 MB.
 fn uneven(peer: &Peer) -> Vec<Vec<u8>> {
@@ -98,8 +98,44 @@ fn with_copies_nothing_above_the_watermark_is_read_and_the_end_waits_for_it() {
     let mut client = broker.partition(TOPIC, 0).unwrap();
     assert_eq!(read_to_end(&mut *client, 0, 1 << 20).len(), 20);
     assert!(!client.wait(20, Duration::ZERO).unwrap());
+    let dialled = peer.state().count(VERSIONS);
     assert_eq!(client.bounds().unwrap(), Bounds { start: 0, end: 50 });
+    assert_eq!(peer.state().count(VERSIONS), dialled, "it waits on the same connection");
     assert_eq!(read_to_end(&mut *client, 0, 1 << 20).len(), 50);
+}
+
+#[test]
+fn with_copies_the_end_is_found_while_the_log_keeps_growing() {
+    let peer = Peer::start();
+    let batch = numbered(0, 10, Producer::NONE, -1);
+    (0..5).for_each(|_| {
+        peer.state().append(&batch);
+    });
+    peer.state().replicas = 2;
+    peer.state().high = Some(20);
+    peer.state().busy = Some(batch);
+    let broker = connected(peer.controller);
+    let mut client = broker.partition(TOPIC, 0).unwrap();
+    let begun = Instant::now();
+    // Each time the end was looked for, the log goes on beyond the watermark.
+    assert_eq!(client.bounds().unwrap(), Bounds { start: 0, end: 50 });
+    assert_eq!(client.bounds().unwrap(), Bounds { start: 0, end: 60 });
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn copies_that_never_come_up_are_told() {
+    let peer = Peer::start();
+    peer.state().append(&numbered(0, 10, Producer::NONE, -1));
+    peer.state().replicas = 2;
+    peer.state().high = Some(0);
+    peer.state().high_lags = u32::MAX;
+    let limit = Duration::from_millis(500);
+    let impatient = ClusterOptions { connect_timeout: limit, ..options(peer.controller) };
+    let broker = connect(impatient).unwrap();
+    let mut client = broker.partition(TOPIC, 0).unwrap();
+    let chain = client.bounds().unwrap_err().chain();
+    assert!(chain.contains("its copies are at offset 0 of 10"), "{chain}");
 }
 
 #[test]
