@@ -521,11 +521,19 @@ fn what_a_kill_leaves_of_topics_and_segments_is_put_in_order() {
     for left in [".new-half/0", ".gone-old/0", "Notes"] {
         fs::create_dir_all(topics.join(left)).unwrap();
     }
+    // A topic was half deleted, and its consumers' offsets were not: the next topic of the name would be read from there.
+    let line = |topic: &str| {
+        format!(r#"{{"consumer": "c", "topic": "{topic}", "partition": 0, "offset": 3, "modified_s": 1}}"#)
+    };
+    let offsets = folder.path().join("offsets.json");
+    fs::write(&offsets, format!(r#"{{"format": 1, "offsets": [{}, {}]}}"#, line("n"), line("old"))).unwrap();
     // A segment was begun, and nothing was written to it.
     let begun = topics.join("n/0/00000000000000000005.log");
     fs::write(&begun, b"").unwrap();
     let broker = started(&folder);
     assert!(!topics.join(".new-half").exists() && !topics.join(".gone-old").exists() && topics.join("Notes").exists());
+    let kept = fs::read_to_string(&offsets).unwrap();
+    assert!(kept.contains(r#""topic":"n""#) && !kept.contains("old"), "{kept}");
     let mut client = broker.partition("n", 0).unwrap();
     assert_eq!(client.produce(&numbers(5, 6, 10)).unwrap(), 5);
     assert_eq!(read_all(client.as_mut(), 10), expected(6));

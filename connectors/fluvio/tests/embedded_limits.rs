@@ -5,6 +5,7 @@
 mod wire;
 
 use std::io::{BufRead, BufReader, Read, Write};
+use std::net::Shutdown;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
@@ -16,12 +17,13 @@ use fluvio_protocol::link::ErrorCode;
 use fluvio_protocol::record::{RawRecords, RecordSet};
 use fluvio_spu_schema::fetch::FetchResponse;
 use fluvio_spu_schema::produce::ProduceResponse;
+use fluvio_spu_schema::server::consumer_offset::{FetchConsumerOffsetsResponse, UpdateConsumerOffsetResponse};
 use fluvio_spu_schema::server::fetch_offset::{FetchOffsetsRequest, FetchOffsetsResponse};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use tempfile::TempDir;
 
-use wire::{Wire, batch, encoded, fetch, produce, storage_of};
+use wire::{Wire, batch, encoded, fetch, produce, storage_of, storage_requests};
 
 fn options(folder: &Path) -> EmbeddedOptions {
     EmbeddedOptions { folder: folder.to_owned(), ..EmbeddedOptions::default() }
@@ -105,6 +107,67 @@ fn a_flood_of_connections_is_turned_away_and_those_there_go_on() {
         wire.send(&produce("n", 0, &batch(1, 10, -1, -1))).is_ok() && wire.receive().is_ok()
     });
     assert!(again);
+}
+
+/// Lost before: the place of a peer that asks, half-closes and reads nothing was given away, again and again.
+#[test]
+fn a_half_closed_connection_keeps_its_place_until_its_replies_are_taken() {
+    let folder = TempDir::new().unwrap();
+    let broker = Embedded::start(EmbeddedOptions { connections_max: 1, ..options(folder.path()) }).unwrap();
+    broker.create("n", &TopicSpec::default()).unwrap();
+    let mut client = broker.partition("n", 0).unwrap();
+    for _ in 0..8 {
+        client.produce(&batch(1, 8 << 20, -1, -1)).unwrap();
+    }
+    let storage = storage_of(broker.controller());
+    let served = || {
+        let mut wire = Wire::connect(storage).unwrap();
+        wire.send(&fetch("n", 0, 8, 100)).is_ok() && wire.receive().is_ok()
+    };
+    assert!((0..10_000).any(|_| served()), "the controller's connection gives its place back");
+    // More than the sockets' buffers hold, and no more replies than wait without stopping the requests.
+    let mut half = (0..10_000)
+        .find_map(|_| {
+            let mut wire = Wire::connect(storage).unwrap();
+            wire.send(&fetch("n", 0, 0, 9 << 20)).ok()?;
+            // The first byte says that this connection has the place.
+            wire.0.read_exact(&mut [0]).ok().map(|()| wire)
+        })
+        .unwrap();
+    for offset in 1..4 {
+        half.send(&fetch("n", 0, offset, 9 << 20)).unwrap();
+    }
+    half.0.shutdown(Shutdown::Write).unwrap();
+    assert!((0..200).all(|_| !served()));
+    // All of them come, and then the place is free.
+    let replies = half.0.read_to_end(&mut Vec::new()).unwrap();
+    assert!(replies > 4 * (8 << 20), "{replies} bytes");
+    assert!((0..10_000).any(|_| served()));
+}
+
+/// Lost before: a client's flush after the deletion was kept, and the next topic of the name was read from there.
+#[test]
+fn a_consumer_offset_is_not_kept_for_a_topic_that_was_deleted() {
+    let folder = TempDir::new().unwrap();
+    let broker = Embedded::start(options(folder.path())).unwrap();
+    broker.create("n", &TopicSpec::default()).unwrap();
+    let mut wire = Wire::connect(storage_of(broker.controller())).unwrap();
+    let requests = storage_requests("n");
+    let (stream, keep, kept) = (&requests[5], &requests[7], &requests[8]);
+    // Not answered before there are records.
+    wire.send(stream).unwrap();
+    let reply: UpdateConsumerOffsetResponse = wire.ask(keep, 25).unwrap();
+    assert_eq!(reply.error_code, ErrorCode::None);
+    let reply: FetchConsumerOffsetsResponse = wire.ask(kept, 25).unwrap();
+    assert_eq!(reply.consumers.len(), 1);
+    broker.delete("n").unwrap();
+    // The stream's end.
+    wire.receive().unwrap();
+    broker.create("n", &TopicSpec::default()).unwrap();
+    let reply: UpdateConsumerOffsetResponse = wire.ask(keep, 25).unwrap();
+    assert_eq!(reply.error_code, ErrorCode::TopicDeleted);
+    let reply: FetchConsumerOffsetsResponse = wire.ask(kept, 25).unwrap();
+    assert!(reply.consumers.is_empty());
 }
 
 #[test]

@@ -53,8 +53,8 @@ pub struct Log {
     limits: Limits,
     writer: Mutex<Writer>,
     view: RwLock<View>,
-    /// Held over dropping old segments.
-    retaining: Mutex<()>,
+    /// Held over dropping old segments: files that nobody sees any more and that are still to be removed, oldest first.
+    retaining: Mutex<VecDeque<PathBuf>>,
     /// The end, for waiting threads; [`DELETED`] at last.
     end: Mutex<i64>,
     grown: Condvar,
@@ -295,11 +295,11 @@ impl Log {
     }
 
     /// Drops sealed segments that were written last before `now - keep`, and the oldest while more than `bytes_max` are
-    /// kept. The active one stays. Returns how many went.
+    /// kept. The active one stays. Returns how many went; a file that could not be removed is tried again next time.
     pub fn retain(&self, now: SystemTime, keep: Duration, bytes_max: Option<u64>) -> io::Result<usize> {
-        let _retaining = held(&self.retaining);
+        let mut leaving = held(&self.retaining);
         let dropped = self.view().overdue(now, keep, bytes_max);
-        if dropped == 0 {
+        if dropped == 0 && leaving.is_empty() {
             return Ok(0);
         }
         // Neither appends nor reads wait for what follows. Producers that come meanwhile are in segments that stay.
@@ -310,14 +310,18 @@ impl Log {
             }
             writer.producers.clone()
         };
-        if !producers.is_empty() {
+        if dropped > 0 && !producers.is_empty() {
             producers.store(&self.folder)?;
         }
-        let gone: Vec<Segment> = self.view_mut().segments.drain(..dropped).collect();
-        // In offset order, so that what is left after a kill has no hole.
-        for segment in &gone {
-            if let Err(error) = fs::remove_file(&segment.path) {
-                warn!(file = %segment.path.display(), %error, "an old segment could not be removed");
+        leaving.extend(self.view_mut().segments.drain(..dropped).map(|segment| segment.path));
+        // In offset order, and not past a file that stays: what a start finds must have no hole.
+        while let Some(path) = leaving.front() {
+            match fs::remove_file(path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    warn!(file = %path.display(), %error, "an old segment could not be removed");
+                    break;
+                }
+                _ => drop(leaving.pop_front()),
             }
         }
         Ok(dropped)
@@ -325,9 +329,16 @@ impl Log {
 
     /// Takes no more, and tells everybody; the folder is the caller's to remove.
     pub fn delete(&self) {
+        // Files are removed by path: what runs on could touch those of a topic made anew under the same name.
+        let _retaining = held(&self.retaining);
         held(&self.writer).stopped = Some(Stopped::Deleted);
         self.view_mut().deleted = true;
         self.announce(DELETED);
+    }
+
+    /// Whether its topic was deleted.
+    pub fn is_deleted(&self) -> bool {
+        self.view().deleted
     }
 
     fn view(&self) -> RwLockReadGuard<'_, View> {

@@ -15,6 +15,7 @@ use catchment_contract::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 use super::folder::{held, write_whole};
+use super::log::Log;
 
 /// About 2 MB of file.
 pub const OFFSETS_MAX: usize = 16_384;
@@ -86,15 +87,23 @@ impl Offsets {
         Ok(Offsets { file, kept: Mutex::new(kept.collect()) })
     }
 
-    /// Keeps an offset; an error if there are too many.
-    pub fn set(&self, consumer: Consumer, offset: i64) -> io::Result<()> {
+    /// Keeps an offset in `log`; an error if there are too many, false if the topic was deleted.
+    ///
+    /// A client may flush its offsets after that, and they would be found by the next topic of the same name. Whoever
+    /// deletes a topic marks its logs before it calls [`Offsets::remove_topic`].
+    pub fn set(&self, consumer: Consumer, offset: i64, log: &Log) -> io::Result<bool> {
         let mut kept = held(&self.kept);
+        // Under the lock: an offset is refused here, or removed with its topic.
+        if log.is_deleted() {
+            return Ok(false);
+        }
         if kept.len() >= OFFSETS_MAX && !kept.contains_key(&consumer) {
             return Err(io::Error::other(format!("{OFFSETS_MAX} consumers' offsets are kept already")));
         }
         let modified_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         kept.insert(consumer, Kept { offset, modified_s });
-        self.store(&kept)
+        self.store(&kept)?;
+        Ok(true)
     }
 
     /// Forgets an offset.
@@ -108,9 +117,14 @@ impl Offsets {
 
     /// Forgets a topic's offsets.
     pub fn remove_topic(&self, topic: &str) -> io::Result<()> {
+        self.retain(|consumer| consumer.topic != topic)
+    }
+
+    /// Forgets the offsets that are not `wanted`.
+    pub fn retain(&self, wanted: impl Fn(&Consumer) -> bool) -> io::Result<()> {
         let mut kept = held(&self.kept);
         let before = kept.len();
-        kept.retain(|consumer, _| consumer.topic != topic);
+        kept.retain(|consumer, _| wanted(consumer));
         if kept.len() == before { Ok(()) } else { self.store(&kept) }
     }
 

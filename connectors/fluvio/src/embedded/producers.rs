@@ -68,6 +68,12 @@ impl Producers {
         write_whole(&folder.join(FILE), &serde_json::to_vec(&Stored { format: FORMAT, producers })?)
     }
 
+    /// Forgets producers whose last batch is not among the records before `end`: the file is synced, and the batches may
+    /// not have been before the power went. Their sequences must be taken when they are sent again.
+    pub fn forget_from(&mut self, end: i64) {
+        self.last.retain(|_, last| last.offset < end);
+    }
+
     /// Whether anything is remembered.
     pub fn is_empty(&self) -> bool {
         self.last.is_empty()

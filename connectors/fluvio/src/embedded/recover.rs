@@ -79,6 +79,7 @@ pub fn recover(folder: &Path) -> Result<Recovered, Refused> {
         }
         segments.push(segment);
     }
+    producers.forget_from(end);
     let file = active.expect("there is at least one segment, and the last one is the active one");
     Ok(Recovered { segments, end, producers, file })
 }

@@ -8,6 +8,8 @@
 //! topics/.new-<name>, topics/.gone-<name>  a topic being made or deleted; removed at start
 //! ```
 //!
+//! Offsets in topics that are not there are forgotten at start.
+//!
 //! A topic is made beside its place and renamed into it, and deleted the other way round: it is there whole or not at
 //! all. `topic.json` is `{"format": 1, "partitions": 3, "retention_s": 604800, "segment_bytes": …, "bytes_max": …,
 //! "compression": "any", "system": false}`, where `null` stands for the broker's default.
@@ -67,6 +69,9 @@ impl Store {
             version: watch::channel(1).0,
         };
         store.open_topics(&topics)?;
+        // Of a topic whose deletion a kill cut short: the next topic of that name would be read from there.
+        let pruned = store.offsets.retain(|consumer| store.topic(&consumer.topic).is_some());
+        pruned.map_err(|error| Error::io("forget consumers' offsets in topics that are gone", error))?;
         if store.topic(OFFSETS_TOPIC).is_none() {
             let spec = Spec { system: true, ..Spec::new(1) };
             let made = store.create(OFFSETS_TOPIC, spec, false);

@@ -18,9 +18,13 @@ fn opened(folder: &TempDir, segment_bytes: u64) -> Log {
 }
 
 fn batch(sequence: i32) -> Vec<u8> {
+    batch_of(1, sequence)
+}
+
+fn batch_of(id: i64, sequence: i32) -> Vec<u8> {
     let mut builder = BatchBuilder::new();
     builder.push(None, &[b'v'; 100]);
-    builder.finish(Producer { id: 1, epoch: 0 }, sequence, 0)
+    builder.finish(Producer { id, epoch: 0 }, sequence, 0)
 }
 
 #[test]
@@ -76,6 +80,56 @@ fn segments_go_by_age_and_by_bytes_from_the_oldest() {
     assert!(matches!(log.append(&batch(10)).unwrap_err(), Refused::Deleted));
     assert!(matches!(log.fetch(9, 100).unwrap_err(), Refused::Deleted));
     assert_eq!(log.retain(now + hour * 2, hour, Some(0)).unwrap(), 0);
+}
+
+/// Lost before: what came after the file that stayed was removed, and the log could not be opened for the hole.
+#[test]
+fn retention_does_not_go_past_a_file_that_cannot_be_removed() {
+    let folder = TempDir::new().unwrap();
+    let log = opened(&folder, 150);
+    for sequence in 0..10 {
+        log.append(&batch(sequence)).unwrap();
+    }
+    let (now, hour, each) = (SystemTime::now(), Duration::from_secs(3600), log.bytes() / 10);
+    let file = |base: i64| folder.path().join("0").join(super::file_name(base));
+    let there = || (0..10).filter(|base| file(*base).exists()).collect::<Vec<_>>();
+    // A folder cannot be removed as a file is.
+    std::fs::rename(file(1), folder.path().join("aside")).unwrap();
+    std::fs::create_dir(file(1)).unwrap();
+    assert_eq!(log.retain(now, hour, Some(each * 7)).unwrap(), 3);
+    assert_eq!(log.bounds().unwrap(), Bounds { start: 3, end: 10 });
+    assert_eq!(there(), (1..10).collect::<Vec<_>>());
+    assert_eq!(log.retain(now, hour, Some(each * 5)).unwrap(), 2);
+    assert_eq!(there(), (1..10).collect::<Vec<_>>());
+    // A start finds a run without a hole.
+    std::fs::remove_dir(file(1)).unwrap();
+    std::fs::rename(folder.path().join("aside"), file(1)).unwrap();
+    let recovered = super::recover(&folder.path().join("0")).unwrap();
+    assert_eq!((recovered.segments.len(), recovered.end), (9, 10));
+    // Nothing is due any more but what was left.
+    assert_eq!(log.retain(now, hour, None).unwrap(), 0);
+    assert_eq!(there(), (5..10).collect::<Vec<_>>());
+}
+
+/// Lost before: after a power cut the batch was not there, and was refused as repeated when it was sent again.
+#[test]
+fn a_producer_whose_batch_was_cut_off_may_send_it_again() {
+    let folder = TempDir::new().unwrap();
+    let log = opened(&folder, 150);
+    for sequence in 0..3 {
+        log.append(&batch(sequence)).unwrap();
+    }
+    assert_eq!(log.append(&batch_of(2, 7)).unwrap(), 3);
+    // Writes producers.json, with both producers.
+    let each = log.bytes() / 4;
+    assert_eq!(log.retain(SystemTime::now(), Duration::from_secs(3600), Some(each * 3)).unwrap(), 1);
+    drop(log);
+    let active = File::options().write(true).open(folder.path().join("0").join(super::file_name(3))).unwrap();
+    active.set_len(each / 2).unwrap();
+    let log = opened(&folder, 150);
+    assert_eq!(log.bounds().unwrap(), Bounds { start: 1, end: 3 });
+    assert!(matches!(log.append(&batch(2)).unwrap_err(), Refused::Repeated { .. }));
+    assert_eq!(log.append(&batch_of(2, 7)).unwrap(), 3);
 }
 
 #[test]

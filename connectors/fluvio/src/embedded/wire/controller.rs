@@ -16,6 +16,7 @@ use fluvio_protocol::link::ErrorCode;
 use fluvio_protocol::{Encoder, Version};
 use fluvio_sc_schema::objects::{ListResponse, Metadata, ObjectApiListResponse};
 use fluvio_sc_schema::{AdminSpec, Status, TryEncodableFrom};
+use tokio::task::JoinSet;
 use tracing::info;
 
 use super::super::store::Store;
@@ -62,8 +63,9 @@ pub async fn serve(
     replies: Replies,
 ) -> Result<(), End> {
     let store = &controller.store;
-    let mut watches = 0;
-    while let Some(request) = requests.next().await? {
+    // Dropped with the connection: a watch waits for changes, and would not see its peer go before there is one.
+    let mut watches = JoinSet::new();
+    while let Some(request) = requests.next(&replies).await? {
         check(&request, SERVED)?;
         let mut input = request.body.clone();
         if request.key == VERSIONS {
@@ -85,11 +87,10 @@ pub async fn serve(
             }
             LIST => list(store, storage, &request, &label, &mut input, &replies).await?,
             WATCH => {
-                watches += 1;
-                if watches > WATCHES_MAX {
+                if watches.len() >= WATCHES_MAX {
                     return Err(Malformed(format!("more than {WATCHES_MAX} watches")).into());
                 }
-                watch(controller, storage, request, &label, &replies).await?;
+                watch(controller, storage, request, &label, &replies, &mut watches).await?;
             }
             key => return Err(End::Unsupported { key, version: request.version }),
         }
@@ -205,15 +206,20 @@ async fn watch(
     request: Request,
     label: &str,
     replies: &Replies,
+    watches: &mut JoinSet<()>,
 ) -> Result<(), End> {
     let Controller { store, told } = controller;
     let (store, told, replies) = (Arc::clone(store), Arc::clone(told), replies.clone());
     match label {
-        TopicSpec::LABEL => drop(tokio::spawn(feed::run(store, told, request, replies, specs::topics))),
-        PartitionSpec::LABEL => drop(tokio::spawn(feed::run(store, told, request, replies, specs::partitions))),
+        TopicSpec::LABEL => {
+            watches.spawn(feed::run(store, told, request, replies, specs::topics));
+        }
+        PartitionSpec::LABEL => {
+            watches.spawn(feed::run(store, told, request, replies, specs::partitions));
+        }
         SpuSpec::LABEL => {
             let units = move |_: &Store| specs::units(storage);
-            drop(tokio::spawn(feed::run(store, told, request, replies, units)));
+            watches.spawn(feed::run(store, told, request, replies, units));
         }
         label => replies.send(&request, &Empty { label, fields: EMPTY_UPDATE }).await?,
     }

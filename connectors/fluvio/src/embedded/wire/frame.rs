@@ -5,8 +5,12 @@
 //! order.
 //!
 //! A length is a claim: the buffer grows as bytes come. Only a produce request may be large, and only
-//! [`LARGE_AT_A_TIME`] large ones are read at a time on all connections, so that what peers make the broker hold is
-//! bounded by connections × [`SMALL_BYTES`] + `LARGE_AT_A_TIME` × the largest request.
+//! [`LARGE_AT_A_TIME`] large ones are read and worked off at a time on all connections, so that the requests that peers
+//! make the broker hold are bounded by connections × [`SMALL_BYTES`] + `LARGE_AT_A_TIME` × the largest request.
+//!
+//! Batches are fetched once there is a place for the reply ([`Replies::slot`]), so that a connection whose peer does not
+//! read holds at most five replies with batches ([`REPLY_BYTES_MAX`]): one being written, four that wait. The connection
+//! of a peer that has not taken a reply within ten minutes is closed.
 
 use std::io;
 use std::sync::Arc;
@@ -16,15 +20,16 @@ use bytes::{Bytes, BytesMut};
 use fluvio_protocol::Encoder;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::timeout;
+use tracing::warn;
 
 use super::input::{Input, Malformed};
 
 /// Largest request that is not a produce request.
 pub const SMALL_BYTES: usize = 1024 * 1024;
 
-/// Produce requests above [`SMALL_BYTES`] that are read at a time.
+/// Produce requests above [`SMALL_BYTES`] that are read or appended at a time.
 pub const LARGE_AT_A_TIME: usize = 8;
 
 /// What a produce request says besides its batches.
@@ -38,6 +43,10 @@ const FIRST_WITHIN: Duration = Duration::from_secs(10);
 
 /// A request of which some bytes came is whole by then, or the connection is closed.
 const WHOLE_WITHIN: Duration = Duration::from_secs(60);
+
+/// A reply of which the peer has not taken all bytes by then ends its connection: a peer that reads nothing would keep
+/// its place, and its replies in memory, for ever. A consumer may be busy with its records for minutes.
+const TAKEN_WITHIN: Duration = Duration::from_secs(600);
 
 /// Replies that wait for a slow peer, per connection.
 const REPLIES: usize = 4;
@@ -55,7 +64,7 @@ const STEP_BYTES: usize = 256 * 1024;
 pub const PRODUCE: u16 = 0;
 
 /// A request whose header was read.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Request {
     pub key: u16,
     pub version: i16,
@@ -63,6 +72,8 @@ pub struct Request {
     pub body: Input,
     /// Its size if it was over the limit: then `body` is only its beginning, and the rest was thrown away.
     pub too_large: Option<usize>,
+    /// A large request's place among [`LARGE_AT_A_TIME`]; to be dropped with the body.
+    pub large: Option<OwnedSemaphorePermit>,
 }
 
 impl Request {
@@ -71,7 +82,7 @@ impl Request {
         let mut body = Input::new(bytes);
         let (key, version, correlation) = (body.u16()?, body.i16()?, body.i32()?);
         body.text()?;
-        Ok(Request { key, version, correlation, body, too_large: None })
+        Ok(Request { key, version, correlation, body, too_large: None, large: None })
     }
 }
 
@@ -126,8 +137,15 @@ impl Requests {
         Requests { reader: BufReader::with_capacity(64 * 1024, reader), gate, greeted: false }
     }
 
-    /// The next request; `None` once the peer ends the connection between two.
-    pub async fn next(&mut self) -> Result<Option<Request>, End> {
+    /// The next request; `None` once the peer ends the connection between two, [`End::Gone`] once nobody takes replies.
+    pub async fn next(&mut self, replies: &Replies) -> Result<Option<Request>, End> {
+        tokio::select! {
+            request = self.read_next() => request,
+            () = replies.closed() => Err(End::Gone),
+        }
+    }
+
+    async fn read_next(&mut self) -> Result<Option<Request>, End> {
         if self.greeted {
             return self.read().await;
         }
@@ -173,11 +191,11 @@ impl Requests {
             let skipped = tokio::io::copy(&mut (&mut self.reader).take(rest), &mut tokio::io::sink()).await?;
             return Ok((skipped == rest).then_some(Request { too_large: Some(length), ..head }));
         }
-        let _permit = self.gate.large.acquire().await.map_err(|_| End::Gone)?;
+        let permit = Arc::clone(&self.gate.large).acquire_owned().await.map_err(|_| End::Gone)?;
         if !fill(&mut self.reader, &mut bytes, length).await? {
             return Ok(None);
         }
-        Ok(Some(Request::parse(bytes.freeze())?))
+        Ok(Some(Request { large: Some(permit), ..Request::parse(bytes.freeze())? }))
     }
 }
 
@@ -205,20 +223,48 @@ struct Reply {
 pub struct Replies(mpsc::Sender<Reply>);
 
 impl Replies {
-    /// Replies onto a socket, written by a task of their own until the last clone is dropped or the peer is gone.
-    pub fn new(writer: OwnedWriteHalf) -> Replies {
+    /// Replies onto a socket, written by a task of their own until the last clone is dropped or the peer is gone. That
+    /// task keeps `place`, the connection's, because it may outlive whoever reads the requests.
+    pub fn new(writer: OwnedWriteHalf, place: Arc<OwnedSemaphorePermit>) -> Replies {
         let (sender, replies) = mpsc::channel(REPLIES);
-        tokio::spawn(write(writer, replies));
+        tokio::spawn(async move {
+            write(writer, replies).await;
+            drop(place);
+        });
         Replies(sender)
     }
 
     /// Answers a request.
     pub async fn send(&self, request: &Request, body: &impl Encoder) -> Result<(), End> {
-        self.send_with(request, body, Bytes::new()).await
+        let reply = Reply::new(request, body, Bytes::new())?;
+        self.0.send(reply).await.map_err(|_| End::Gone)
     }
 
+    /// Waits for a place for a reply. Whoever has one sends or drops it without waiting for anything else: there are
+    /// four a connection.
+    pub async fn slot(&self) -> Result<Slot<'_>, End> {
+        self.0.reserve().await.map(Slot).map_err(|_| End::Gone)
+    }
+
+    /// Returns once the peer reads no more.
+    pub async fn closed(&self) {
+        self.0.closed().await;
+    }
+}
+
+/// A place for one reply.
+pub struct Slot<'a>(mpsc::Permit<'a, Reply>);
+
+impl Slot<'_> {
     /// Answers with a body that ends in an empty record set, whose place `records` takes.
-    pub async fn send_with(&self, request: &Request, body: &impl Encoder, records: Bytes) -> Result<(), End> {
+    pub fn send(self, request: &Request, body: &impl Encoder, records: Bytes) -> Result<(), End> {
+        self.0.send(Reply::new(request, body, records)?);
+        Ok(())
+    }
+}
+
+impl Reply {
+    fn new(request: &Request, body: &impl Encoder, records: Bytes) -> Result<Reply, End> {
         let mut head = vec![0; 4];
         head.extend_from_slice(&request.correlation.to_be_bytes());
         body.encode(&mut head, request.version).map_err(|error| End::Reply(error.to_string()))?;
@@ -228,12 +274,7 @@ impl Replies {
         }
         let length = length_of(head.len() - 4 + records.len())?;
         head[..4].copy_from_slice(&length.to_be_bytes());
-        self.0.send(Reply { head, tail: records }).await.map_err(|_| End::Gone)
-    }
-
-    /// Returns once the peer reads no more.
-    pub async fn closed(&self) {
-        self.0.closed().await;
+        Ok(Reply { head, tail: records })
     }
 }
 
@@ -243,12 +284,16 @@ fn length_of(bytes: usize) -> Result<i32, End> {
 
 async fn write(mut writer: OwnedWriteHalf, mut replies: mpsc::Receiver<Reply>) {
     while let Some(Reply { head, tail }) = replies.recv().await {
-        let written = async {
+        let written = timeout(TAKEN_WITHIN, async {
             writer.write_all(&head).await?;
             writer.write_all(&tail).await
-        };
-        if written.await.is_err() {
-            return;
+        });
+        match written.await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => return,
+            Err(_) => {
+                return warn!(peer = ?writer.peer_addr().ok(), "a connection was closed: its peer did not take a reply");
+            }
         }
     }
     // What is queued was written: the peer sees an end, not a reset.

@@ -7,7 +7,7 @@
 //! A request that cannot be read ends its connection and nothing else.
 //!
 //! Limits: [`super::EmbeddedOptions::connections_max`] connections, those that say nothing for 10 seconds are closed;
-//! requests as in [`frame`]; 16,384 streams and 64 watches a connection.
+//! requests and replies as in [`frame`]; 16,384 streams and 64 watches a connection.
 
 mod codes;
 mod controller;
@@ -28,7 +28,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, SystemTime};
 
 use tokio::net::TcpStream;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tracing::{debug, error, warn};
 
 use self::controller::Controller;
@@ -133,10 +133,9 @@ async fn accept(listener: tokio::net::TcpListener, shared: Arc<Shared>, port: Po
                 Ok(permit) => {
                     let shared = Arc::clone(&shared);
                     tokio::spawn(async move {
-                        if let Err(end) = connection(&shared, socket, port).await {
+                        if let Err(end) = connection(&shared, socket, port, Arc::new(permit)).await {
                             ended(peer, &end);
                         }
-                        drop(permit);
                     });
                 }
                 Err(_) => warn!(%peer, "a connection was turned away: there are too many"),
@@ -149,19 +148,27 @@ async fn accept(listener: tokio::net::TcpListener, shared: Arc<Shared>, port: Po
     }
 }
 
-async fn connection(shared: &Shared, socket: TcpStream, port: Port) -> Result<(), End> {
+/// Serves one connection; its place is free again once requests and replies are both done with.
+async fn connection(
+    shared: &Shared,
+    socket: TcpStream,
+    port: Port,
+    place: Arc<OwnedSemaphorePermit>,
+) -> Result<(), End> {
     socket.set_nodelay(true)?;
     let own = socket.local_addr()?;
     let (reader, writer) = socket.into_split();
     let requests = Requests::new(reader, shared.gate.clone());
-    let replies = Replies::new(writer);
-    match port {
+    let replies = Replies::new(writer, Arc::clone(&place));
+    let served = match port {
         Port::Controller { storage } => {
             let storage = SocketAddr::new(own.ip(), storage);
             controller::serve(&shared.controller, storage, requests, replies).await
         }
         Port::Storage => storage::serve(Arc::clone(&shared.store), requests, replies).await,
-    }
+    };
+    drop(place);
+    served
 }
 
 fn ended(peer: SocketAddr, end: &End) {

@@ -1,7 +1,7 @@
 //! The storage port: append, read, bounds, streams, consumers' offsets.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use fluvio_protocol::link::ErrorCode;
@@ -61,19 +61,26 @@ struct Session {
     /// Up to which offset its records have arrived.
     acknowledged: watch::Sender<i64>,
     consumer: Option<Consumer>,
+    /// What is read; a topic made anew under the same name has another. Weak, since sessions outlive deleted topics.
+    log: Option<Weak<Log>>,
 }
 
 /// Serves one connection until it ends.
 pub async fn serve(store: Arc<Store>, mut requests: Requests, replies: Replies) -> Result<(), End> {
     let mut sessions: HashMap<u32, Session> = HashMap::new();
     let mut last_id = 0_u32;
-    while let Some(mut request) = requests.next().await? {
+    while let Some(mut request) = requests.next(&replies).await? {
         check(&request, SERVED)?;
         let mut input = request.body.clone();
         request.body = Input::new(Bytes::new());
         match request.key {
             VERSIONS => replies.send(&request, &Versions(SERVED)).await?,
-            PRODUCE => replies.send(&request, &produce(&store, &request, input).await?).await?,
+            PRODUCE => {
+                let reply = produce(&store, &request, input).await?;
+                // The batches are gone from memory: others need not wait until this peer takes its reply.
+                drop(request.large.take());
+                replies.send(&request, &reply).await?;
+            }
             FETCH => fetch(&store, &request, Fetch::read(&mut input)?, &replies).await?,
             BOUNDS => replies.send(&request, &bounds(&store, read_bounds(&mut input)?)).await?,
             STREAM => {
@@ -157,6 +164,8 @@ fn answer(partition_index: u32, appended: Result<i64, ErrorCode>) -> PartitionPr
 }
 
 async fn fetch(store: &Store, request: &Request, asked: Fetch, replies: &Replies) -> Result<(), End> {
+    // Before the batches are in memory.
+    let slot = replies.slot().await?;
     let mut left = asked.max_bytes.min(REPLY_BYTES_MAX);
     let mut topics = Vec::with_capacity(asked.topics.len());
     for Topic { name, partitions } in asked.topics {
@@ -178,7 +187,7 @@ async fn fetch(store: &Store, request: &Request, asked: Fetch, replies: &Replies
         },
         _ => Bytes::new(),
     };
-    replies.send_with(request, &reply, records).await
+    slot.send(request, &reply, records)
 }
 
 fn read(store: &Store, topic: &str, asked: &FetchPartition, left: usize) -> FetchablePartitionResponse<Records> {
@@ -232,8 +241,9 @@ fn open(store: &Store, request: Request, asked: Stream, id: u32, replies: &Repli
     let consumer = asked.consumer.clone().filter(|name| name.len() <= CONSUMER_BYTES_MAX);
     let consumer = consumer.map(|id| Consumer { id, topic: asked.topic.clone(), partition: asked.partition });
     let log = store.log(&asked.topic, asked.partition);
+    let session = Session { acknowledged, consumer, log: log.as_ref().map(Arc::downgrade) };
     tokio::spawn(stream::run(log, request, asked, id, arrivals, replies.clone()));
-    Session { acknowledged, consumer }
+    session
 }
 
 fn acknowledge(sessions: &HashMap<u32, Session>, offset: i64, session_id: u32) -> OffsetUpdateStatus {
@@ -250,11 +260,14 @@ fn acknowledge(sessions: &HashMap<u32, Session>, offset: i64, session_id: u32) -
 async fn keep(store: &Arc<Store>, session: Option<&Session>, offset: i64) -> ErrorCode {
     let Some(session) = session else { return ErrorCode::FetchSessionNotFoud };
     let Some(consumer) = session.consumer.clone() else { return ErrorCode::OffsetManagementDisabled };
+    let Some(log) = &session.log else { return ErrorCode::NotLeaderForPartition };
+    let Some(log) = log.upgrade() else { return ErrorCode::TopicDeleted };
     let store = Arc::clone(store);
     // A file is brought to disk.
-    let kept = tokio::task::spawn_blocking(move || store.offsets.set(consumer, offset)).await;
+    let kept = tokio::task::spawn_blocking(move || store.offsets.set(consumer, offset, &log)).await;
     match kept.unwrap_or_else(|error| Err(std::io::Error::other(error))) {
-        Ok(()) => ErrorCode::None,
+        Ok(true) => ErrorCode::None,
+        Ok(false) => ErrorCode::TopicDeleted,
         Err(error) => {
             warn!(%error, "a consumer's offset could not be kept");
             ErrorCode::OffsetFlushRequestError(error.to_string())

@@ -1,8 +1,8 @@
 //! One stream of a consumer: batches as they come, until somebody ends it.
 //!
-//! Nothing is sent before there is a batch; the first reply tells the session's number. At most [`WINDOW`] replies are
-//! under way before the consumer acknowledges one: the stock client queues ten over all streams of a connection, and a
-//! full queue would stop the connection's other replies.
+//! Nothing is sent before there is a batch, and none is fetched before its reply has a place; the first reply tells the
+//! session's number. At most [`WINDOW`] replies are under way before the consumer acknowledges one: the stock client
+//! queues ten over all streams of a connection, and a full queue would stop the connection's other replies.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use tracing::{debug, warn};
 use super::super::log::{DELETED, Log};
 use super::super::refused::Refused;
 use super::codes;
-use super::frame::{End, REPLY_BYTES_MAX, Replies, Request};
+use super::frame::{End, REPLY_BYTES_MAX, Replies, Request, Slot};
 use super::records::Records;
 use super::requests::Stream;
 use crate::broker::Fetched;
@@ -43,8 +43,10 @@ pub async fn run(
             Err(end) => return debug!(?end, "a stream ended with its connection"),
         },
     };
-    if let Some(code) = code {
-        let _ = stream.reply(code, Bytes::new(), -1).await;
+    if let Some(code) = code
+        && let Ok(slot) = stream.replies.slot().await
+    {
+        let _ = stream.reply(slot, code, Bytes::new(), -1);
     }
 }
 
@@ -72,15 +74,29 @@ impl Running {
                 sent.pop_front();
             }
             if next != end && sent.len() < WINDOW {
+                // Batches are fetched only now that there is a place for them. Not cancelled by new ends, which come all
+                // the time: the stream would lose its turn.
+                let slot = tokio::select! {
+                    slot = self.replies.slot() => slot?,
+                    changed = acknowledged.changed() => match changed {
+                        Ok(()) => continue,
+                        Err(_) => return Ok(None),
+                    },
+                };
+                let end = *ends.borrow_and_update();
+                if end == DELETED {
+                    return Ok(Some(ErrorCode::TopicDeleted));
+                }
                 let max_bytes = self.asked.max_bytes.min(REPLY_BYTES_MAX);
                 match log.fetch(next, max_bytes) {
                     Ok(Fetched::Batches { bytes, next: after }) if !bytes.is_empty() => {
-                        self.reply(ErrorCode::None, bytes, end).await?;
+                        self.reply(slot, ErrorCode::None, bytes, end)?;
                         next = after;
                         sent.push_back(after);
                         continue;
                     }
-                    Ok(Fetched::Batches { .. }) => {}
+                    // The place is given back before the wait below.
+                    Ok(Fetched::Batches { .. }) => drop(slot),
                     Ok(Fetched::Evicted { start }) => {
                         return Ok(Some(ErrorCode::OffsetEvicted { offset: next, next_available: start }));
                     }
@@ -100,7 +116,7 @@ impl Running {
         codes::of_log(refused)
     }
 
-    async fn reply(&self, error_code: ErrorCode, records: Bytes, high_watermark: i64) -> Result<(), End> {
+    fn reply(&self, slot: Slot<'_>, error_code: ErrorCode, records: Bytes, high_watermark: i64) -> Result<(), End> {
         let partition = FetchablePartitionResponse::<Records> {
             partition_index: self.asked.partition,
             error_code,
@@ -108,6 +124,6 @@ impl Running {
             ..FetchablePartitionResponse::default()
         };
         let body = StreamFetchResponse { topic: self.asked.topic.clone(), stream_id: self.id, partition };
-        self.replies.send_with(&self.request, &body, records).await
+        slot.send(&self.request, &body, records)
     }
 }
