@@ -53,6 +53,23 @@ fn reading_goes_on_at_any_payload() {
     }
 }
 
+/// The first payload ends where the topic did when it was opened, and what came since was fetched with it.
+#[test]
+fn records_that_come_while_a_backlog_is_read_wait_for_the_next_look() {
+    let local = Local::new();
+    local.create("t", 1);
+    let filler = "x".repeat(600_000);
+    append(&*local.broker, "t", 0, &[format!("{{\"id\":0,\"f\":\"{filler}\"}}")], 1_000);
+    let source = source(&local.topics, &id_column(), &[], &[("topic", "t")]);
+    let found = source.discover(&BTreeMap::new()).unwrap();
+    let mut reader = source.open(&found[0], Unfinished::Leave).unwrap();
+    append(&*local.broker, "t", 0, &numbers(1..4), 2_000);
+    let payload = reader.next().unwrap().unwrap();
+    assert_eq!(ids(&*source, std::slice::from_ref(&payload)), [0]);
+    assert!(reader.next().unwrap().is_none());
+    assert_eq!(ids(&*source, &read_from(&*source, "0", &payload.position)), [1, 2, 3]);
+}
+
 #[test]
 fn an_offset_in_the_middle_of_a_batch_is_where_reading_begins() {
     let local = Local::new();

@@ -59,8 +59,11 @@ impl TopicReader {
         }
     }
 
-    /// Fetches until there are batches or the end is reached.
+    /// Fetches until there are batches or the end is reached. What was fetched beyond the end is dropped.
     fn fill(&mut self) -> Result<()> {
+        if self.position.offset >= self.end {
+            self.fetched = Bytes::new();
+        }
         while self.fetched.is_empty() && self.position.offset < self.end {
             let Some(client) = &mut self.client else { return Ok(()) };
             let offset = self.position.offset;
