@@ -383,7 +383,7 @@ fn topics_that_cannot_be_written() {
         refused(&world, &spec),
         (
             Fault::Data,
-            "partition 0 of topic \"sub-hours\" ends at offset 1, and the last checkpoint knows it up to 2: it was deleted \
+            "partition 0 of topic \"sub-hours\" ends at offset 1, and did at 2 before: it was deleted \
              and made anew, or its broker lost records; give the sink another name and topic to publish anew"
                 .into()
         )
@@ -418,6 +418,29 @@ fn a_job_that_slept_for_longer_than_records_are_kept() {
                 assert_eq!(end, 2, "published once, whenever: {published}");
             }
         }
+    }
+}
+
+#[test]
+fn a_partition_that_lost_records_while_the_sink_writes() {
+    for refuses in [false, true] {
+        let mut world = World::new(MemoryBroker::new(refuses));
+        let mut sink = world.open(&checked(&view(), &[])).unwrap();
+        sink.write(updates(1, &[(Some("a"), 1, 1, 1)]), 1).unwrap();
+        world.checkpoint(&mut sink, 1);
+        match refuses {
+            false => world.broker.lose_all("sub-hours"),
+            true => world.broker.remember_too_much("sub-hours"),
+        }
+        sink.write(updates(2, &[(Some("b"), 1, 1, 1)]), 2).unwrap();
+        assert!(world.commit(&mut sink, 2));
+        let error = sink.publish(2, &world.last.as_ref().unwrap().1).unwrap_err();
+        let expect = match refuses {
+            false => "partition 0 of topic \"sub-hours\" ends at offset 0, and did at 1 before",
+            true => "partition 0 of topic \"sub-hours\" refuses a batch as repeated, and does not hold it",
+        };
+        assert!(error.chain().starts_with(expect), "{}", error.chain());
+        assert_eq!(error.fault(), Fault::Data);
     }
 }
 

@@ -116,7 +116,7 @@ impl Pending {
         self.batches.clear();
     }
 
-    /// The net changes in the order of epochs, then of the rows' arrival.
+    /// The net changes in the order of their rows' epochs, then of arrival.
     ///
     /// # Errors
     /// [`catchment_contract::Fault::Bug`] if the relation is not what the planner said: a key with two rows, or a row
@@ -127,8 +127,13 @@ impl Pending {
             Pairing::Unique if self.only_grows() => self.inserted(),
             Pairing::Unique | Pairing::First => self.paired()?,
         };
-        changes.sort_by_key(|change| (change.epoch, change.after.or(change.before)));
+        changes.sort_by_key(|change| change.after.or(change.before).map(|place| self.order(place)));
         Ok(changes)
+    }
+
+    /// What comes first: workers hand over rows of several epochs in any order.
+    fn order(&self, place: Place) -> (Epoch, Place) {
+        (self.batches[place.batch as usize].epochs.at(place.row as usize), place)
     }
 
     fn epoch(&self, batch: &UpdateBatch, row: usize) -> Epoch {
@@ -217,7 +222,8 @@ impl Pending {
             let side = if diff > 0 { &mut change.after } else { &mut change.before };
             match side {
                 None if diff.abs() == 1 || self.pairing == Pairing::First => *side = Some(place),
-                Some(first) if self.pairing == Pairing::First => *first = place.min(*first),
+                Some(first) if self.pairing == Pairing::First && self.order(place) >= self.order(*first) => {}
+                Some(first) if self.pairing == Pairing::First => *first = place,
                 _ => return Err(self.not_unique()),
             }
         }
@@ -355,6 +361,17 @@ mod tests {
         held.add(vec![updates(&[("a", 1, 2, -1)])]).expect("add");
         let error = held.changes().expect_err("it shrank");
         assert_eq!(error.to_string(), "\"v\" only grows, and took a row back");
+    }
+
+    #[test]
+    fn epochs_that_come_in_any_order_are_told_in_theirs() {
+        for pairing in [Pairing::Rows, Pairing::First] {
+            let mut held = pending(pairing, false);
+            held.add(vec![updates(&[("a", 2, 2, 1), ("b", 7, 3, 1)]), updates(&[("a", 1, 1, 1)])]).expect("add");
+            let all = ["0 a >1", "0 a >2", "0 b >7"];
+            let expect: Vec<_> = all.into_iter().filter(|line| pairing == Pairing::Rows || *line != all[1]).collect();
+            assert_eq!(told(&held), expect, "{pairing:?}");
+        }
     }
 
     #[test]

@@ -7,8 +7,9 @@
 //! | what came back | what is known | what follows |
 //! |---|---|---|
 //! | the expected offset | appended | the next chunk |
-//! | another offset | appended; somebody else writes here | look, go on after the last sequence found |
-//! | refused as repeated | the partition has it | look, go on after it at least |
+//! | a later offset | appended; somebody else writes here | look, go on after the last sequence found |
+//! | an earlier offset | the partition lost records | the error comes out |
+//! | refused as repeated | the partition should have it | look, go on after it; if it is not there, the error comes out |
 //! | too large, and the chunk is one record | it never will be | the record is left out and handed back |
 //! | not applied, may be repeated | nothing was appended | pause, send again |
 //! | outcome unknown | nothing | connect anew, pause, look, go on after the last sequence found |
@@ -198,6 +199,7 @@ impl Writer {
             let Some(chunk) = run.encoded.get(done) else { return Ok(Appended { end, refused }) };
             match self.with_client(|client| client.produce(chunk)) {
                 Ok(offset) => {
+                    self.check_end(end, offset)?;
                     if offset != end {
                         let place = self.place();
                         tracing::warn!(place, offset, expected = end, "somebody else writes to the topic");
@@ -207,7 +209,17 @@ impl Writer {
                     done += 1;
                     pauses.reset();
                 }
-                Err(error) if error.kind() == ErrorKind::Taken => (done, is_known) = (done + 1, false),
+                Err(error) if error.kind() == ErrorKind::Taken => {
+                    let standing = self.look(&rest(run, done, end))?;
+                    if standing.done == 0 {
+                        return Err(Error::data(format!(
+                            "{} refuses a batch as repeated, and does not hold it: its broker lost records",
+                            self.place()
+                        ))
+                        .with_hint("give the sink another name and topic to publish anew"));
+                    }
+                    (done, end, is_known) = (done + standing.done as usize, standing.end, true);
+                }
                 Err(error) if is_too_large(&error, chunk) => {
                     refused.push(chunk.clone());
                     done += 1;
@@ -287,7 +299,7 @@ impl Writer {
         })
     }
 
-    /// Refuses a partition that ends before `known`, where it ended when the checkpoint was taken.
+    /// Refuses a partition that ends before `known`, where it has ended before.
     ///
     /// # Errors
     /// [`catchment_contract::Fault::Data`].
@@ -296,7 +308,7 @@ impl Writer {
             return Ok(());
         }
         Err(Error::data(format!(
-            "{} ends at offset {end}, and the last checkpoint knows it up to {known}: it was deleted and made anew, or its broker lost records",
+            "{} ends at offset {end}, and did at {known} before: it was deleted and made anew, or its broker lost records",
             self.place()
         ))
         .with_hint("give the sink another name and topic to publish anew"))

@@ -77,6 +77,18 @@ impl MemoryBroker {
         topic.logs.resize_with(partitions as usize, Arc::default);
     }
 
+    /// Loses all that partition 0 of `topic` holds, as if it never was.
+    pub fn lose_all(&self, topic: &str) {
+        let topics = self.topics.lock().unwrap();
+        *topics[topic].logs[0].lock().unwrap() = MemoryLog::default();
+    }
+
+    /// Takes every later sequence of the known producers of partition 0 of `topic` for a repeated one.
+    pub fn remember_too_much(&self, topic: &str) {
+        let topics = self.topics.lock().unwrap();
+        topics[topic].logs[0].lock().unwrap().last.values_mut().for_each(|last| *last = i32::MAX);
+    }
+
     /// Forgets the whole batches of partition 0 of `topic`.
     pub fn evict_all(&self, topic: &str) {
         let topics = self.topics.lock().unwrap();
