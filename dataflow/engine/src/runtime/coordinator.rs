@@ -202,12 +202,13 @@ impl Runtime {
         rounds.retain(|(_, partitions)| !partitions.is_empty());
         let first_run = self.manifest.epoch == 0 && self.running.is_none();
         let new_sink = self.spec.sinks.iter().any(|sink| !self.manifest.sinks.contains_key(&sink.name));
-        if rounds.is_empty() && !first_run && !(new_sink && self.running.is_none()) {
+        let refused = self.take_refused()?;
+        let starts = self.running.is_none();
+        let news = !rounds.is_empty() || first_run || refused || (new_sink && starts);
+        if !news {
             return Ok(false);
         }
-        let starts = self.running.is_none();
         self.ensure_running()?;
-        self.take_refused()?;
         self.read_all(rounds, unfinished)?;
         let fed = self.running.as_ref().is_some_and(|running| running.epoch_bytes > 0);
         if fed || starts {
@@ -217,10 +218,18 @@ impl Runtime {
         Ok(fed || starts)
     }
 
+    /// Whether sinks' systems have refused something that is no reject yet.
+    pub(super) fn has_refused(&self) -> bool {
+        self.running.is_some() && !self.refused.1.is_empty()
+    }
+
     /// Makes rejects of what the sinks' systems refused since the last call; false if there was nothing.
     fn take_refused(&mut self) -> Result<bool> {
+        if !self.has_refused() {
+            return Ok(false);
+        }
         let refused: Vec<Refused> = self.refused.1.try_iter().collect();
-        let Some(running) = self.running.as_mut().filter(|_| !refused.is_empty()) else { return Ok(false) };
+        let Some(running) = &mut self.running else { return Ok(false) };
         let input = self.spec.sources.len();
         for (sink, rejects) in refused {
             let rows = arrivals::reject_rows(&sink, "", &rejects);
@@ -331,11 +340,14 @@ impl Runtime {
         Ok(())
     }
 
-    /// Waits for the next reading, a frontier, or the end of the open epoch. Readings wait while epochs are ahead.
+    /// Waits for the next reading, a frontier, or the end of the open epoch. Readings wait while epochs are ahead, and
+    /// while publishing takes so long that what the sinks hold meanwhile would grow without a bound.
     fn next_event(&mut self, readings: &Receiver<(usize, Reading)>) -> Result<Option<(usize, Reading)>> {
         let running = self.running.as_mut().expect("workers run before sources");
         let ahead = running.epoch - 1 - running.complete;
-        let full = ahead >= EPOCHS_AHEAD && running.epoch_bytes >= self.options.epoch_bytes;
+        let late =
+            running.committing.is_some() && self.last_checkpoint.elapsed() >= self.options.checkpoint_interval * 2;
+        let full = late || (ahead >= EPOCHS_AHEAD && running.epoch_bytes >= self.options.epoch_bytes);
         let held = never();
         let readings = if full { &held } else { readings };
         let left = self.options.epoch_interval.saturating_sub(running.epoch_started.elapsed());

@@ -81,7 +81,8 @@ impl Runtime {
         while !self.stopped() {
             let age = began.elapsed();
             let due = self.is_dirty() && self.last_checkpoint.elapsed() >= self.options.checkpoint_interval;
-            if age >= paced && (is_woken || age >= poll || (due && !self.is_committing())) {
+            let told = is_woken || self.has_refused();
+            if age >= paced && (told || age >= poll || (due && !self.is_committing())) {
                 return Ok(());
             }
             let wait = if age < paced { paced - age } else { poll.saturating_sub(age) };
