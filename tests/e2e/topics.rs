@@ -4,7 +4,11 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::process::{Child, Stdio};
+use std::time::Duration;
 
+use catchment::TopicsLocation;
+use catchment_fluvio::TopicSpec;
+use catchment_fluvio::batch::{BatchBuilder, Producer};
 use serde_json::Value;
 
 use crate::duckdb::DuckDb;
@@ -128,6 +132,41 @@ fn two_jobs_use_a_broker_of_its_own_at_once() {
     refused(&second, 1, "topics folder \"topics\" is in use by another broker at", "--topics-dir");
     staying.kill().expect("a child of ours");
     staying.wait().expect("a child of ours");
+}
+
+/// Records that come while the older ones are still being printed are printed as well.
+#[test]
+fn following_leaves_nothing_out() {
+    let place = Place::new();
+    let served = Served::start(&place);
+    let location =
+        TopicsLocation::Cluster { endpoint: served.address.clone(), connect_timeout: Duration::from_secs(30) };
+    let broker = location.reach(None).expect("it is served");
+    broker.create("t", &TopicSpec { partitions: 2, ..TopicSpec::default() }).expect("a topic");
+    let append = |partition: u32, values: &[&str]| {
+        let mut builder = BatchBuilder::new();
+        values.iter().for_each(|value| builder.push(None, value.as_bytes()));
+        let batch = builder.finish(Producer { id: -1, epoch: -1 }, -1, 1_770_000_000_000);
+        broker.partition("t", partition).expect("a partition").produce(&batch).expect("appended");
+    };
+    // More than a pipe holds.
+    let large = "x".repeat(100_000);
+    (0..5).for_each(|_| append(0, &[&large]));
+    append(1, &["early"]);
+    let mut command = place.command();
+    command.args(["topics", "read", "t", "--follow", "--topics", &served.address]).stdout(Stdio::piped());
+    let mut child = command.spawn().expect("the binary runs");
+    let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+    let mut next = || lines.next().expect("it goes on").expect("text");
+    assert_eq!(next().len(), large.len(), "it has begun, and waits for us");
+    append(1, &["middle"]);
+    (0..4).for_each(|_| assert_eq!(next().len(), large.len()));
+    assert_eq!(next(), "early");
+    assert_eq!(next(), "middle");
+    append(1, &["late"]);
+    assert_eq!(next(), "late");
+    child.kill().expect("it runs");
+    child.wait().expect("it ends");
 }
 
 fn refused(ran: &Ran, status: i32, says: &str, way_out: &str) {

@@ -154,14 +154,16 @@ impl Read {
                 }
             }
         }
-        cursor.next = next;
+        // What came after the end that was looked up is left for whoever follows.
+        cursor.next = next.min(cursor.end);
         Ok(())
     }
 
     fn print(&self, partition: u32, record: &Record<'_>, out: &mut impl Write) -> io::Result<()> {
         let text = |bytes| String::from_utf8_lossy(bytes);
         if self.json {
-            let time = jiff::Timestamp::from_millisecond(record.time).ok().map(|time| time.to_string());
+            let time = (record.time >= 0).then(|| jiff::Timestamp::from_millisecond(record.time).ok()).flatten();
+            let time = time.map(|time| time.to_string());
             let object = serde_json::json!({
                 "partition": partition, "offset": record.offset, "time": time,
                 "key": record.key.map(text), "value": text(record.value),
