@@ -506,3 +506,26 @@ fn what_a_sink_refuses_becomes_a_reject_that_lasts() {
     assert_eq!(table(&world.rejects).values().sum::<i64>(), 1, "it is refused once");
     assert_eq!(table(&world.numbers), BTreeMap::from([(1, 1), (2, 1), (3, 1)]));
 }
+
+/// Nothing new comes after it, and nobody tells the job to look again.
+#[test]
+fn what_a_sink_refuses_is_a_reject_before_anything_new_comes() {
+    let world = World::new();
+    let stop = Arc::new(AtomicBool::new(false));
+    let options = RunOptions {
+        epoch_interval: Duration::from_millis(1),
+        checkpoint_interval: Duration::from_millis(5),
+        ..RunOptions::default()
+    };
+    world.files.lock().unwrap().insert("a".into(), vec!["1".into(), UNLUCKY.to_string(), "2".into()]);
+    let mut runtime = Runtime::open(world.spec(), world.store.clone(), options, stop.clone()).unwrap();
+    let job = std::thread::spawn(move || {
+        runtime.stay()?;
+        runtime.finish()
+    });
+    await_that("the refused row to be published", || {
+        world.rejects.table.lock().unwrap().rows.values().sum::<i64>() == 1
+    });
+    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    job.join().unwrap().unwrap();
+}

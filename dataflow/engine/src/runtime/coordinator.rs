@@ -35,6 +35,9 @@ use crate::checkpoint::{CheckpointLog, Manifest, SinkState, SourceState, StateFi
 /// Closed epochs that may be on their way through the workers.
 const EPOCHS_AHEAD: u64 = 2;
 
+/// Reading waits for a checkpoint that is on its way for twice the checkpoints' interval, and for longer than this.
+const LATE_MIN: Duration = Duration::from_secs(2);
+
 /// How often a waiting coordinator looks whether it should stop.
 pub(super) const STOP_POLL: Duration = Duration::from_millis(50);
 
@@ -345,8 +348,8 @@ impl Runtime {
     fn next_event(&mut self, readings: &Receiver<(usize, Reading)>) -> Result<Option<(usize, Reading)>> {
         let running = self.running.as_mut().expect("workers run before sources");
         let ahead = running.epoch - 1 - running.complete;
-        let late =
-            running.committing.is_some() && self.last_checkpoint.elapsed() >= self.options.checkpoint_interval * 2;
+        let patience = LATE_MIN.max(self.options.checkpoint_interval * 2);
+        let late = running.committing.is_some() && self.last_checkpoint.elapsed() >= patience;
         let full = late || (ahead >= EPOCHS_AHEAD && running.epoch_bytes >= self.options.epoch_bytes);
         let held = never();
         let readings = if full { &held } else { readings };
