@@ -64,8 +64,17 @@ impl World {
         World { store: Arc::new(InMemory::new()), broker: Arc::new(broker), last: None }
     }
 
+    fn lake(&self) -> LakeStore {
+        LakeStore::with_store(self.store.clone(), "memory:///lake/".parse().unwrap()).unwrap()
+    }
+
+    /// How many outboxes are in the lake.
+    fn outboxes(&self) -> usize {
+        self.lake().list("_catchment/job/outbox").unwrap().len()
+    }
+
     fn open(&self, spec: &FluvioSpec) -> catchment_contract::Result<FluvioSink> {
-        let lake = LakeStore::with_store(self.store.clone(), "memory:///lake/".parse().unwrap()).unwrap();
+        let lake = self.lake();
         let patience = Patience { first: Duration::ZERO, longest: Duration::ZERO, deadline: Duration::from_millis(50) };
         let last = self.last.as_ref().map(|(n, staged)| (*n, staged));
         FluvioSink::open_with(spec.clone(), lake, self.broker.clone(), "job", last, patience)
@@ -120,7 +129,8 @@ fn debezium_tells_what_was_and_what_is() {
     sink.write(updates(11, &[(Some("rust"), 1, 5, -1), (Some("rust"), 1, 6, 1), (None, 2, 1, -1)]), 11).unwrap();
     world.checkpoint(&mut sink, 2);
     sink.write(Vec::new(), 21).unwrap();
-    assert!(!world.commit(&mut sink, 3), "nothing changed");
+    world.checkpoint(&mut sink, 3);
+    assert!(!world.commit(&mut sink, 4), "nothing changed");
     let rust = Some("[\"rust\",\"1970-01-01T01:00:00.000000Z\"]".to_owned());
     let none = Some("[null,\"1970-01-01T02:00:00.000000Z\"]".to_owned());
     let change = |before: Value, after: Value, op: &str, epoch: u64| json!({"before": before, "after": after, "op": op, "epoch": epoch});
@@ -419,6 +429,27 @@ fn a_job_that_slept_for_longer_than_records_are_kept() {
             }
         }
     }
+}
+
+#[test]
+fn a_sink_that_rests_while_its_job_goes_on() {
+    let mut world = World::new(MemoryBroker::new(false));
+    let spec = checked(&view(), &[]);
+    let mut sink = world.open(&spec).unwrap();
+    sink.write(updates(1, &[(Some("a"), 1, 1, 1)]), 1).unwrap();
+    world.checkpoint(&mut sink, 1);
+    assert_eq!(world.outboxes(), 1);
+    world.checkpoint(&mut sink, 2);
+    assert_eq!(world.last.as_ref().unwrap().0, 2, "the note says that checkpoint 1 is published");
+    assert_eq!(world.outboxes(), 0);
+    world.checkpoint(&mut sink, 3);
+    assert_eq!(world.last.as_ref().unwrap().0, 2, "once");
+    write_stranger(&*world.broker, "sub-hours", 0, "null");
+    world.broker.evict_all("sub-hours");
+    let mut sink = world.open(&spec).unwrap();
+    sink.write(updates(4, &[(Some("b"), 1, 1, 1)]), 4).unwrap();
+    world.checkpoint(&mut sink, 4);
+    assert_eq!(world.broker.partition("sub-hours", 0).unwrap().bounds().unwrap().end, 3);
 }
 
 #[test]

@@ -103,7 +103,8 @@ pub trait Sink: Send {
     fn write(&mut self, updates: Vec<UpdateBatch>, upto: Epoch) -> Result<()>;
 
     /// Makes everything written so far durable, not visible, for checkpoint `n` at epoch `epoch`. Returns `None` if
-    /// nothing changed since the checkpoint before.
+    /// nothing changed since the checkpoint before; the first time it may also return the note that what came before is
+    /// published by now.
     ///
     /// # Errors
     /// Any error ends the run; what was staged is removed by the next [`SinkSpec::open`].

@@ -52,6 +52,8 @@ pub struct FluvioSink {
     published: u64,
     /// Objects that the last published checkpoint needs.
     kept: Vec<String>,
+    /// Whether the last checkpoint's note has records in it, which are published by now (`exactly_once`).
+    is_settled: bool,
     /// Whether records were published since the last stage (`at_least_once`).
     is_dirty: bool,
     records: u64,
@@ -117,6 +119,7 @@ impl FluvioSink {
             begun: 0,
             published: 0,
             kept: Vec::new(),
+            is_settled: false,
             is_dirty: false,
             records: 0,
             rejects: Vec::new(),
@@ -158,6 +161,7 @@ impl FluvioSink {
             self.publish_staged(&last)?;
         }
         self.published = last.checkpoint;
+        self.is_settled = last.outbox.is_some();
         Ok(())
     }
 
@@ -235,7 +239,7 @@ impl FluvioSink {
 
     fn stage_records(&mut self, n: u64, epoch: Epoch) -> Result<Option<Staged>> {
         if self.pending.is_empty() {
-            return Ok(None);
+            return self.stage_nothing(n, epoch);
         }
         if self.partitions.iter().any(|partition| partition.sequence > SEQUENCE_MAX) {
             self.producer = new_producer();
@@ -244,7 +248,7 @@ impl FluvioSink {
         let changes = self.changes()?;
         if changes.is_empty() {
             self.pending.clear();
-            return Ok(None);
+            return self.stage_nothing(n, epoch);
         }
         let lanes = self.encode(&changes, |_| epoch)?;
         self.pending.clear();
@@ -261,7 +265,18 @@ impl FluvioSink {
             staged.outbox = Some(self.outbox.put(n, "bin", &outbox)?);
             self.waiting.insert(n, outbox);
         }
+        self.is_settled = false;
         staged.to_staged().map(Some)
+    }
+
+    /// Says once that everything is published, where the last checkpoint's note leaves that open: else an open would look
+    /// for its records however long they and the sink have rested, and among strangers' records in vain once they are
+    /// evicted.
+    fn stage_nothing(&mut self, n: u64, epoch: Epoch) -> Result<Option<Staged>> {
+        match std::mem::take(&mut self.is_settled) {
+            true => self.note(n, epoch)?.to_staged().map(Some),
+            false => Ok(None),
+        }
     }
 
     /// Appends what the partitions do not have yet of `staged`.
@@ -396,6 +411,7 @@ impl Sink for FluvioSink {
             self.publish_staged(&staged)?;
         }
         self.published = n;
+        self.is_settled = staged.outbox.is_some();
         self.waiting.retain(|other, _| *other > n);
         let needed = staged.paths();
         for path in std::mem::replace(&mut self.kept, needed.clone()) {

@@ -248,7 +248,9 @@ pub fn run(fixture: &mut dyn SinkFixture, seed: u64) {
     let ends = [End::Never, End::Written, End::Staged, End::Committed, End::Published, End::Never];
     for end in ends {
         player.checkpoint(end);
-        player.nothing_to_stage();
+        player.rest(End::Never);
+        player.checkpoint(End::Never);
+        player.rest(end);
     }
     player.cancelled();
     for _ in 0..RANDOM_CHECKPOINTS {
@@ -259,11 +261,14 @@ pub fn run(fixture: &mut dyn SinkFixture, seed: u64) {
             3 => End::Published,
             _ => End::Never,
         };
-        player.checkpoint(end);
+        match player.random.below(4) {
+            0 => player.rest(end),
+            _ => player.checkpoint(end),
+        }
     }
     // A last life has nothing to do, and sees everything.
     player.reopen("at the end");
-    player.nothing_to_stage();
+    player.rest(End::Never);
 }
 
 impl Player<'_> {
@@ -444,17 +449,47 @@ impl Player<'_> {
         self.committed = self.view.clone();
     }
 
-    /// A checkpoint without changes.
+    /// Checkpoints without changes. In the first a sink may still note that what came before is published, whether or not
+    /// the job's life ends then; the second is [`Player::nothing_to_stage`].
+    fn rest(&mut self, end: End) {
+        let step = format!("a checkpoint without updates, {end:?}");
+        self.write_nothing(&step);
+        let staged = self.stage(&step);
+        if matches!(end, End::Written | End::Staged) {
+            return self.reopen(&step);
+        }
+        self.commit(staged.clone());
+        if end == End::Committed {
+            return self.reopen(&step);
+        }
+        if let Some(staged) = staged {
+            let number = self.number;
+            let published = self.sink().publish(number, &staged);
+            self.ok(&step, published);
+        }
+        self.expect(&step);
+        if end == End::Published {
+            self.reopen(&step);
+        }
+        self.nothing_to_stage();
+    }
+
+    /// A checkpoint after one that had no changes either.
     fn nothing_to_stage(&mut self) {
+        let step = "a second checkpoint without updates";
+        self.write_nothing(step);
+        if self.stage(step).is_some() {
+            self.fail(step, "something was staged");
+        }
+        self.commit(None);
+        self.expect(step);
+    }
+
+    fn write_nothing(&mut self, step: &str) {
         self.epoch += 1;
         let upto = self.epoch;
         let written = self.sink().write(Vec::new(), upto);
-        self.ok("an epoch without updates", written);
-        if self.stage("a checkpoint without updates").is_some() {
-            self.fail("a checkpoint without updates", "something was staged");
-        }
-        self.commit(None);
-        self.expect("after a checkpoint without updates");
+        self.ok(step, written);
     }
 
     /// A checkpoint whose changes cancel out: a row goes and comes back, another comes and goes.
