@@ -145,10 +145,11 @@ impl LakeSink {
         Ok(())
     }
 
-    /// Rows and retractions of one batch.
-    fn take_current(&mut self, batch: &UpdateBatch) -> Result<()> {
+    /// Rows and retractions of one batch; `append` tables take no retractions.
+    fn take_rows(&mut self, batch: &UpdateBatch) -> Result<()> {
+        let retracts = self.spec.mode == Mode::Current;
         let stored = self.spec.columns.store(batch.rows.columns())?;
-        let rows = Held::new(stored, batch.len(), true);
+        let rows = Held::new(stored, batch.len(), retracts);
         if batch.diffs.constant(batch.len()) == Some(1) {
             self.pending.add(rows);
             return Ok(());
@@ -158,29 +159,15 @@ impl LakeSink {
             let diff: Diff = batch.diffs.at(row);
             if diff > 0 {
                 added.extend(std::iter::repeat_n(row as u32, diff as usize));
-            } else if diff < 0 {
+            } else if diff < 0 && retracts {
                 self.pending.retract(rows.identities[row], diff.unsigned_abs());
+            } else if diff < 0 {
+                return Err(Error::bug(format!(
+                    "table \"{}\" only grows, and its view took a row back",
+                    self.table.name()
+                ))
+                .with_hint("write mode = 'current' for this sink"));
             }
-        }
-        self.pending.add(rows.take(added)?);
-        Ok(())
-    }
-
-    fn take_append(&mut self, batch: &UpdateBatch) -> Result<()> {
-        let stored = self.spec.columns.store(batch.rows.columns())?;
-        let rows = Held::new(stored, batch.len(), false);
-        if batch.diffs.constant(batch.len()) == Some(1) {
-            self.pending.add(rows);
-            return Ok(());
-        }
-        let mut added = Vec::new();
-        for row in 0..batch.len() {
-            let diff: Diff = batch.diffs.at(row);
-            let times = usize::try_from(diff).map_err(|_| {
-                Error::bug(format!("table \"{}\" only grows, and its view took a row back", self.table.name()))
-                    .with_hint("write mode = 'current' for this sink")
-            })?;
-            added.extend(std::iter::repeat_n(row as u32, times));
         }
         self.pending.add(rows.take(added)?);
         Ok(())
@@ -267,12 +254,8 @@ impl Sink for LakeSink {
     fn write(&mut self, updates: Vec<UpdateBatch>, _upto: Epoch) -> Result<()> {
         match self.spec.mode {
             Mode::Changes => self.take_changes(&updates)?,
-            Mode::Append => updates.iter().try_for_each(|batch| {
-                self.take_append(batch)?;
-                self.flush_if_full()
-            })?,
-            Mode::Current => updates.iter().try_for_each(|batch| {
-                self.take_current(batch)?;
+            Mode::Append | Mode::Current => updates.iter().try_for_each(|batch| {
+                self.take_rows(batch)?;
                 self.flush_if_full()
             })?,
         }
