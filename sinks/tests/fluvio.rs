@@ -292,6 +292,21 @@ fn records_over_the_limit_are_rejects_with_their_keys() {
 }
 
 #[test]
+fn a_large_record_waits_when_it_is_not_its_size_that_is_refused() {
+    let mut world = World::new(MemoryBroker::new(true));
+    let spec = checked(&view(), &[]);
+    let mut sink = world.open(&spec).unwrap();
+    sink.write(updates(1, &[(Some("x".repeat(200_000).as_str()), 1, 1, 1)]), 1).unwrap();
+    assert!(world.commit(&mut sink, 1));
+    world.broker.be_away_once("sub-hours");
+    let staged = &world.last.as_ref().unwrap().1;
+    assert_eq!(sink.publish(1, staged).unwrap_err().to_string(), "what answers is no broker");
+    assert!(sink.take_rejects().is_empty());
+    world.open(&spec).unwrap();
+    assert_eq!(world.records("sub-hours").len(), 1);
+}
+
+#[test]
 fn sequences_begin_anew_under_another_producer() {
     let mut world = World::new(MemoryBroker::new(true));
     let spec = checked(&view(), &[]);

@@ -134,7 +134,7 @@ pub trait PartitionClient: Send {
     ///
     /// # Errors
     /// With [`catchment_contract::Outcome::Unknown`] when it may have been appended (find out with `fetch` before writing
-    /// again), with `NotApplied` when it was not: too large ([`catchment_contract::ErrorKind::Invalid`]), refused, or
+    /// again), with `NotApplied` when it was not: too large ([`catchment_contract::ErrorKind::TooLarge`]), refused, or
     /// never sent.
     fn produce(&mut self, batch: &[u8]) -> Result<i64>;
 

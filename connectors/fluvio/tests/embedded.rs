@@ -205,7 +205,7 @@ fn malformed_and_large_batches_are_refused_and_change_nothing() {
         }
     }
     let error = client.produce(&numbers(0, 1, 20_000)).unwrap_err();
-    assert_eq!((error.kind(), error.outcome()), (ErrorKind::Invalid, Outcome::NotApplied));
+    assert_eq!((error.kind(), error.outcome()), (ErrorKind::TooLarge, Outcome::NotApplied));
     assert!(error.to_string().contains("limit of 10000 bytes"), "{error}");
     let before = client.bounds().unwrap().end;
     assert_eq!(client.produce(&good).unwrap(), before);

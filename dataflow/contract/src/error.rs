@@ -54,6 +54,8 @@ pub enum ErrorKind {
     Denied,
     /// A thing is taken: a table that another job owns, a checkpoint number that another run wrote.
     Taken,
+    /// What is to be written is larger than the system takes, ever.
+    TooLarge,
     /// Anything else.
     Other,
 }

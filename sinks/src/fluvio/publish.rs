@@ -34,9 +34,6 @@ use rand::Rng;
 /// How much is asked for at once when a partition is looked at.
 const LOOK_BYTES: usize = 1 << 20;
 
-/// A batch that no broker refuses for its size.
-const SMALL_BYTES: usize = 64 << 10;
-
 /// How long a failing broker is borne with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Patience {
@@ -350,9 +347,7 @@ pub fn records_in(chunk: &[u8]) -> u64 {
     batches(chunk).map(|batch| u64::from(batch.header.records)).sum()
 }
 
-/// Whether the broker does not take `chunk` for its size, which nothing can make smaller. Every broker takes small ones:
-/// if one is refused, something else is wrong, and nothing may be left out.
+/// Whether the broker does not take `chunk` for its size, which nothing can make smaller.
 fn is_too_large(error: &Error, chunk: &[u8]) -> bool {
-    let refused = error.kind() == ErrorKind::Invalid && error.outcome() == Outcome::NotApplied;
-    refused && records_in(chunk) == 1 && chunk.len() > SMALL_BYTES
+    error.kind() == ErrorKind::TooLarge && error.outcome() == Outcome::NotApplied && records_in(chunk) == 1
 }

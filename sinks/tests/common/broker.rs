@@ -56,12 +56,19 @@ struct MemoryLog {
     batches: Vec<Vec<u8>>,
     last: HashMap<i64, i32>,
     requests: u64,
+    /// Whether the next batch meets something that is no broker.
+    is_away: bool,
 }
 
 impl MemoryBroker {
     pub fn new(refuses_repeats: bool) -> Self {
         let topics = Mutex::default();
         MemoryBroker { topics, refuses_repeats, says_bytes_max: 16 << 20, bytes_max: 16 << 20, lie: None }
+    }
+
+    /// The next batch for `topic` meets something that is no broker.
+    pub fn be_away_once(&self, topic: &str) {
+        self.topics.lock().unwrap()[topic].logs.iter().for_each(|log| log.lock().unwrap().is_away = true);
     }
 
     /// Says that the server changes batches of `topic`.
@@ -189,8 +196,11 @@ impl PartitionClient for MemoryClient {
     fn produce(&mut self, batch: &[u8]) -> Result<i64> {
         let mut log = self.log.lock().unwrap();
         let header = BatchHeader::read(batch).unwrap();
+        if std::mem::take(&mut log.is_away) {
+            return Err(Error::user("what answers is no broker"));
+        }
         if batch.len() > self.bytes_max {
-            return Err(Error::user("the batch is too large"));
+            return Err(Error::user("the batch is too large").with_kind(ErrorKind::TooLarge));
         }
         if self.refuses && header.producer_id > 0 && header.first_sequence >= 0 {
             let last = log.last.entry(header.producer_id).or_insert(-1);

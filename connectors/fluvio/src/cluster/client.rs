@@ -11,7 +11,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use catchment_contract::{Error, Outcome, Result};
+use catchment_contract::{Error, ErrorKind, Outcome, Result};
 use fluvio_protocol::link::ErrorCode;
 use fluvio_spu_schema::Isolation;
 use fluvio_spu_schema::produce::{PartitionProduceData, PartitionProduceResponse, ProduceRequest, TopicProduceData};
@@ -227,7 +227,9 @@ fn check(batch: &[u8], what: &str) -> Result<()> {
     let (bytes, limit) = (batch.len(), REQUEST_BYTES_MAX - PRODUCE_SLACK_BYTES);
     if bytes > limit {
         let text = format!("cannot {what}: a batch of {bytes} bytes is over the broker's limit of {limit} bytes");
-        return Err(Error::user(text).with_hint("write smaller records, or batches of fewer records"));
+        return Err(Error::user(text)
+            .with_kind(ErrorKind::TooLarge)
+            .with_hint("write smaller records, or batches of fewer records"));
     }
     match BatchHeader::read(batch) {
         Some(header) if header.bytes == bytes => Ok(()),
@@ -356,7 +358,7 @@ fn settled(
 
 #[cfg(test)]
 mod tests {
-    use catchment_contract::{ErrorKind, Fault};
+    use catchment_contract::Fault;
     use fluvio_protocol::api::Request;
 
     use super::*;
@@ -374,7 +376,7 @@ mod tests {
         builder.push(None, &vec![0; REQUEST_BYTES_MAX]);
         let bytes = builder.bytes();
         let error = refused(&builder.finish(Producer::NONE, -1, -1));
-        assert_eq!(error.kind(), ErrorKind::Invalid);
+        assert_eq!(error.kind(), ErrorKind::TooLarge);
         let expect = format!("cannot write: a batch of {bytes} bytes is over the broker's limit of 33553408 bytes");
         assert_eq!(error.to_string(), expect);
     }

@@ -215,7 +215,9 @@ fn coded(what: &str, place: &str, code: ErrorCode, message: Option<String>) -> E
         }
         ErrorCode::TopicInvalidName => Error::user(text)
             .with_hint("a topic's name has up to 63 lower-case letters, digits and hyphens, no hyphen at its ends"),
-        ErrorCode::MessageTooLarge => Error::user(text).with_hint("write smaller records, or batches of fewer records"),
+        ErrorCode::MessageTooLarge => Error::user(text)
+            .with_kind(ErrorKind::TooLarge)
+            .with_hint("write smaller records, or batches of fewer records"),
         ErrorCode::CompressionError => {
             Error::user(text).with_hint("the topic demands a compression: create it with compression \"any\"")
         }

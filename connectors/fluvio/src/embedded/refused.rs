@@ -57,9 +57,9 @@ impl Refused {
         let text = format!("cannot {what}: {self}");
         match self {
             Refused::Deleted => Error::user(text).with_kind(ErrorKind::NotFound).with_retry(Retry::Reopen),
-            Refused::TooLarge { .. } => {
-                Error::user(text).with_hint("write smaller records, or batches of fewer records")
-            }
+            Refused::TooLarge { .. } => Error::user(text)
+                .with_kind(ErrorKind::TooLarge)
+                .with_hint("write smaller records, or batches of fewer records"),
             Refused::Malformed(_) => Error::user(text),
             Refused::Repeated { .. } => Error::remote(text).with_kind(ErrorKind::Taken).with_retry(Retry::Never),
             Refused::Beyond { .. } => {

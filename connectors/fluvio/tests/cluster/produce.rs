@@ -82,7 +82,7 @@ fn a_refusal_is_no_doubt() {
         error
     };
     let error = refused(ErrorCode::MessageTooLarge);
-    assert_eq!((error.kind(), error.fault()), (ErrorKind::Invalid, Whose::User));
+    assert_eq!((error.kind(), error.fault()), (ErrorKind::TooLarge, Whose::User));
     assert_eq!(
         error.chain(),
         format!(
@@ -142,7 +142,7 @@ fn what_cannot_be_sent_is_not() {
     let mut builder = catchment_fluvio::batch::BatchBuilder::new();
     builder.push(Some(b"key"), &vec![0; 33 << 20]);
     let error = client.produce(&builder.finish(WRITER, 0, 1)).unwrap_err();
-    assert_eq!((error.kind(), error.outcome()), (ErrorKind::Invalid, Outcome::NotApplied));
+    assert_eq!((error.kind(), error.outcome()), (ErrorKind::TooLarge, Outcome::NotApplied));
     assert_eq!(
         error.chain(),
         "cannot write to partition 0 of topic \"orders\": a batch of 34603086 bytes is over the broker's limit of \

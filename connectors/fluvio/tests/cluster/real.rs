@@ -95,7 +95,7 @@ fn a_batch_over_the_limit_is_refused_and_one_below_is_taken() {
         builder.finish(WRITER, 0, 1)
     };
     let error = client.produce(&large(33 << 20)).unwrap_err();
-    assert_eq!((error.kind(), error.outcome()), (ErrorKind::Invalid, Outcome::NotApplied));
+    assert_eq!((error.kind(), error.outcome()), (ErrorKind::TooLarge, Outcome::NotApplied));
     assert_eq!(client.produce(&large(30 << 20)).unwrap(), 0);
     assert_eq!(read_to_end(&mut *client, 0, 64)[0].1.len(), 30 << 20);
 }
