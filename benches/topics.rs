@@ -177,7 +177,7 @@ impl Case {
         let known = catchment_sinks::all(&self.topics()).into_iter().find(|known| known.name() == "fluvio");
         let spec = known.context("a sink for topics")?.check("bench", &facts, &mut options).map_err(fail)?;
         let lake = folder.join(topic).display().to_string();
-        let context = SinkContext { job: "bench".into(), lake, scratch: folder.to_path_buf() };
+        let context = SinkContext { scratch: folder.to_path_buf(), ..SinkContext::alone("bench", &lake) };
         let mut sink = spec.open(&context, None).map_err(fail)?;
         sink.write(rows, 1).map_err(fail)?;
         if let Some(staged) = sink.stage(1, 1).map_err(fail)? {

@@ -9,6 +9,7 @@ use catchment_contract::arrow::array::{ArrayRef, StringArray};
 use catchment_contract::hash::hash_rows;
 use catchment_contract::{Epoch, Error, Result};
 use catchment_engine::UpdateStream;
+use catchment_engine::runtime::job::REJECTS;
 use catchment_engine::runtime::{Dataflow, JobSink, JobSource, JobSpec, RunOptions, Runtime};
 use catchment_fluvio::{Broker, Topics};
 use catchment_sinks::lake::store;
@@ -126,8 +127,12 @@ impl Job {
 }
 
 /// A relation's definition in short: another one means that its table does not fit any more. It is made of the plans of
-/// the relation and of every view that it reads, so views that are added beside them do not count.
+/// the relation and of every view that it reads, so views that are added beside them do not count. Any view can add to the
+/// rejects.
 fn fingerprint(checked: &catchment_sql::Job, relation: &str) -> String {
+    if relation == REJECTS {
+        return short(checked.views.iter().filter(|view| view.read).map(|view| view.plan.as_str()).collect());
+    }
     let mut read = BTreeSet::from([relation]);
     let mut open = vec![relation];
     let mut plans = Vec::new();
@@ -141,6 +146,10 @@ fn fingerprint(checked: &catchment_sql::Job, relation: &str) -> String {
         }
     }
     plans.push(relation);
+    short(plans)
+}
+
+fn short(mut plans: Vec<&str>) -> String {
     plans.sort_unstable();
     let text: ArrayRef = Arc::new(StringArray::from(vec![plans.join("\n")]));
     format!("{:032x}", hash_rows(&[text], 1).identity(0))

@@ -20,7 +20,7 @@ use catchment_contract::arrow::array::{
 };
 use catchment_contract::arrow::compute::{concat_batches, interleave};
 use catchment_contract::arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimeUnit};
-use catchment_contract::{OptionSpan, Options, Run, Sink, UpdateBatch, ViewFacts};
+use catchment_contract::{OptionSpan, Options, Run, Sink, SinkContext, UpdateBatch, ViewFacts};
 use catchment_sinks::lake::{Identities, LakeSink, LakeSpec, Location, RowIndex, Rows, parquet_file, store};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use rand::rngs::SmallRng;
@@ -153,7 +153,7 @@ fn spec(schema: &SchemaRef, key: Vec<usize>, partition: Option<&str>) -> LakeSpe
 fn load(spec: &LakeSpec, batches: &[RecordBatch]) -> u64 {
     let folder = tempfile::tempdir().unwrap();
     let lake = store::open(folder.path().to_str().unwrap()).unwrap();
-    let mut sink = spec.open_in(lake, "job", None).unwrap();
+    let mut sink = spec.open_in(lake, &SinkContext::alone("job", ""), None).unwrap();
     for (epoch, rows) in (1..).zip(batches) {
         let updates = UpdateBatch { rows: rows.clone(), epochs: Run::One(epoch), diffs: Run::One(1) };
         sink.write(vec![updates], epoch).unwrap();
@@ -212,7 +212,7 @@ impl Loaded {
         let spec = spec(batches[0].schema_ref(), vec![0], Some("day(created_utc)"));
         let folder = tempfile::tempdir().unwrap();
         let lake = store::open(folder.path().to_str().unwrap()).unwrap();
-        let mut sink = spec.open_in(lake, "job", None).unwrap();
+        let mut sink = spec.open_in(lake, &SinkContext::alone("job", ""), None).unwrap();
         for rows in &batches {
             sink.write(vec![UpdateBatch { rows: rows.clone(), epochs: Run::One(1), diffs: Run::One(1) }], 1).unwrap();
         }

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use catchment_contract::arrow::array::{ArrayRef, Int64Array, RecordBatch, StringViewArray, TimestampMicrosecondArray};
 use catchment_contract::arrow::datatypes::{DataType, Field, Schema, TimeUnit};
-use catchment_contract::{OptionSpan, Options, Run, Sink, UpdateBatch, ViewFacts};
+use catchment_contract::{OptionSpan, Options, Run, Sink, SinkContext, UpdateBatch, ViewFacts};
 use catchment_fluvio::{Broker, Embedded, EmbeddedOptions, Topics};
 use catchment_sinks::fluvio::{FluvioSink, FluvioSpec};
 use catchment_sinks::lake::LakeStore;
@@ -104,7 +104,7 @@ impl Bench {
         }
         let spec = FluvioSpec::check("bench", &facts, &mut options, &Topics::default()).unwrap();
         let lake = LakeStore::with_store(Arc::new(InMemory::new()), "memory:///lake/".parse().unwrap()).unwrap();
-        (topic, spec.open_in(lake, self.broker.clone(), "bench", None).unwrap())
+        (topic, spec.open_in(lake, self.broker.clone(), &SinkContext::alone("bench", ""), None).unwrap())
     }
 
     /// Writes `updates`, and takes and publishes a checkpoint as far as `until` says.

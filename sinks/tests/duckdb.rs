@@ -7,7 +7,7 @@ mod common;
 #[allow(dead_code, reason = "tests of other crates use the rest")]
 mod duckdb;
 
-use catchment_contract::{Sink, Staged};
+use catchment_contract::{Sink, SinkContext, Staged};
 use catchment_sinks::lake::{LakeSink, LakeStore, store};
 use common::{Row, spec, updates, view};
 use duckdb::DuckDb;
@@ -73,7 +73,7 @@ fn duckdb_reads_a_current_table_with_deletion_vectors() {
     for partition in ["day(created_utc)", "subreddit"] {
         let (folder, lake) = lake();
         let spec = spec(&view(false), &[("partition_by", partition)]);
-        let mut sink = spec.open_in(lake.clone(), "job", None).unwrap();
+        let mut sink = spec.open_in(lake.clone(), &SinkContext::alone("job", ""), None).unwrap();
         sink.write(vec![updates(1, &rows(0..400, 1))], 1).unwrap();
         checkpoint(&mut sink, 1);
         sink.write(vec![updates(2, &rows(10..40, -1)), updates(2, &rows(400..420, 1))], 2).unwrap();
@@ -86,7 +86,7 @@ fn duckdb_reads_a_current_table_with_deletion_vectors() {
         sink.write(vec![updates(3, &rows(40..300, -1))], 3).unwrap();
         let last = checkpoint(&mut sink, 3);
         assert_eq!(texts(&duckdb, SCAN, &folder), expected((0..10).chain(300..420)), "{partition}");
-        let mut sink = spec.open_in(lake.clone(), "job", Some((3, &last))).unwrap();
+        let mut sink = spec.open_in(lake.clone(), &SinkContext::alone("job", ""), Some((3, &last))).unwrap();
         sink.write(vec![updates(4, &rows(0..5, -1))], 4).unwrap();
         checkpoint(&mut sink, 4);
         assert_eq!(texts(&duckdb, SCAN, &folder), expected((5..10).chain(300..420)), "{partition}");
@@ -103,7 +103,7 @@ fn duckdb_prunes_by_partition_and_statistics() {
     };
     let (folder, lake) = lake();
     let spec = spec(&view(false), &[("partition_by", "day(created_utc)")]);
-    let mut sink = spec.open_in(lake, "job", None).unwrap();
+    let mut sink = spec.open_in(lake, &SinkContext::alone("job", ""), None).unwrap();
     sink.write(vec![updates(1, &rows(0..400, 1))], 1).unwrap();
     checkpoint(&mut sink, 1);
     let path = folder.path().join("comments");
@@ -125,7 +125,7 @@ fn a_plain_reader_of_an_append_table_lags_and_never_doubles() {
     };
     let (folder, lake) = lake();
     let spec = spec(&view(true), &[("mode", "append")]);
-    let mut sink = spec.open_in(lake.clone(), "job", None).unwrap();
+    let mut sink = spec.open_in(lake.clone(), &SinkContext::alone("job", ""), None).unwrap();
     for n in 1..=20 {
         sink.write(vec![updates(n, &rows(n as i64 * 10..n as i64 * 10 + 10, 1))], n).unwrap();
         checkpoint(&mut sink, n);

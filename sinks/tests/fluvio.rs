@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use catchment_contract::arrow::array::{ArrayRef, Int64Array, RecordBatch, StringViewArray, TimestampMicrosecondArray};
 use catchment_contract::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use catchment_contract::{Fault, Run, Sink, SinkSpec, Staged, UpdateBatch, ViewFacts};
+use catchment_contract::{Fault, Lease, Run, Sink, SinkContext, SinkSpec, Staged, UpdateBatch, ViewFacts};
 use catchment_fluvio::{Broker, TopicSpec, Topics};
 use catchment_sinks::fluvio::{FluvioSink, FluvioSpec, Patience};
 use catchment_sinks::lake::LakeStore;
@@ -77,7 +77,7 @@ impl World {
         let lake = self.lake();
         let patience = Patience { first: Duration::ZERO, longest: Duration::ZERO, deadline: Duration::from_millis(50) };
         let last = self.last.as_ref().map(|(n, staged)| (*n, staged));
-        FluvioSink::open_with(spec.clone(), lake, self.broker.clone(), "job", last, patience)
+        FluvioSink::open_with(spec.clone(), lake, self.broker.clone(), &SinkContext::alone("job", ""), last, patience)
     }
 
     fn commit(&mut self, sink: &mut FluvioSink, n: u64) -> bool {
@@ -465,6 +465,66 @@ fn a_sink_that_rests_while_its_job_goes_on() {
     sink.write(updates(4, &[(Some("b"), 1, 1, 1)]), 4).unwrap();
     world.checkpoint(&mut sink, 4);
     assert_eq!(world.broker.partition("sub-hours", 0).unwrap().bounds().unwrap().end, 3);
+}
+
+#[test]
+fn a_lake_that_was_put_back_from_an_older_copy() {
+    for refuses in [false, true] {
+        let mut world = World::new(MemoryBroker::new(refuses));
+        let spec = checked(&view(), &[]);
+        let mut sink = world.open(&spec).unwrap();
+        sink.write(updates(1, &[(Some("a"), 1, 1, 1)]), 1).unwrap();
+        world.checkpoint(&mut sink, 1);
+        world.checkpoint(&mut sink, 2);
+        let older = world.last.clone();
+        sink.write(updates(3, &[(Some("b"), 1, 1, 1)]), 3).unwrap();
+        world.checkpoint(&mut sink, 3);
+        world.last = older;
+        let (fault, message) = refused(&world, &spec);
+        assert_eq!(fault, Fault::Data);
+        let expect =
+            "partition 0 of topic \"sub-hours\" holds records at offset 1 that the sink published after its last";
+        assert!(message.starts_with(expect), "{message}");
+    }
+}
+
+#[test]
+fn a_sink_whose_records_are_others_now() {
+    let mut world = World::new(MemoryBroker::new(true));
+    let mut sink = world.open(&checked(&view(), &[])).unwrap();
+    sink.write(updates(1, &[(Some("a"), 1, 1, 1)]), 1).unwrap();
+    world.checkpoint(&mut sink, 1);
+    assert_eq!(
+        refused(&world, &checked(&view(), &[("format", "upsert")])),
+        (
+            Fault::User,
+            "the records of topic \"sub-hours\" were debezium keyed by subreddit, hour until the sink's last checkpoint, \
+             and are upsert keyed by subreddit, hour now; write format, key and emit as they were, or give the sink \
+             another name and topic"
+                .into()
+        )
+    );
+}
+
+#[test]
+fn what_a_newer_run_left_is_not_removed() {
+    struct Lost;
+    impl Lease for Lost {
+        fn is_held(&self) -> catchment_contract::Result<bool> {
+            Ok(false)
+        }
+    }
+    let mut world = World::new(MemoryBroker::new(true));
+    let spec = checked(&view(), &[]);
+    let mut sink = world.open(&spec).unwrap();
+    sink.write(updates(1, &[(Some("a"), 1, 1, 1)]), 1).unwrap();
+    assert!(world.commit(&mut sink, 1));
+    world.last = None;
+    let context = SinkContext { lease: Arc::new(Lost), ..SinkContext::alone("job", "") };
+    spec.open_in(world.lake(), world.broker.clone(), &context, None).unwrap();
+    assert_eq!(world.outboxes(), 1);
+    world.open(&spec).unwrap();
+    assert_eq!(world.outboxes(), 0);
 }
 
 #[test]

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use catchment_contract::arrow::array::{ArrayRef, Int64Array, RecordBatch, StringViewArray};
 use catchment_contract::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use catchment_contract::{Epoch, Run, Sink, Staged, UpdateBatch, ViewFacts};
+use catchment_contract::{Epoch, Run, Sink, SinkContext, Staged, UpdateBatch, ViewFacts};
 use catchment_fluvio::{Broker, Embedded, EmbeddedOptions, Topics};
 use catchment_sinks::fluvio::{FluvioSink, FluvioSpec, Patience};
 use catchment_sinks::lake::LakeStore;
@@ -141,7 +141,14 @@ impl World {
         let last = self.manifest.staged.as_ref().map(|(n, staged)| (*n, staged));
         let patience =
             Patience { first: Duration::ZERO, longest: Duration::from_millis(1), deadline: Duration::from_secs(20) };
-        FluvioSink::open_with(self.spec.clone(), self.lake(), Arc::clone(&self.broker), "job", last, patience)
+        FluvioSink::open_with(
+            self.spec.clone(),
+            self.lake(),
+            Arc::clone(&self.broker),
+            &SinkContext::alone("job", ""),
+            last,
+            patience,
+        )
     }
 
     /// Updates of an epoch that take `view` on.

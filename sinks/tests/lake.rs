@@ -12,7 +12,7 @@ use catchment_contract::arrow::array::{
     TimestampNanosecondArray, UInt8Array, UInt32Array, UInt64Array,
 };
 use catchment_contract::arrow::datatypes::{DataType, Field, Schema};
-use catchment_contract::{PutOutcome, Run, Sink, Staged, UpdateBatch, ViewFacts};
+use catchment_contract::{PutOutcome, Run, Sink, SinkContext, Staged, UpdateBatch, ViewFacts};
 use catchment_sinks::lake::{LakeSink, LakeSpec, LakeStore, store};
 use common::faults::{Faulty, Weather};
 use common::{Row, batch, names, read, spec, texts, updates, view};
@@ -51,7 +51,7 @@ fn checkpoint(sink: &mut LakeSink, n: u64) -> Option<Staged> {
 }
 
 fn open(spec: &LakeSpec, lake: &LakeStore, last: Option<(u64, &Staged)>) -> LakeSink {
-    spec.open_in(lake.clone(), "job", last).unwrap()
+    spec.open_in(lake.clone(), &SinkContext::alone("job", ""), last).unwrap()
 }
 
 #[test]
@@ -199,7 +199,7 @@ fn a_table_that_no_checkpoint_knows_is_replaced_in_one_commit() {
     let second = checkpoint(&mut sink, 2).unwrap();
     assert_eq!(found(&lake, "comments"), expected(&(5..20).map(row).collect::<Vec<_>>()));
     // A manifest that was put back is behind the table.
-    let error = spec.open_in(lake.clone(), "job", Some((1, &first))).unwrap_err();
+    let error = spec.open_in(lake.clone(), &SinkContext::alone("job", ""), Some((1, &first))).unwrap_err();
     assert!(
         error.to_string().contains("is at checkpoint 2 of job \"job\", and the job's own last one is 1"),
         "{error:?}"
@@ -245,7 +245,7 @@ fn a_table_gains_columns_with_its_view() {
         ]
     );
     // The narrower view cannot follow.
-    let error = old.open_in(lake.clone(), "job", Some((2, &last))).unwrap_err();
+    let error = old.open_in(lake.clone(), &SinkContext::alone("job", ""), Some((2, &last))).unwrap_err();
     assert_eq!(error.to_string(), "table \"comments\" cannot follow its view: column \"flair\" is gone");
     // A number that does not fit the signed type is an error that names its column.
     let mut sink = open(&new, &lake, Some((2, &last)));

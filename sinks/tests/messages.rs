@@ -117,7 +117,7 @@ fn a_lake_that_cannot_be_written() {
     std::fs::write(&file, "x").unwrap();
     let spec = spec(&view(false), &[]);
     let open = |lake: &str| {
-        let context = SinkContext { job: "job".into(), lake: lake.into(), scratch: folder.path().into() };
+        let context = SinkContext { scratch: folder.path().into(), ..SinkContext::alone("job", lake) };
         spec.open(&context, None).map(|_| ()).unwrap_err()
     };
     let below = file.join("lake").display().to_string();
@@ -158,8 +158,8 @@ fn a_table_of_somebody_else() {
     let folder = tempfile::tempdir().unwrap();
     let lake = store::open(folder.path().to_str().unwrap()).unwrap();
     let spec = spec(&view(false), &[]);
-    drop(spec.open_in(lake.clone(), "pulse", None).unwrap());
-    let error = spec.open_in(lake.clone(), "other", None).unwrap_err();
+    drop(spec.open_in(lake.clone(), &SinkContext::alone("pulse", ""), None).unwrap());
+    let error = spec.open_in(lake.clone(), &SinkContext::alone("other", ""), None).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Taken);
     assert_eq!(
         error.chain(),
@@ -168,17 +168,17 @@ fn a_table_of_somebody_else() {
     );
     let mut second = spec.clone();
     second.sink = "second".into();
-    let error = second.open_in(lake.clone(), "pulse", None).unwrap_err();
+    let error = second.open_in(lake.clone(), &SinkContext::alone("pulse", ""), None).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Taken);
     assert_eq!(
         error.to_string(),
         "table \"comments\" belongs to sink \"lake\" of this job, and this is sink \"second\""
     );
     let changes = common::spec(&view(false), &[("mode", "changes")]);
-    let error = changes.open_in(lake.clone(), "pulse", None).unwrap_err();
+    let error = changes.open_in(lake.clone(), &SinkContext::alone("pulse", ""), None).unwrap_err();
     assert_eq!(error.to_string(), "table \"comments\" has mode current, and the sink asks for changes");
     let parted = common::spec(&view(false), &[("partition_by", "good")]);
-    let error = parted.open_in(lake.clone(), "pulse", None).unwrap_err();
+    let error = parted.open_in(lake.clone(), &SinkContext::alone("pulse", ""), None).unwrap_err();
     assert_eq!(
         error.to_string(),
         "table \"comments\" cannot follow its view: it is partitioned by no column, and the sink asks for good"
@@ -186,7 +186,7 @@ fn a_table_of_somebody_else() {
     // A folder that holds somebody's files and no table.
     let elsewhere = common::spec(&view(false), &[("table", "notes")]);
     lake.put("notes/readme.txt", "mine").unwrap();
-    let error = elsewhere.open_in(lake.clone(), "pulse", None).unwrap_err();
+    let error = elsewhere.open_in(lake.clone(), &SinkContext::alone("pulse", ""), None).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Taken);
     assert_eq!(error.to_string(), "cannot make table \"notes\": its folder holds \"notes/readme.txt\" and no table");
 }
@@ -204,5 +204,10 @@ fn a_store_that_accepts_both_creates() {
     assert!(error.to_string().contains("accepted two puts that each said \"only if it does not exist\""), "{error:?}");
     assert_eq!(lying.list("_catchment").unwrap(), [], "the probe leaves nothing");
     let spec = spec(&view(false), &[]);
-    assert!(spec.open_in(lying, "job", None).unwrap_err().to_string().contains("accepted two puts"));
+    assert!(
+        spec.open_in(lying, &SinkContext::alone("job", ""), None)
+            .unwrap_err()
+            .to_string()
+            .contains("accepted two puts")
+    );
 }

@@ -12,7 +12,7 @@ mod common;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use catchment_contract::{Sink, Staged};
+use catchment_contract::{Sink, SinkContext, Staged};
 use catchment_sinks::lake::{LakeSink, LakeSpec, LakeStore, store};
 use common::faults::{Faulty, Weather};
 use common::s3::S3Server;
@@ -129,7 +129,7 @@ impl World {
 
     fn try_open(&self) -> Option<LakeSink> {
         let last = self.manifest.as_ref().and_then(|(n, staged, _)| Some((*n, staged.as_ref()?)));
-        match self.spec.open_in(self.lake.clone(), "job", last) {
+        match self.spec.open_in(self.lake.clone(), &SinkContext::alone("job", ""), last) {
             Ok(sink) => Some(sink.with_held_bytes_max(self.held_bytes_max)),
             Err(error) if self.faulty.is_fair() => panic!("{}", error.chain()),
             Err(_) => None,

@@ -22,7 +22,7 @@ use tempfile::TempDir;
 
 fn context(folder: &TempDir) -> SinkContext {
     let lake = folder.path().join("lake").display().to_string();
-    SinkContext { job: "suite".into(), lake, scratch: folder.path().to_owned() }
+    SinkContext { scratch: folder.path().to_owned(), ..SinkContext::alone("suite", &lake) }
 }
 
 struct Lake {

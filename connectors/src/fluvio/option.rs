@@ -100,6 +100,22 @@ impl TopicOptions {
         let relation = relation(declared, format, &owner)?;
         Ok(TopicOptions { owner, topic, format, start, on_eviction, time_unit_us, relation })
     }
+
+    /// See [`catchment_contract::Source::definition`].
+    pub fn definition(&self) -> String {
+        let format = match self.format {
+            Format::Json => "json",
+            Format::Ndjson => "ndjson",
+            Format::Debezium => "debezium",
+            Format::Upsert => "upsert",
+        };
+        let unit = match self.time_unit_us {
+            1 => "",
+            1_000 => " with times in milliseconds",
+            _ => " with times in seconds",
+        };
+        format!("topic \"{}\" as {format}{unit}", self.topic)
+    }
 }
 
 fn check_topic(topic: &str, span: OptionSpan, options: &Options) -> Result<()> {

@@ -59,6 +59,10 @@ impl Source for Topic {
         &self.options.relation
     }
 
+    fn definition(&self) -> String {
+        self.options.definition()
+    }
+
     fn discover(&self, known: &BTreeMap<String, Position>) -> Result<Vec<Partition>> {
         let positions = known.iter().map(|(id, position)| {
             Ok((number(id, &self.options.topic)?, TopicPosition::decode(position, &self.options.topic, id)?))

@@ -88,6 +88,14 @@ impl Source for Reddit {
         &self.relation
     }
 
+    fn definition(&self) -> String {
+        let kind = match self.kind {
+            Kind::Comments => "comments",
+            Kind::Submissions => "submissions",
+        };
+        format!("files of Reddit {kind}")
+    }
+
     fn discover(&self, known: &BTreeMap<String, Position>) -> Result<Vec<Partition>> {
         self.files.discover(known)
     }

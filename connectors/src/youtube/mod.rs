@@ -83,6 +83,10 @@ impl Source for Transcripts {
         &RELATION
     }
 
+    fn definition(&self) -> String {
+        "files of YouTube transcripts".into()
+    }
+
     fn discover(&self, known: &BTreeMap<String, Position>) -> Result<Vec<Partition>> {
         self.files.discover(known)
     }

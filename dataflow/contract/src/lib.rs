@@ -21,7 +21,7 @@ pub use arrow;
 
 pub use error::{Error, ErrorKind, Fault, Outcome, Result, Retry};
 pub use options::{OptionSpan, Options};
-pub use sink::{Sink, SinkConnector, SinkContext, SinkFigures, SinkSpec, Staged, TopicPosition, ViewFacts};
+pub use sink::{Lease, Sink, SinkConnector, SinkContext, SinkFigures, SinkSpec, Staged, TopicPosition, ViewFacts};
 pub use source::{
     Declaration, Decoded, Decoder, Partition, PartitionLag, PartitionReader, Payload, Position, Reject, Relation,
     Replace, Source, SourceConnector, Unfinished, Wake,

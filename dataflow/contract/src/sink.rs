@@ -7,7 +7,9 @@
 //! 3. the engine commits checkpoint `n`, which holds every sink's `Staged`, and only then calls [`Sink::publish`], which
 //!    makes it visible. `publish` is idempotent: after a crash it is called again with the same `n` and `Staged`.
 
+use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use serde::{Deserialize, Serialize};
@@ -30,15 +32,47 @@ pub struct ViewFacts {
     pub append_only: bool,
 }
 
+/// A run's right to write for its job: it ends when a newer run begins, which the older one may be slow to notice.
+pub trait Lease: Send + Sync {
+    /// Whether no newer run had begun when this was called. Who removes what seems left over lists it first and asks then:
+    /// what was there before belongs to no newer run.
+    ///
+    /// # Errors
+    /// If it cannot be found out.
+    fn is_held(&self) -> Result<bool>;
+}
+
+impl fmt::Debug for dyn Lease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Lease")
+    }
+}
+
+/// For a job that nobody else can run.
+impl Lease for () {
+    fn is_held(&self) -> Result<bool> {
+        Ok(true)
+    }
+}
+
 /// Where a job runs: given to sinks when they are opened.
 #[derive(Clone, Debug)]
 pub struct SinkContext {
     /// The job's name: owner of its tables, first part of transaction ids.
     pub job: String,
+    /// The right to write for the job.
+    pub lease: Arc<dyn Lease>,
     /// The lake: a folder (absolute or relative path) or a URL (`s3://bucket/prefix`, `file:///…`).
     pub lake: String,
     /// Folder for scratch files, if the sink needs one.
     pub scratch: PathBuf,
+}
+
+impl SinkContext {
+    /// For a job that nobody else runs, with scratch files where the system keeps them.
+    pub fn alone(job: &str, lake: &str) -> Self {
+        SinkContext { job: job.into(), lease: Arc::new(()), lake: lake.into(), scratch: std::env::temp_dir() }
+    }
 }
 
 /// What a sink made durable in a checkpoint, in its own words; stored in the checkpoint's manifest.
@@ -91,6 +125,12 @@ pub trait SinkSpec: Send + Sync {
     /// [`crate::ErrorKind::Taken`] if another job owns the target, [`crate::ErrorKind::Denied`] if it cannot be
     /// written; any error ends the run.
     fn open(&self, context: &SinkContext, last: Option<(u64, &Staged)>) -> Result<Box<dyn Sink>>;
+
+    /// Whether a sink that is opened without a checkpoint replaces with its first commit whatever an earlier life left, so
+    /// that it can begin anew; false where what is written stays, as in a topic.
+    fn can_begin_anew(&self) -> bool {
+        false
+    }
 }
 
 /// An open sink. Used by one thread at a time.

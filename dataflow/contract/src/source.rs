@@ -192,6 +192,11 @@ pub trait Source: Send + Sync {
     /// Columns, key and replacement.
     fn relation(&self) -> &Relation;
 
+    /// What the source is, in a few words that stay the same from run to run: system, format, and the name of what is
+    /// read where positions mean nothing without it (`topic "buzz" as debezium`). A job whose source says something else
+    /// than at the last checkpoint is refused. What may change in between is left out, such as the folder of files.
+    fn definition(&self) -> String;
+
     /// The partitions that have something to read, given the positions reached so far: new ones (`from` is `None`) and
     /// grown ones (`from` is the known position), in arrival order. A partition with nothing new is left out; one that
     /// vanished is not an error.

@@ -34,11 +34,16 @@ struct Lines {
     files: Files,
     wakes: Arc<Mutex<Vec<Wake>>>,
     relation: Relation,
+    definition: String,
 }
 
 impl Source for Lines {
     fn relation(&self) -> &Relation {
         &self.relation
+    }
+
+    fn definition(&self) -> String {
+        self.definition.clone()
     }
 
     fn discover(&self, known: &BTreeMap<String, Position>) -> Result<Vec<Partition>> {
@@ -139,6 +144,8 @@ impl Dataflow for Identity {
 struct Memory {
     objects: Mutex<BTreeMap<String, Vec<u8>>>,
     faults: Mutex<Option<SmallRng>>,
+    /// What happens, once, just before the state files are listed.
+    before_state: Mutex<Option<Box<dyn FnOnce() + Send>>>,
 }
 
 impl Memory {
@@ -175,6 +182,8 @@ impl Store for Memory {
     }
 
     fn list(&self, prefix: &str) -> Result<Vec<String>> {
+        let happens = prefix.ends_with("/state").then(|| self.before_state.lock().unwrap().take()).flatten();
+        happens.into_iter().for_each(|happens| happens());
         self.faulty(|objects| objects.keys().filter(|path| path.starts_with(prefix)).cloned().collect())
     }
 
@@ -199,6 +208,8 @@ struct TableSpec {
 
 struct TableSink {
     spec: TableSpec,
+    /// Whether what the table holds is replaced by the next publish.
+    anew: bool,
     pending: BTreeMap<i64, i64>,
     refused: Vec<Reject>,
 }
@@ -217,11 +228,16 @@ impl SinkSpec for TableSpec {
     }
 
     fn open(&self, _context: &SinkContext, last: Option<(u64, &Staged)>) -> Result<Box<dyn Sink>> {
-        let mut sink = TableSink { spec: self.clone(), pending: BTreeMap::new(), refused: vec![] };
+        let mut sink =
+            TableSink { spec: self.clone(), anew: last.is_none(), pending: BTreeMap::new(), refused: vec![] };
         if let Some((number, staged)) = last {
             sink.publish(number, staged)?;
         }
         Ok(Box::new(sink))
+    }
+
+    fn can_begin_anew(&self) -> bool {
+        true
     }
 }
 
@@ -247,18 +263,21 @@ impl Sink for TableSink {
 
     fn stage(&mut self, _n: u64, _epoch: Epoch) -> Result<Option<Staged>> {
         chance(&self.spec.faults)?;
-        if self.pending.is_empty() {
+        if self.pending.is_empty() && !self.anew {
             return Ok(None);
         }
         let pairs: Vec<(i64, i64)> = std::mem::take(&mut self.pending).into_iter().collect();
-        Ok(Some(Staged(serde_json::to_value(pairs).unwrap())))
+        Ok(Some(Staged(serde_json::to_value((std::mem::take(&mut self.anew), pairs)).unwrap())))
     }
 
     fn publish(&mut self, n: u64, staged: &Staged) -> Result<()> {
         chance(&self.spec.faults)?;
         let mut table = self.spec.table.lock().unwrap();
         if table.version < n {
-            let pairs: Vec<(i64, i64)> = serde_json::from_value(staged.0.clone()).unwrap();
+            let (anew, pairs): (bool, Vec<(i64, i64)>) = serde_json::from_value(staged.0.clone()).unwrap();
+            if anew {
+                table.rows.clear();
+            }
             pairs.into_iter().for_each(|(key, diff)| *table.rows.entry(key).or_default() += diff);
             table.version = n;
             table.publishes += 1;
@@ -283,7 +302,9 @@ struct World {
     store: Arc<Memory>,
     numbers: TableSpec,
     rejects: TableSpec,
-    fingerprint: String,
+    /// The sinks that the job has, with the fingerprints of their relations.
+    sinks: BTreeMap<&'static str, &'static str>,
+    definition: String,
 }
 
 impl World {
@@ -294,27 +315,36 @@ impl World {
             store: Arc::default(),
             numbers: TableSpec::default(),
             rejects: TableSpec::default(),
-            fingerprint: "v1".into(),
+            sinks: BTreeMap::from([("numbers", "v1"), ("rejects", "v1")]),
+            definition: "lines in memory".into(),
         }
     }
 
     fn spec(&self) -> JobSpec {
         let relation = Relation { schema: schema(), key: vec![], replace: Replace::Never };
-        let source = Arc::new(Lines { files: self.files.clone(), wakes: self.wakes.clone(), relation });
-        let sink = |name: &str, spec: &TableSpec, schema| JobSink {
-            name: format!("{name}_sink"),
-            from: name.into(),
-            spec: Box::new(spec.clone()),
-            schema,
-            fingerprint: self.fingerprint.clone(),
+        let source = Arc::new(Lines {
+            files: self.files.clone(),
+            wakes: self.wakes.clone(),
+            relation,
+            definition: self.definition.clone(),
+        });
+        let sink = |(name, fingerprint): (&&str, &&str)| {
+            let (table, schema) = match *name {
+                "numbers" => (&self.numbers, schema()),
+                _ => (&self.rejects, catchment_engine::runtime::job::rejects_schema()),
+            };
+            JobSink {
+                name: format!("{name}_sink"),
+                from: name.to_string(),
+                spec: Box::new(table.clone()),
+                schema,
+                fingerprint: fingerprint.to_string(),
+            }
         };
         JobSpec {
             name: "job".into(),
             sources: vec![JobSource { name: "numbers".into(), source, projection: vec![0] }],
-            sinks: vec![
-                sink("numbers", &self.numbers, schema()),
-                sink("rejects", &self.rejects, catchment_engine::runtime::job::rejects_schema()),
-            ],
+            sinks: self.sinks.iter().map(sink).collect(),
             dataflow: Arc::new(Identity),
         }
     }
@@ -426,18 +456,85 @@ fn an_older_run_that_is_still_alive_cannot_commit() {
     world.assert_published("after the zombie");
 }
 
+/// A run that is slow to open removes files of earlier runs, and none of the newer one that has fenced it off meanwhile.
+#[test]
+fn a_slow_start_removes_nothing_of_its_successor() {
+    let world = Arc::new(World::new());
+    let mut rng = SmallRng::seed_from_u64(7);
+    world.grow(&mut rng);
+    world.run(1).unwrap();
+    world.grow(&mut rng);
+    let newer = world.clone();
+    *world.store.before_state.lock().unwrap() = Some(Box::new(move || drop(newer.run(1).unwrap())));
+    let mut slow = world.open(1, Duration::from_secs(3600)).unwrap();
+    world.grow(&mut rng);
+    slow.drain().unwrap();
+    let error = slow.finish().err().or_else(|| Some(Error::bug("the slow run committed"))).unwrap();
+    assert_eq!(error.kind(), catchment_contract::ErrorKind::Taken, "{}", error.chain());
+    world.run(1).unwrap();
+    world.assert_published("after the slow run");
+}
+
 #[test]
 fn a_changed_definition_is_refused() {
     let mut world = World::new();
     world.grow(&mut SmallRng::seed_from_u64(4));
     world.run(1).unwrap();
-    world.fingerprint = "v2".into();
+    world.sinks.insert("numbers", "v2");
     let error = world.run(1).expect_err("the fingerprint changed");
     assert!(
         error.chain().starts_with("relation \"numbers\" of sink \"numbers_sink\" is not the one"),
         "{}",
         error.chain()
     );
+    world.sinks.insert("numbers", "v1");
+    world.definition = "lines elsewhere".into();
+    let error = world.run(1).expect_err("the source is another one");
+    assert_eq!(
+        error.chain(),
+        "source \"numbers\" is lines elsewhere, and was lines in memory when the lake was last written; write it as it \
+         was, or give the job another file name or another --lake to load again"
+    );
+}
+
+/// A sink that was away has missed what came meanwhile, and epochs that are restored are not told apart: it begins anew.
+#[test]
+fn sinks_come_and_go() {
+    for seed in 0..8 {
+        let mut world = World::new();
+        let mut rng = SmallRng::seed_from_u64(seed);
+        for round in 0..8 {
+            world.grow(&mut rng);
+            for (name, fingerprint) in [("numbers", "v1"), ("rejects", "v1")] {
+                match rng.random_bool(0.6) {
+                    true => world.sinks.insert(name, fingerprint),
+                    false => world.sinks.remove(name),
+                };
+            }
+            world.run(1 + round % 2).unwrap();
+            let (rows, rejects) = world.expected();
+            if world.sinks.contains_key("numbers") {
+                assert_eq!(world.numbers.table.lock().unwrap().rows, rows, "seed {seed}, round {round}");
+            }
+            if world.sinks.contains_key("rejects") {
+                let found = world.rejects.table.lock().unwrap().rows.values().sum::<i64>();
+                assert_eq!(found, rejects, "seed {seed}, round {round}");
+            }
+        }
+    }
+}
+
+/// The runtime's part of it: the table is made anew once, and goes on from there.
+#[test]
+fn rejects_are_written_anew_when_views_come_or_go() {
+    let mut world = World::new();
+    let mut rng = SmallRng::seed_from_u64(6);
+    for (round, fingerprint) in ["v1", "v2", "v2", "v1"].into_iter().enumerate() {
+        world.grow(&mut rng);
+        world.sinks.insert("rejects", fingerprint);
+        world.run(1).unwrap();
+        world.assert_published(&format!("round {round}"));
+    }
 }
 
 #[test]
@@ -491,6 +588,26 @@ fn a_job_that_stays_up_follows_its_sources_and_publishes_on_the_way() {
     assert!(report.checkpoint > 3, "checkpoints were taken on the way: {report}");
     world.run(1).unwrap();
     world.assert_published("after a job that stayed up");
+}
+
+#[test]
+fn a_new_sink_of_a_job_that_stays_up_is_published_though_nothing_comes() {
+    let mut world = World::new();
+    world.grow(&mut SmallRng::seed_from_u64(8));
+    world.sinks.remove("numbers");
+    world.run(1).unwrap();
+    world.sinks.insert("numbers", "v1");
+    let stop = Arc::new(AtomicBool::new(false));
+    let options = RunOptions { checkpoint_interval: Duration::from_millis(5), ..RunOptions::default() };
+    let mut runtime = Runtime::open(world.spec(), world.store.clone(), options, stop.clone()).unwrap();
+    let job = std::thread::spawn(move || {
+        runtime.stay()?;
+        runtime.finish()
+    });
+    let (rows, _) = world.expected();
+    await_that("the history to be published", || world.numbers.table.lock().unwrap().rows == rows);
+    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    job.join().unwrap().unwrap();
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! have overwritten its objects.
 
 use bytes::Bytes;
-use catchment_contract::{Error, Result};
+use catchment_contract::{Error, Lease, Result};
 use catchment_fluvio::batch::batches;
 use object_store::PutPayload;
 use rand::Rng;
@@ -70,18 +70,18 @@ impl Outbox {
         }
     }
 
-    /// Removes every object but those at `kept`.
+    /// Removes every object but those at `kept`, unless a newer run has begun.
     ///
     /// # Errors
     /// If the lake cannot be read or written.
-    pub fn remove_others(&self, kept: &[String]) -> Result<()> {
-        for object in self.lake.list(&self.folder)? {
-            let name = object.path.rsplit('/').next().unwrap_or_default();
-            // Listed paths are encoded, file names of ours need no encoding.
-            let ours = |path: &String| path.rsplit('/').next() == Some(name);
-            if !kept.iter().any(ours) {
-                self.lake.delete(&format!("{}/{name}", self.folder))?;
-            }
+    pub fn remove_others(&self, kept: &[String], lease: &dyn Lease) -> Result<()> {
+        // Listed paths are encoded, file names of ours need no encoding.
+        let listed = self.lake.list(&self.folder)?;
+        let names = listed.iter().filter_map(|object| object.path.rsplit('/').next());
+        let is_kept = |name: &str| kept.iter().any(|path| path.rsplit('/').next() == Some(name));
+        let others: Vec<&str> = names.filter(|name| !is_kept(name)).collect();
+        if !others.is_empty() && lease.is_held()? {
+            others.iter().try_for_each(|name| self.lake.delete(&format!("{}/{name}", self.folder)))?;
         }
         Ok(())
     }

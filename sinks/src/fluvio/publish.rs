@@ -156,8 +156,8 @@ impl Writer {
     /// What of `run` is in the partition.
     ///
     /// # Errors
-    /// [`catchment_contract::Fault::Data`] if the partition ends before the run begins, or cannot tell any more; else if
-    /// the broker cannot be reached until the deadline.
+    /// [`catchment_contract::Fault::Data`] if the partition ends before the run begins, cannot tell any more, or holds
+    /// batches of ours that come after the run; else if the broker cannot be reached until the deadline.
     pub fn look(&mut self, run: &Run<'_>) -> Result<Standing> {
         let mut pauses = Pauses::new(self.patience);
         loop {
@@ -246,6 +246,7 @@ impl Writer {
                 }
                 Fetched::Batches { bytes, next } => {
                     for batch in batches(&bytes).filter(|batch| batch.header.base_offset >= run.from) {
+                        self.check_known(run, &batch)?;
                         last = self.greater(last, run, &batch);
                     }
                     if next <= from {
@@ -257,10 +258,24 @@ impl Writer {
         }
         let done = match last {
             Some(last) => last.abs_diff(run.sequence).saturating_add(1).min(run.chunks),
-            None if evicted => self.done_by_end(run, from)?,
+            None if evicted && run.chunks > 0 => self.done_by_end(run, from)?,
             None => 0,
         };
         Ok(Standing { done, end: from })
+    }
+
+    /// Refuses a batch of ours that comes after the run: only what a checkpoint knows is published.
+    fn check_known(&self, run: &Run<'_>, batch: &Batch<'_>) -> Result<()> {
+        let index = i64::from(batch.header.first_sequence) - i64::from(run.sequence);
+        if batch.header.producer_id != run.producer || index < i64::from(run.chunks) {
+            return Ok(());
+        }
+        Err(Error::data(format!(
+            "{} holds records at offset {} that the sink published after its last checkpoint",
+            self.place(),
+            batch.header.base_offset
+        ))
+        .with_hint("the job's checkpoints in _catchment were put back from an older copy: give the sink another name and topic to publish anew"))
     }
 
     /// The greater of `last` and the sequence of `batch`, if it is one of the run's.

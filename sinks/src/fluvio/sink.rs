@@ -14,7 +14,9 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use catchment_contract::{Epoch, Error, Fault, Reject, Result, Sink, SinkFigures, Staged, TopicPosition, UpdateBatch};
+use catchment_contract::{
+    Epoch, Error, Fault, Reject, Result, Sink, SinkContext, SinkFigures, Staged, TopicPosition, UpdateBatch,
+};
 use catchment_fluvio::Broker;
 use catchment_fluvio::batch::batches;
 use rand::Rng;
@@ -83,10 +85,10 @@ impl FluvioSink {
         spec: FluvioSpec,
         lake: LakeStore,
         broker: Arc<dyn Broker>,
-        job: &str,
+        context: &SinkContext,
         last: Option<(u64, &Staged)>,
     ) -> Result<Self> {
-        FluvioSink::open_with(spec, lake, broker, job, last, Patience::default())
+        FluvioSink::open_with(spec, lake, broker, context, last, Patience::default())
     }
 
     /// [`FluvioSink::open`] with another patience; for tests.
@@ -97,19 +99,19 @@ impl FluvioSink {
         spec: FluvioSpec,
         lake: LakeStore,
         broker: Arc<dyn Broker>,
-        job: &str,
+        context: &SinkContext,
         last: Option<(u64, &Staged)>,
         patience: Patience,
     ) -> Result<Self> {
         let last = match last {
-            Some((_, staged)) => Some(StagedRecords::from_staged(staged, &spec.topic)?),
+            Some((_, staged)) => Some(StagedRecords::from_staged(staged, &spec.topic, &spec.records())?),
             None => None,
         };
         let partitions = topic::ready(&spec, &*broker, last.as_ref())?;
         let writer = |partition| Writer::new(Arc::clone(&broker), &spec.topic, partition, patience);
         let partition = |number| Partition { writer: writer(number), sequence: 0, staged: 0, end: 0, behind: 0 };
         let mut sink = FluvioSink {
-            outbox: Outbox::new(lake, job, &spec.sink),
+            outbox: Outbox::new(lake, &context.job, &spec.sink),
             producer: new_producer(),
             partitions: (0..partitions).map(partition).collect(),
             pending: Pending::new(&spec.relation, &spec.key, spec.pairing(), spec.delivery == Delivery::AtLeastOnce),
@@ -130,7 +132,7 @@ impl FluvioSink {
             Some(last) => sink.resume(last)?,
             None => sink.start_over()?,
         }
-        sink.outbox.remove_others(&sink.kept)?;
+        sink.outbox.remove_others(&sink.kept, &*context.lease)?;
         Ok(sink)
     }
 
@@ -141,13 +143,8 @@ impl FluvioSink {
         }
         self.kept = last.paths();
         if self.first.is_some() {
-            let keys = last.keys.as_ref().ok_or_else(|| {
-                Error::user(format!(
-                    "the sink of topic \"{}\" had no emit = 'first' until its last checkpoint",
-                    last.topic
-                ))
-                .with_hint("leave it out, or give the sink another name and topic")
-            })?;
+            let lost = || Error::data(format!("the checkpoint's note about topic \"{}\" names no keys", last.topic));
+            let keys = last.keys.as_ref().ok_or_else(lost)?;
             self.first = Some(FirstKeys::decode(&self.outbox.get(keys)?)?);
             self.keys = Some(keys.clone());
         }
@@ -155,6 +152,10 @@ impl FluvioSink {
             let end = partition.writer.end()?;
             partition.writer.check_end(part.offset, end)?;
             (partition.sequence, partition.end, partition.staged) = (part.next_sequence(), end, end);
+            if self.spec.delivery == Delivery::ExactlyOnce && part.chunks == 0 && end > part.offset {
+                // Somebody has written since. It must have been somebody else.
+                partition.writer.look(&part.run(self.producer))?;
+            }
         }
         (self.begun, self.published) = (last.checkpoint, last.checkpoint.saturating_sub(1));
         if last.outbox.is_some() {
@@ -220,7 +221,7 @@ impl FluvioSink {
 
     /// The note of a checkpoint, with the published keys made durable.
     fn note(&mut self, n: u64, epoch: Epoch) -> Result<StagedRecords> {
-        let mut staged = StagedRecords::new(&self.spec.topic, self.producer, n, epoch);
+        let mut staged = StagedRecords::new(&self.spec.topic, &self.spec.records(), self.producer, n, epoch);
         if let Some(first) = &mut self.first {
             if first.take_changed() || self.keys.is_none() {
                 self.keys = Some(self.outbox.put(n, "keys", &[first.encode().into()])?);
@@ -291,14 +292,7 @@ impl FluvioSink {
             if part.chunks == 0 {
                 continue;
             }
-            let mut run = Run {
-                from: part.offset,
-                producer: staged.producer,
-                sequence: part.sequence,
-                chunks: part.chunks,
-                records: part.records,
-                encoded: &[],
-            };
+            let mut run = part.run(staged.producer);
             let partition = &mut self.partitions[number];
             let mut standing = is_new.then_some(Standing { done: 0, end: partition.end });
             if outbox.is_none() {
@@ -406,7 +400,7 @@ impl Sink for FluvioSink {
         if n <= self.published {
             return Ok(());
         }
-        let staged = StagedRecords::from_staged(staged, &self.spec.topic)?;
+        let staged = StagedRecords::from_staged(staged, &self.spec.topic, &self.spec.records())?;
         if staged.outbox.is_some() {
             self.publish_staged(&staged)?;
         }

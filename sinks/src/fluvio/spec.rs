@@ -167,7 +167,7 @@ impl FluvioSpec {
         })
     }
 
-    /// Opens the sink for `job` with its outbox in `lake`; see [`SinkSpec::open`].
+    /// Opens the sink with its outbox in `lake` instead of the context's, and its topic at `broker`; see [`SinkSpec::open`].
     ///
     /// # Errors
     /// As [`SinkSpec::open`].
@@ -175,36 +175,43 @@ impl FluvioSpec {
         &self,
         lake: LakeStore,
         broker: Arc<dyn Broker>,
-        job: &str,
+        context: &SinkContext,
         last: Option<(u64, &Staged)>,
     ) -> Result<FluvioSink> {
-        FluvioSink::open(self.clone(), lake, broker, job, last)
+        FluvioSink::open(self.clone(), lake, broker, context, last)
     }
 }
 
-impl SinkSpec for FluvioSpec {
-    fn describe(&self) -> String {
+impl FluvioSpec {
+    /// What the topic's records are: `debezium keyed by video_id`. Those of one topic must not change.
+    pub fn records(&self) -> String {
         let format = match self.format {
             Format::Debezium => "debezium",
             Format::Upsert => "upsert",
             Format::Append => "append",
         };
-        let mut text = format!("topic \"{}\", {format}", self.topic);
+        let mut text = String::from(format);
         if !self.key.is_empty() {
             let names: Vec<&str> = self.key.iter().map(|index| self.schema.field(*index).name().as_str()).collect();
             text.push_str(&format!(" keyed by {}", names.join(", ")));
         }
         text.push_str(if self.emit_first { ", each key once" } else { "" });
-        text.push_str(match self.delivery {
-            Delivery::ExactlyOnce => ", exactly once",
-            Delivery::AtLeastOnce => ", at least once",
-        });
         text
+    }
+}
+
+impl SinkSpec for FluvioSpec {
+    fn describe(&self) -> String {
+        let delivery = match self.delivery {
+            Delivery::ExactlyOnce => "exactly once",
+            Delivery::AtLeastOnce => "at least once",
+        };
+        format!("topic \"{}\", {}, {delivery}", self.topic, self.records())
     }
 
     fn open(&self, context: &SinkContext, last: Option<(u64, &Staged)>) -> Result<Box<dyn Sink>> {
         let lake = store::open(&context.lake)?;
-        Ok(Box::new(self.open_in(lake, self.topics.broker()?, &context.job, last)?))
+        Ok(Box::new(self.open_in(lake, self.topics.broker()?, context, last)?))
     }
 }
 

@@ -4,8 +4,9 @@
 //!
 //! | field | meaning |
 //! |---|---|
-//! | `format` | 1 |
+//! | `format` | 2 |
 //! | `topic` | the topic's name |
+//! | `records` | what its records are: [`FluvioSpec::records`](crate::fluvio::FluvioSpec::records) |
 //! | `producer` | the `producer_id` of our batches, above 0 |
 //! | `checkpoint`, `epoch` | number of the checkpoint that staged this, and its epoch |
 //! | `outbox` | object of encoded batches, the partitions' one after the other: `path`, `bytes`, `checksum` (XXH3-64); null without records or with `at_least_once` |
@@ -18,14 +19,17 @@
 use catchment_contract::{Error, Result, Staged};
 use serde::{Deserialize, Serialize};
 
+use crate::fluvio::publish::Run;
+
 /// The version of the format that this module writes and reads.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// Records that are durable and not visible yet; see the module's table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StagedRecords {
     format: u32,
     pub topic: String,
+    pub records: String,
     pub producer: i64,
     pub checkpoint: u64,
     pub epoch: u64,
@@ -52,6 +56,12 @@ pub struct StagedPartition {
 }
 
 impl StagedPartition {
+    /// Its chunks as a run of `producer`'s, without the chunks themselves.
+    pub fn run(&self, producer: i64) -> Run<'static> {
+        let StagedPartition { offset, sequence, chunks, records } = *self;
+        Run { from: offset, producer, sequence, chunks, records, encoded: &[] }
+    }
+
     /// The sequence after this part.
     pub fn next_sequence(&self) -> i32 {
         self.sequence.saturating_add_unsigned(self.chunks)
@@ -65,10 +75,11 @@ impl StagedPartition {
 
 impl StagedRecords {
     /// Without objects and partitions yet.
-    pub fn new(topic: &str, producer: i64, checkpoint: u64, epoch: u64) -> Self {
+    pub fn new(topic: &str, records: &str, producer: i64, checkpoint: u64, epoch: u64) -> Self {
         StagedRecords {
             format: FORMAT,
             topic: topic.to_owned(),
+            records: records.to_owned(),
             producer,
             checkpoint,
             epoch,
@@ -92,12 +103,12 @@ impl StagedRecords {
         Ok(Staged(value.map_err(|error| Error::bug("staged records have no JSON form").with_source(error))?))
     }
 
-    /// Reads what [`StagedRecords::to_staged`] wrote for `topic`.
+    /// Reads what [`StagedRecords::to_staged`] wrote for `topic` and its `records`.
     ///
     /// # Errors
     /// [`catchment_contract::Fault::Data`] if it is something else, [`catchment_contract::Fault::User`] if it is about
-    /// another topic.
-    pub fn from_staged(staged: &Staged, topic: &str) -> Result<Self> {
+    /// another topic or other records.
+    pub fn from_staged(staged: &Staged, topic: &str, records: &str) -> Result<Self> {
         let read: StagedRecords = serde_json::from_value(staged.0.clone()).map_err(|error| {
             Error::data(format!("the checkpoint's note about topic \"{topic}\" cannot be read")).with_source(error)
         })?;
@@ -111,6 +122,13 @@ impl StagedRecords {
         if read.topic != topic {
             return Err(Error::user(format!("the sink wrote to topic \"{}\" until its last checkpoint", read.topic))
                 .with_hint(format!("keep that name, or give the sink for \"{topic}\" another name")));
+        }
+        if read.records != records {
+            return Err(Error::user(format!(
+                "the records of topic \"{topic}\" were {} until the sink's last checkpoint, and are {records} now",
+                read.records
+            ))
+            .with_hint("write format, key and emit as they were, or give the sink another name and topic"));
         }
         let possible = |part: &StagedPartition| part.offset >= 0 && part.sequence >= 0;
         if read.producer <= 0 || read.partitions.is_empty() || !read.partitions.iter().all(possible) {

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use catchment_contract::arrow::array::{ArrayRef, Int64Array};
-use catchment_contract::{Diff, Epoch, Error, Result, Sink, SinkFigures, Staged, UpdateBatch};
+use catchment_contract::{Diff, Epoch, Error, Lease, Result, Sink, SinkContext, SinkFigures, Staged, UpdateBatch};
 
 use crate::lake::commit::Change;
 use crate::lake::files::{DataFile, DataFiles, FileWriter};
@@ -26,11 +26,13 @@ use crate::lake::upkeep::{self, Upkeep};
 
 /// Rows held in memory before they are written to files: 64 MiB of them, some 300,000 comments.
 const HELD_BYTES_MAX: usize = 64 << 20;
+
 /// An open lake table.
 #[derive(Debug)]
 pub struct LakeSink {
     pub(super) spec: LakeSpec,
     pub(super) job: String,
+    pub(super) lease: Arc<dyn Lease>,
     pub(super) table: Table,
     /// The transaction id of this table's checkpoints.
     pub(super) app: String,
@@ -59,12 +61,14 @@ impl LakeSink {
     ///
     /// # Errors
     /// As there.
-    pub fn open(spec: LakeSpec, lake: LakeStore, job: &str, last: Option<(u64, &Staged)>) -> Result<Self> {
+    pub fn open(spec: LakeSpec, lake: LakeStore, context: &SinkContext, last: Option<(u64, &Staged)>) -> Result<Self> {
+        let job = context.job.as_str();
         let table = Table::open(lake, &spec, job)?;
         let writer = FileWriter::new(&table)?;
         let mut sink = LakeSink {
             app: format!("{job}/{}", spec.sink),
             job: job.to_owned(),
+            lease: Arc::clone(&context.lease),
             table,
             writer,
             held_bytes_max: HELD_BYTES_MAX,
@@ -84,7 +88,7 @@ impl LakeSink {
             Some((_, staged)) => sink.resume(staged)?,
             None => sink.start_over()?,
         }
-        upkeep::remove_garbage(&sink.table)?;
+        upkeep::remove_garbage(&sink.table, &*sink.lease)?;
         Ok(sink)
     }
 

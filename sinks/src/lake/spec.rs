@@ -119,12 +119,12 @@ impl LakeSpec {
         columns.map(|index| ColumnName::new([self.columns.stored.field(index).name()]).to_string()).collect()
     }
 
-    /// Opens the sink in `lake` for `job`; see [`SinkSpec::open`].
+    /// Opens the sink in `lake` instead of the context's; see [`SinkSpec::open`].
     ///
     /// # Errors
     /// As [`SinkSpec::open`].
-    pub fn open_in(&self, lake: LakeStore, job: &str, last: Option<(u64, &Staged)>) -> Result<LakeSink> {
-        LakeSink::open(self.clone(), lake, job, last)
+    pub fn open_in(&self, lake: LakeStore, context: &SinkContext, last: Option<(u64, &Staged)>) -> Result<LakeSink> {
+        LakeSink::open(self.clone(), lake, context, last)
     }
 }
 
@@ -152,7 +152,11 @@ impl SinkSpec for LakeSpec {
 
     fn open(&self, context: &SinkContext, last: Option<(u64, &Staged)>) -> Result<Box<dyn Sink>> {
         let lake = store::open(&context.lake)?;
-        Ok(Box::new(self.open_in(lake, &context.job, last)?))
+        Ok(Box::new(self.open_in(lake, context, last)?))
+    }
+
+    fn can_begin_anew(&self) -> bool {
+        true
     }
 }
 

@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use catchment_contract::arrow::array::{Array, ArrayRef, AsArray, StructArray};
 use catchment_contract::arrow::datatypes::Int32Type;
-use catchment_contract::{Error, Result};
+use catchment_contract::{Error, Lease, Result};
 use delta_kernel::actions::deletion_vector::DeletionVectorPath;
 use delta_kernel::expressions::Scalar;
 use delta_kernel::schema::DataType as KernelType;
@@ -159,7 +159,7 @@ impl LakeSink {
         self.upkeep.checkpoint = Some(version);
         remove_old_log(&self.table)?;
         let pending = self.unsynced.iter().cloned().collect();
-        remove_garbage_but(&self.table, &pending)
+        remove_garbage_but(&self.table, &pending, &*self.lease)
     }
 }
 
@@ -222,15 +222,15 @@ fn remove_old_log(table: &Table) -> Result<()> {
     Ok(())
 }
 
-/// Removes files that nothing names, when no stage is under way.
+/// Removes files that nothing names, when no stage is under way and no newer run has begun.
 ///
 /// # Errors
 /// If the store fails.
-pub fn remove_garbage(table: &Table) -> Result<()> {
-    remove_garbage_but(table, &BTreeSet::new())
+pub fn remove_garbage(table: &Table, lease: &dyn Lease) -> Result<()> {
+    remove_garbage_but(table, &BTreeSet::new(), lease)
 }
 
-fn remove_garbage_but(table: &Table, pending: &BTreeSet<Path>) -> Result<()> {
+fn remove_garbage_but(table: &Table, pending: &BTreeSet<Path>, lease: &dyn Lease) -> Result<()> {
     let root = table.lake().full_path(table.name());
     let found: Vec<Path> = table
         .lake()
@@ -249,7 +249,11 @@ fn remove_garbage_but(table: &Table, pending: &BTreeSet<Path>) -> Result<()> {
         return Ok(());
     }
     let named = logged_objects(table)?;
-    for object in strange.iter().filter(|path| !named.contains(*path)) {
+    let garbage: Vec<&Path> = strange.iter().filter(|path| !named.contains(*path)).collect();
+    if garbage.is_empty() || !lease.is_held()? {
+        return Ok(());
+    }
+    for object in garbage {
         tracing::debug!(table = table.name(), %object, "removing a file that no version names");
         table.lake().delete_object(object)?;
     }

@@ -269,6 +269,9 @@ pub fn run(fixture: &mut dyn SinkFixture, seed: u64) {
     // A last life has nothing to do, and sees everything.
     player.reopen("at the end");
     player.rest(End::Never);
+    if player.fixture.spec().can_begin_anew() {
+        player.begin_anew();
+    }
 }
 
 impl Player<'_> {
@@ -490,6 +493,35 @@ impl Player<'_> {
         let upto = self.epoch;
         let written = self.sink().write(Vec::new(), upto);
         self.ok(step, written);
+    }
+
+    /// A life that knows nothing of those before it.
+    fn begin_anew(&mut self) {
+        let step = "a life that begins anew";
+        (self.sink, self.staged) = (None, None);
+        self.open(step);
+        self.expect(step);
+        self.epoch += 1;
+        self.ids += 1;
+        let row = self.row(format!("id {}", self.ids));
+        self.view = self
+            .view
+            .values()
+            .cloned()
+            .take(3)
+            .chain([row])
+            .map(|row| (row.id.clone().unwrap_or_default(), row))
+            .collect();
+        let rows: Changes = self.view.values().map(|row| (row.clone(), 1)).collect();
+        let (written, upto) = (batch(&rows, self.epoch), self.epoch);
+        let written = self.sink().write(vec![written], upto);
+        self.ok(step, written);
+        let staged = self.stage(step);
+        self.commit(staged.clone());
+        let number = self.number;
+        let published = staged.map_or(Ok(()), |staged| self.sink().publish(number, &staged));
+        self.ok(step, published);
+        self.expect(step);
     }
 
     /// A checkpoint whose changes cancel out: a row goes and comes back, another comes and goes.

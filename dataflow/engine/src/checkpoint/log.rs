@@ -1,8 +1,9 @@
 //! The log of manifests of one job.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use catchment_contract::{Error, ErrorKind, PutOutcome, Result, Store};
+use catchment_contract::{Error, ErrorKind, Lease, PutOutcome, Result, Store};
 
 use super::manifest::{FORMAT, Manifest};
 
@@ -14,12 +15,14 @@ pub struct CheckpointLog {
     store: Arc<dyn Store>,
     job: String,
     run: String,
+    /// The greatest number that this run has put.
+    number: AtomicU64,
 }
 
 impl CheckpointLog {
     /// The log of `job`, for the run named `run`.
     pub fn new(store: Arc<dyn Store>, job: &str, run: &str) -> Self {
-        CheckpointLog { store, job: job.to_string(), run: run.to_string() }
+        CheckpointLog { store, job: job.to_string(), run: run.to_string(), number: AtomicU64::new(0) }
     }
 
     /// Folder of all that the job keeps.
@@ -66,7 +69,10 @@ impl CheckpointLog {
             manifest.number += 1;
             manifest.run = self.run.clone();
             match self.store.put_if_absent(&self.path(manifest.number), manifest.encode())? {
-                PutOutcome::Created => return Ok((manifest, known)),
+                PutOutcome::Created => {
+                    self.number.store(manifest.number, Ordering::Relaxed);
+                    return Ok((manifest, known));
+                }
                 PutOutcome::Exists => tracing::warn!(job = self.job, "another run of the job starts at this moment"),
             }
         }
@@ -96,6 +102,7 @@ impl CheckpointLog {
         if created == PutOutcome::Exists || self.numbers()?.iter().any(|number| *number > manifest.number) {
             return Err(self.taken());
         }
+        self.number.store(manifest.number, Ordering::Relaxed);
         Ok(())
     }
 
@@ -114,5 +121,12 @@ impl CheckpointLog {
             self.store.delete(&self.path(old))?;
         }
         Ok(())
+    }
+}
+
+impl Lease for CheckpointLog {
+    fn is_held(&self) -> Result<bool> {
+        let own = self.number.load(Ordering::Relaxed);
+        Ok(self.numbers()?.into_iter().all(|number| number <= own))
     }
 }

@@ -6,12 +6,12 @@ use catchment_contract::{Epoch, Error, Position, Result, Staged};
 use serde::{Deserialize, Serialize};
 
 /// Version of the manifest's format that this build writes and reads.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// Everything that a later run must know.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// Format of this object: 1.
+    /// Format of this object: 2.
     pub format: u32,
     /// The job's name.
     pub job: String,
@@ -21,7 +21,7 @@ pub struct Manifest {
     pub run: String,
     /// The last epoch that is in it.
     pub epoch: Epoch,
-    /// Sources by name; the built-in relation of rejects is among them.
+    /// Sources by name, also those that the job does not read any more; the built-in relation of rejects is among them.
     pub sources: BTreeMap<String, SourceState>,
     /// Sinks by name.
     pub sinks: BTreeMap<String, SinkState>,
@@ -32,6 +32,8 @@ pub struct Manifest {
 /// How far a source was read, and what it delivered.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SourceState {
+    /// What the source is; a restart with another one is refused.
+    pub definition: String,
     /// Columns of the state files, as `name: type`.
     pub columns: Vec<String>,
     /// Where to resume, by partition.

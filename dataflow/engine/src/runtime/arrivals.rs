@@ -9,16 +9,24 @@ use catchment_contract::arrow::array::{
     ArrayRef, BooleanArray, Int64Array, RecordBatch, RecordBatchOptions, StringViewArray, UInt64Array, new_null_array,
 };
 use catchment_contract::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use catchment_contract::{Decoded, Epoch, Error, Reject, Result, Run};
+use catchment_contract::{Decoded, Epoch, Reject, Run};
 
+use super::definitions;
 use super::job::{JobSource, JobSpec, REJECTS, rejects_schema};
 use super::reading::Batch;
 use crate::checkpoint::{Ledger, Manifest, SourceState};
 use crate::updates::{Updates, flatten};
 
-/// The inputs of a job: their names and columns.
+/// The inputs of a job.
 pub(super) struct Inbox {
-    inputs: Vec<(String, SchemaRef)>,
+    inputs: Vec<Input>,
+}
+
+struct Input {
+    name: String,
+    /// What it is, in the manifest's words.
+    definition: String,
+    schema: SchemaRef,
 }
 
 /// What a batch brought.
@@ -33,52 +41,44 @@ pub(super) struct Arrived {
 
 impl Inbox {
     pub fn new(spec: &JobSpec) -> Self {
-        let mut inputs: Vec<_> =
-            spec.sources.iter().map(|source| (source.name.clone(), arrival_schema(source))).collect();
-        inputs.push((REJECTS.to_string(), rejects_schema()));
-        Inbox { inputs }
+        let input = |source: &JobSource| Input {
+            name: source.name.clone(),
+            definition: definitions::source_definition(&source.source.definition(), source.source.relation()),
+            schema: arrival_schema(source),
+        };
+        let rejects = Input { name: REJECTS.into(), definition: REJECTS.into(), schema: rejects_schema() };
+        Inbox { inputs: spec.sources.iter().map(input).chain([rejects]).collect() }
     }
 
     /// Names and columns of the inputs.
     pub fn inputs(&self) -> Vec<(String, SchemaRef)> {
-        self.inputs.clone()
+        self.inputs.iter().map(|input| (input.name.clone(), input.schema.clone())).collect()
     }
 
     /// Name of input `index`.
     pub fn input_name(&self, index: usize) -> &str {
-        &self.inputs[index].0
+        &self.inputs[index].name
     }
 
-    /// Whether the columns that the job reads are those that earlier runs kept.
-    ///
-    /// # Errors
-    /// Names the source and its columns if not.
-    pub fn check(&self, manifest: &Manifest) -> Result<()> {
-        for (name, schema) in &self.inputs {
-            let Some(kept) = manifest.sources.get(name) else { continue };
-            let wanted = column_names(schema);
-            if kept.columns != wanted {
-                let new: Vec<&str> =
-                    wanted.iter().filter(|column| !kept.columns.contains(column)).map(String::as_str).collect();
-                return Err(Error::user(format!(
-                    "the job reads other columns of source \"{name}\" than the lake keeps"
-                ))
-                .with_hint(format!(
-                    "the last run did not keep {}: give the job another file name or another --lake to load again",
-                    if new.is_empty() { "the same order".to_string() } else { new.join(", ") }
-                )));
-            }
-        }
-        Ok(())
+    /// The state of every input before anything arrived.
+    pub fn fresh(&self) -> BTreeMap<String, SourceState> {
+        let fresh = |input: &Input| SourceState {
+            definition: input.definition.clone(),
+            columns: column_names(&input.schema),
+            ..SourceState::default()
+        };
+        self.inputs.iter().map(|input| (input.name.clone(), fresh(input))).collect()
     }
 
     /// The state of every input at the start: what the manifest knows, else nothing.
     pub fn states(&self, manifest: &Manifest) -> BTreeMap<String, SourceState> {
-        let state = |(name, schema): &(String, SchemaRef)| {
-            let fresh = || SourceState { columns: column_names(schema), ..SourceState::default() };
-            (name.clone(), manifest.sources.get(name).cloned().unwrap_or_else(fresh))
-        };
-        self.inputs.iter().map(state).collect()
+        let mut states = self.fresh();
+        for (name, state) in &mut states {
+            if let Some(kept) = manifest.sources.get(name) {
+                state.clone_from(kept);
+            }
+        }
+        states
     }
 
     /// Numbers the rows of a batch and moves its source's state on.
@@ -117,7 +117,7 @@ impl Inbox {
         });
         columns.push(Arc::new(UInt64Array::from_iter_values((0..len as u64).map(|row| payload << 32 | row))));
         columns.push(Arc::new(tombstones.unwrap_or_else(|| BooleanArray::from(vec![false; len]))));
-        encoded_batch(&self.inputs[source].1, columns, len)
+        encoded_batch(&self.inputs[source].schema, columns, len)
     }
 }
 

@@ -24,6 +24,7 @@ use catchment_contract::{
 use crossbeam_channel::{Receiver, Sender, bounded, never, select, unbounded};
 
 use super::arrivals::{self, Inbox};
+use super::definitions;
 use super::job::{JobSink, JobSpec, REJECTS};
 use super::reading::{self, DecodePool, Reading, Round};
 use super::report::{Progress, RelationCounter, RelationReport, RunReport, SinkReport, SourceProgress, SourceReport};
@@ -94,7 +95,7 @@ pub struct Runtime {
     /// Checkpoints of this run in which a sink staged something, by sink.
     commits: BTreeMap<String, u64>,
     pub(super) last_checkpoint: Instant,
-    /// Whether anything was fed since the last checkpoint was cut.
+    /// Whether anything was fed since the last checkpoint was cut, or a sink waits for its first.
     dirty: bool,
     /// Partitions that this run has begun to read, by source.
     begun: HashSet<(usize, String)>,
@@ -136,13 +137,17 @@ impl Runtime {
         let started = Instant::now();
         let run = uuid::Uuid::new_v4().simple().to_string();
         let log = Arc::new(CheckpointLog::new(store.clone(), &spec.name, &run));
-        let (manifest, _) = log.fence()?;
+        let (mut manifest, _) = log.fence()?;
         let inbox = Inbox::new(&spec);
-        inbox.check(&manifest)?;
+        definitions::fit(&spec, &inbox.fresh(), &mut manifest)?;
         let state_folder = format!("{}/state", log.root());
-        state_log::remove_orphans(&*store, &state_folder, &manifest)?;
-        let context =
-            SinkContext { job: spec.name.clone(), lake: options.lake.clone(), scratch: options.scratch.clone() };
+        state_log::remove_orphans(&*store, &state_folder, &manifest, &*log)?;
+        let context = SinkContext {
+            job: spec.name.clone(),
+            lease: log.clone(),
+            lake: options.lake.clone(),
+            scratch: options.scratch.clone(),
+        };
         let refused = unbounded();
         let open = |sink| open_sink(sink, &context, &manifest, refused.0.clone());
         let sinks = spec.sinks.iter().map(open).collect::<Result<Vec<_>>>()?;
@@ -203,11 +208,10 @@ impl Runtime {
     /// Reads the discovered partitions, and returns when all views contain them; false if there was nothing.
     pub(super) fn round(&mut self, mut rounds: Vec<(usize, Vec<Partition>)>, unfinished: Unfinished) -> Result<bool> {
         rounds.retain(|(_, partitions)| !partitions.is_empty());
-        let first_run = self.manifest.epoch == 0 && self.running.is_none();
-        let new_sink = self.spec.sinks.iter().any(|sink| !self.manifest.sinks.contains_key(&sink.name));
-        let refused = self.take_refused()?;
         let starts = self.running.is_none();
-        let news = !rounds.is_empty() || first_run || refused || (new_sink && starts);
+        let first_run = self.manifest.epoch == 0 && starts;
+        let refused = self.take_refused()?;
+        let news = !rounds.is_empty() || first_run || refused || (starts && self.has_new_sink());
         if !news {
             return Ok(false);
         }
@@ -219,6 +223,11 @@ impl Runtime {
         }
         self.await_complete()?;
         Ok(fed || starts)
+    }
+
+    /// Whether a sink waits for its first checkpoint.
+    fn has_new_sink(&self) -> bool {
+        self.spec.sinks.iter().any(|sink| !self.manifest.sinks.contains_key(&sink.name))
     }
 
     /// Whether sinks' systems have refused something that is no reject yet.
@@ -279,6 +288,7 @@ impl Runtime {
         };
         running.workers.advance(1);
         self.running = Some(running);
+        self.dirty = self.has_new_sink();
         self.restore()
     }
 
@@ -482,7 +492,8 @@ impl Runtime {
         (manifest.number, manifest.epoch) = (number, cut.epoch);
         manifest.relations =
             self.counters.iter().map(|(name, count)| (name.clone(), count.report(name).rows)).collect();
-        manifest.sources = cut.sources;
+        // Those that the job does not read now stay.
+        manifest.sources.extend(cut.sources);
         let mut staging = Vec::new();
         for (sink, thread) in self.spec.sinks.iter().zip(&self.sinks) {
             let (reply, staged) = bounded(1);
@@ -554,8 +565,7 @@ impl Runtime {
         self.close_epoch();
         self.await_complete()?;
         self.join_commit()?;
-        let fresh = self.spec.sinks.iter().any(|sink| !self.manifest.sinks.contains_key(&sink.name));
-        if self.running.is_none() || !(self.dirty || fresh) {
+        if self.running.is_none() || !self.dirty {
             return Ok(());
         }
         self.cut();
@@ -653,12 +663,8 @@ fn open_sink(
     manifest: &Manifest,
     refused: Sender<Refused>,
 ) -> Result<SinkThread> {
-    let known = manifest.sinks.get(&sink.name);
-    if known.is_some_and(|known| known.fingerprint != sink.fingerprint) {
-        return Err(Error::user(format!("relation \"{}\" of sink \"{}\" is not the one that the lake holds", sink.from, sink.name))
-            .with_hint("its definition has changed since the last run: give the job another file name or another --lake, or give the sink another name and table"));
-    }
-    let last = known.and_then(|known| known.staged.as_ref().map(|staged| (known.number, staged)));
+    let last =
+        manifest.sinks.get(&sink.name).and_then(|known| known.staged.as_ref().map(|staged| (known.number, staged)));
     let _span = tracing::info_span!("open", sink = sink.name).entered();
     Ok(sinking::start(&sink.name, sink.spec.open(context, last)?, refused))
 }

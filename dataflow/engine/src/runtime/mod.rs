@@ -21,6 +21,7 @@
 
 mod arrivals;
 pub mod coordinator;
+mod definitions;
 pub mod job;
 pub mod reading;
 pub mod report;

@@ -8,7 +8,7 @@
 //! (for the rejects: their columns alone), at most about [`FILE_BYTES`] long, never rewritten. A file that no manifest
 //! names is left over from a run that did not commit it; the next run removes it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -17,7 +17,7 @@ use catchment_contract::arrow::datatypes::SchemaRef;
 use catchment_contract::arrow::error::ArrowError;
 use catchment_contract::arrow::ipc::reader::StreamReader;
 use catchment_contract::arrow::ipc::writer::StreamWriter;
-use catchment_contract::{Error, Result, Store};
+use catchment_contract::{Error, Lease, Result, Store};
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::arrivals::column_names;
@@ -144,15 +144,18 @@ pub(crate) fn read(store: &dyn Store, file: &StateFile, schema: &SchemaRef) -> R
     Ok(batches)
 }
 
-/// Removes state files that `manifest` does not name.
-pub(crate) fn remove_orphans(store: &dyn Store, folder: &str, manifest: &Manifest) -> Result<()> {
-    let named: std::collections::BTreeSet<&str> =
+/// Removes state files that `manifest` does not name, unless a newer run has begun.
+pub(crate) fn remove_orphans(store: &dyn Store, folder: &str, manifest: &Manifest, lease: &dyn Lease) -> Result<()> {
+    let named: BTreeSet<&str> =
         manifest.sources.values().flat_map(|source| source.state.iter().map(|file| file.path.as_str())).collect();
-    for path in store.list(folder)? {
-        if !named.contains(path.as_str()) {
-            tracing::info!(path, "removing a state file that no checkpoint names");
-            store.delete(&path)?;
-        }
+    let mut orphans = store.list(folder)?;
+    orphans.retain(|path| !named.contains(path.as_str()));
+    if orphans.is_empty() || !lease.is_held()? {
+        return Ok(());
+    }
+    for path in orphans {
+        tracing::info!(path, "removing a state file that no checkpoint names");
+        store.delete(&path)?;
     }
     Ok(())
 }

@@ -22,6 +22,10 @@ impl Source for Table {
         &self.0
     }
 
+    fn definition(&self) -> String {
+        "rows in memory".into()
+    }
+
     fn discover(&self, _known: &BTreeMap<String, Position>) -> Result<Vec<Partition>> {
         Err(Error::bug("a test's table has no partitions"))
     }

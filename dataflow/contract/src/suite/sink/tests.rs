@@ -119,7 +119,7 @@ impl SinkFixture for MemoryFixture {
     }
 
     fn context(&self) -> SinkContext {
-        SinkContext { job: "job".into(), lake: String::new(), scratch: std::env::temp_dir() }
+        SinkContext::alone("job", "")
     }
 
     fn read(&mut self) -> Vec<String> {

@@ -66,6 +66,10 @@ impl Source for Memory {
         &self.relation
     }
 
+    fn definition(&self) -> String {
+        "rows in memory".into()
+    }
+
     fn discover(&self, known: &BTreeMap<String, Position>) -> Result<Vec<Partition>> {
         let world = self.world.lock().unwrap();
         let partition = |(at, text): (usize, &String)| {
