@@ -24,6 +24,7 @@ pub mod fluvio;
 mod json;
 #[cfg(feature = "reddit")]
 pub mod reddit;
+mod time;
 #[cfg(feature = "youtube")]
 pub mod youtube;
 

@@ -95,6 +95,33 @@ fn duckdb_reads_a_current_table_with_deletion_vectors() {
     }
 }
 
+/// Times that a view has computed: no calendar that Delta's log knows has them.
+#[test]
+fn duckdb_reads_times_before_the_year_1_and_after_9999() {
+    let Some(duckdb) = DuckDb::find() else {
+        println!("skipped: duckdb_reads_times_before_the_year_1_and_after_9999");
+        return;
+    };
+    for options in [[].as_slice(), &[("partition_by", "subreddit")], &[("partition_by", "day(created_utc)")]] {
+        let (folder, lake) = lake();
+        let spec = spec(&view(false), options);
+        let mut sink = spec.open_in(lake.clone(), &SinkContext::alone("job", ""), None).unwrap();
+        let strange = |number: i64, day: i64| (Row { day, ..row(number) }, 1);
+        let rows = [strange(0, -1_200_000), strange(1, 0), strange(2, 3_000_000)];
+        sink.write(vec![updates(1, &rows)], 1).unwrap();
+        let last = checkpoint(&mut sink, 1);
+        let mut sink = spec.open_in(lake, &SinkContext::alone("job", ""), Some((1, &last))).unwrap();
+        sink.write(vec![updates(2, &[(rows[0].0.clone(), -1), (row(3), 1)])], 2).unwrap();
+        checkpoint(&mut sink, 2);
+        let sql = "SELECT id, epoch_us(created_utc) FROM delta_scan(getvariable('t')) ORDER BY id";
+        let found = duckdb.query(sql, &[("t", folder.path().join("comments").to_str().unwrap())]).unwrap();
+        let time = |day: i64| Some((1_767_225_600_000_000 + day * 86_400_000_000 + 1_234_567).to_string());
+        let ids = [1, 2, 3].map(|number| Some(format!("t1_{number:07}")));
+        let [one, two, three] = ids;
+        assert_eq!(found, [vec![one, time(0)], vec![two, time(3_000_000)], vec![three, time(3)]], "{options:?}");
+    }
+}
+
 #[test]
 fn duckdb_prunes_by_partition_and_statistics() {
     let Some(duckdb) = DuckDb::find() else {

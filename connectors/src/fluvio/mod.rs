@@ -34,10 +34,11 @@
 //! A primary key's column that is missing in the value is filled from the record's key: plain text (one column), a JSON
 //! array in the key's order, or a JSON object.
 //!
-//! **Values.** Nothing is rounded, cut or wrapped in silence: what does not fit its column is a reject. Numbers may come as
-//! strings (`"42"`), `DECIMAL` keeps all digits of a number as written, `TEXT` takes any value (what is no string as its
-//! JSON text), `TIMESTAMP` takes ISO-8601 (UTC without an offset) or integers in `time_unit`, `DATE` takes `2024-01-31` or
-//! days since 1970. Other column types are booleans, integers, floats and arrays of all these.
+//! **Values.** What does not fit its column is a reject; nothing wraps. Numbers may come as strings (`"42"`), `DECIMAL`
+//! keeps all digits of a number as written, `DOUBLE` is the nearest one, `TEXT` takes any value (what is no string as its
+//! JSON text; a surrogate without its other half becomes U+FFFD), `TIMESTAMP` takes ISO-8601 (UTC without an offset; digits
+//! after the microseconds are dropped) or integers in `time_unit`, `DATE` takes `2024-01-31` or days since 1970; both from
+//! the year 1 to 9999. Other column types are booleans, integers, floats and arrays of all these.
 //!
 //! **Rejects** say `partition 3, offset 17` and keep the record's text. A batch that cannot be decompressed is one reject.
 //!
@@ -47,7 +48,8 @@
 //! from their beginning, whatever `from` says.
 //!
 //! **Exactly once.** [`position`] says where a partition goes on; a batch that its writer has repeated is skipped by the
-//! numbers in its header. A partition that ends before its position was made anew: that is an error, never a new start.
+//! numbers in its header. A partition that ends before its position was made anew: that is an error, never a new start. (One
+//! that was made anew and has grown beyond the position already looks like the old one: give the source another name.)
 
 mod clients;
 mod decode;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use catchment_contract::arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use catchment_contract::options::OptionSpan;
 use catchment_contract::{Declaration, Error, Options, Relation, Replace, Result};
-use jiff::Timestamp;
-use jiff::civil;
+
+use crate::time::micros;
 
 /// The longest name of a topic.
 const TOPIC_BYTES_MAX: usize = 63;
@@ -138,16 +138,8 @@ fn start(text: &str) -> Option<Start> {
         digits if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) => {
             digits.parse().ok().map(Start::Offset)
         }
-        time => instant(time).map(|time| Start::Time(time.as_millisecond())),
+        time => micros(time).map(|time| Start::Time(time.div_euclid(1_000))),
     }
-}
-
-/// ISO-8601: with an offset, or UTC without one; a date alone is its midnight.
-pub(super) fn instant(text: &str) -> Option<Timestamp> {
-    text.parse::<Timestamp>().ok().or_else(|| {
-        let civil = text.parse::<civil::DateTime>().ok()?;
-        civil.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
-    })
 }
 
 fn relation(declared: &Declaration, format: Format, owner: &str) -> Result<Relation> {

@@ -1,9 +1,7 @@
 //! Values of fields: as JSON has them, then settled to their field's type.
 
 use super::columns::Type;
-
-/// The last second of the year 9999, since 1970: what lies further from 1970, either way, is taken for an error.
-const SECONDS_MAX: i64 = 253_402_300_799;
+use crate::time::{MICROS, micros};
 
 /// A field's value in a record. Escaped strings lie in the sheet's own text.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -77,8 +75,8 @@ impl<'a> Cell<'a> {
         if let Some(number) = number() {
             return number.settle(ty, text);
         }
-        if let (Type::Time | Type::Edited, Ok(time)) = (ty, trimmed.parse::<jiff::Timestamp>()) {
-            return Ok(Cell::Int(time.as_microsecond()));
+        if let (Type::Time | Type::Edited, Some(time)) = (ty, micros(trimmed)) {
+            return Ok(Cell::Int(time));
         }
         let shown: String = value.chars().take(40).collect();
         Err(format!("\"{shown}\", not {}", name(ty)))
@@ -118,10 +116,10 @@ fn whole<'a>(value: f64) -> Option<Cell<'a>> {
 }
 
 fn time<'a>(seconds: i64) -> Option<Cell<'a>> {
-    (-SECONDS_MAX..=SECONDS_MAX).contains(&seconds).then_some(Cell::Int(seconds * 1_000_000))
+    seconds.checked_mul(1_000_000).filter(|us| MICROS.contains(us)).map(Cell::Int)
 }
 
 fn float_time<'a>(seconds: f64) -> Option<Cell<'a>> {
-    let limit = SECONDS_MAX as f64;
-    (-limit..=limit).contains(&seconds).then_some(Cell::Int((seconds * 1e6).round() as i64))
+    // What is beyond the integers saturates, and is refused; NaN is none of JSON's numbers.
+    Some((seconds * 1e6).round() as i64).filter(|us| MICROS.contains(us)).map(Cell::Int)
 }

@@ -4,12 +4,16 @@
 //! partition: `data/day=2026-01-31/4fd0a9c1b2e3d4a5-000012.parquet`. The name's first part is drawn anew at every open,
 //! so that no name is ever used twice, whatever crashed between.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use catchment_contract::arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch};
+use catchment_contract::arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, RecordBatch, StructArray, new_null_array,
+};
 use catchment_contract::arrow::compute::{concat, filter_record_batch};
+use catchment_contract::arrow::datatypes::TimestampMicrosecondType;
 use catchment_contract::arrow::json::LineDelimitedWriter;
 use catchment_contract::{Error, Result};
 use delta_kernel::transaction::{BoundWriteContext, WriteState};
@@ -26,6 +30,9 @@ use crate::lake::order::order;
 use crate::lake::spec::LakeSpec;
 use crate::lake::staged::AddedFile;
 use crate::lake::table::{LiveFile, Table, kernel_error};
+
+/// What Delta's log can write of a time: the years 1 to 9999, in microseconds since 1970.
+const WRITABLE_MICROS: RangeInclusive<i64> = -62_135_596_800_000_000..=253_402_300_799_999_999;
 
 /// Rows read at a time.
 const READ_ROWS: usize = 32 * 1024;
@@ -286,7 +293,7 @@ impl FileWriter {
             modified_ms: now_ms(),
             rows: rows.rows.len() as u64,
             partition: partition_texts(context.physical_partition_values()),
-            stats: stats_text(&RecordBatch::from(stats))?,
+            stats: stats_text(&writable(&RecordBatch::from(stats))?)?,
         };
         Ok(Written { added, object, identities: Vec::new() })
     }
@@ -302,6 +309,36 @@ fn concat_held(spec: &LakeSpec, held: Vec<Held>) -> Result<Vec<ArrayRef>> {
         concat(&parts).map_err(|error| Error::bug("held rows do not fit each other").with_source(error))
     };
     (0..spec.columns.stored.fields().len()).map(column).collect()
+}
+
+/// Statistics without the bounds that Delta's log has no words for: times before the year 1 or after 9999. Readers take a
+/// column without bounds for one that may hold anything.
+fn writable(stats: &RecordBatch) -> Result<RecordBatch> {
+    const BOUNDS: [&str; 2] = ["minValues", "maxValues"];
+    let bounds = BOUNDS.map(|side| stats.column_by_name(side).and_then(|column| column.as_struct_opt()));
+    let [Some(least), Some(greatest)] = bounds else { return Ok(stats.clone()) };
+    let is_strange = |column: &ArrayRef| {
+        let times = column.as_primitive_opt::<TimestampMicrosecondType>();
+        times.is_some_and(|times| times.iter().flatten().any(|time| !WRITABLE_MICROS.contains(&time)))
+    };
+    let sides = least.columns().iter().zip(greatest.columns());
+    let strange: Vec<bool> = sides.map(|(least, greatest)| is_strange(least) || is_strange(greatest)).collect();
+    let blank = |side: &StructArray| -> ArrayRef {
+        let columns = side.columns().iter().zip(&strange).map(|(column, strange)| match strange {
+            true => new_null_array(column.data_type(), column.len()),
+            false => column.clone(),
+        });
+        Arc::new(StructArray::new(side.fields().clone(), columns.collect(), side.nulls().cloned()))
+    };
+    let (least, greatest) = (blank(least), blank(greatest));
+    let schema = stats.schema();
+    let columns = schema.fields().iter().zip(stats.columns()).map(|(field, column)| match field.name().as_str() {
+        "minValues" => least.clone(),
+        "maxValues" => greatest.clone(),
+        _ => column.clone(),
+    });
+    RecordBatch::try_new(schema.clone(), columns.collect())
+        .map_err(|error| Error::bug("cannot write a data file's statistics").with_source(error))
 }
 
 fn stats_text(stats: &RecordBatch) -> Result<String> {

@@ -4,16 +4,9 @@
 //! is none, is an error in words. Strings are taken for numbers, truth values and times where they are exactly that.
 
 use catchment_contract::arrow::datatypes::DataType;
-use jiff::civil;
 
-use super::super::option::instant;
 use super::decimal::decimal;
-
-/// The last microsecond of the year 9999, since 1970: what lies further from 1970, either way, is taken for an error.
-const TIME_US_MAX: i64 = 253_402_300_799_999_999;
-
-/// The last day of the year 9999, since 1970.
-const DAY_MAX: i64 = 2_932_896;
+use crate::time;
 
 /// Whole numbers up to here are exact in a float: 2^53.
 const FLOAT_EXACT_MAX: f64 = 9_007_199_254_740_992.0;
@@ -258,12 +251,12 @@ fn number<'a>(cell: Cell<'a>, ty: &Type) -> Option<Cell<'a>> {
         (Type::Float32, Cell::Float(value)) => (value as f32).is_finite().then_some(cell),
         (Type::Float32, Cell::Int(value)) => Some(Cell::Float(value as f64)),
         (Type::Float32, Cell::UInt(value)) => Some(Cell::Float(value as f64)),
-        (Type::Date, Cell::Int(days)) => (-DAY_MAX..=DAY_MAX).contains(&days).then_some(cell),
+        (Type::Date, Cell::Int(days)) => time::DAYS.contains(&days).then_some(cell),
         (Type::Time { unit_us }, Cell::Int(value)) => time(value.checked_mul(*unit_us)?),
         (Type::Time { unit_us }, Cell::Float(value)) => {
             let us = (value * *unit_us as f64).round();
-            // Far inside the range in which floats turn into integers as they are.
-            (us.abs() <= TIME_US_MAX as f64).then_some(us as i64).and_then(time)
+            // What is beyond the integers saturates, and is refused.
+            time(us as i64)
         }
         _ => None,
     }
@@ -286,7 +279,7 @@ fn parse<'a>(text: &str, ty: &Type) -> Option<Cell<'a>> {
         Type::Date => date(text),
         Type::Time { .. } => match text.parse::<i64>() {
             Ok(value) => number(Cell::Int(value), ty),
-            Err(_) => instant(text).and_then(|instant| time(instant.as_microsecond())),
+            Err(_) => time::micros(text).map(Cell::Int),
         },
         Type::Text | Type::Decimal { .. } | Type::List(_) => None,
     }
@@ -301,12 +294,11 @@ fn date<'a>(text: &str) -> Option<Cell<'a>> {
     if text.contains([':', 'T', 't', ' ']) {
         return None;
     }
-    let since = text.parse::<civil::Date>().ok()?.duration_since(civil::date(1970, 1, 1));
-    number(Cell::Int(since.as_hours() / 24), &Type::Date)
+    time::days(text).map(Cell::Int)
 }
 
 fn time<'a>(us: i64) -> Option<Cell<'a>> {
-    (-TIME_US_MAX..=TIME_US_MAX).contains(&us).then_some(Cell::Int(us))
+    time::MICROS.contains(&us).then_some(Cell::Int(us))
 }
 
 /// A float that is a whole number and exact.

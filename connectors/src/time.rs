@@ -1,0 +1,64 @@
+//! Times from outside: the years 1 to 9999 in the proleptic Gregorian calendar, which is what every reader of our tables
+//! and topics can write down. What lies outside is taken for an error of whoever wrote it.
+
+use std::ops::RangeInclusive;
+
+use jiff::{Timestamp, civil};
+
+/// Microseconds since 1970.
+pub(crate) const MICROS: RangeInclusive<i64> = -62_135_596_800_000_000..=253_402_300_799_999_999;
+
+/// Days since 1970.
+pub(crate) const DAYS: RangeInclusive<i64> = -719_162..=2_932_896;
+
+/// Microseconds since 1970 of an ISO-8601 time: with an offset, or UTC without one; a date alone is its midnight. Digits
+/// after the microseconds are dropped.
+pub(crate) fn micros(text: &str) -> Option<i64> {
+    let micros = match text.parse::<Timestamp>() {
+        Ok(instant) => instant.as_microsecond(),
+        // The last day of 9999 is no instant for the parser, since in some time zone it is a day later.
+        Err(_) => {
+            let utc = text.strip_suffix(['Z', 'z']).unwrap_or(text).parse::<civil::DateTime>().ok()?;
+            let since = utc.duration_since(civil::date(1970, 1, 1).at(0, 0, 0, 0));
+            i64::try_from(since.as_nanos().div_euclid(1_000)).ok()?
+        }
+    };
+    MICROS.contains(&micros).then_some(micros)
+}
+
+/// Days since 1970 of an ISO-8601 date.
+pub(crate) fn days(text: &str) -> Option<i64> {
+    let since = text.parse::<civil::Date>().ok()?.duration_since(civil::date(1970, 1, 1));
+    Some(since.as_hours() / 24).filter(|days| DAYS.contains(days))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_years_1_to_9999() {
+        let (first, last) = (*MICROS.start(), *MICROS.end());
+        for (text, expect) in [
+            ("1970-01-01T00:00:01Z", Some(1_000_000)),
+            ("1970-01-01T01:00:00+01:00", Some(0)),
+            ("1970-01-02", Some(86_400_000_000)),
+            ("1969-12-31 23:59:59.9999999", Some(-1)),
+            ("0001-01-01T00:00:00Z", Some(first)),
+            ("0000-12-31T23:59:59Z", None),
+            ("-000044-03-15T12:00:00Z", None),
+            ("9999-12-31T23:59:59.999999Z", Some(last)),
+            ("9999-12-31T23:59:59.999999", Some(last)),
+            ("9999-12-31", Some(last / 1_000_000 * 1_000_000 - 86_399_000_000)),
+            ("10000-01-01T00:00:00Z", None),
+            ("2024-02-30", None),
+            ("yesterday", None),
+            ("Z", None),
+            ("", None),
+        ] {
+            assert_eq!(micros(text), expect, "{text}");
+        }
+        assert_eq!((days("1970-01-02"), days("0001-01-01")), (Some(1), Some(*DAYS.start())));
+        assert_eq!((days("9999-12-31"), days("-000001-01-01")), (Some(*DAYS.end()), None));
+    }
+}
