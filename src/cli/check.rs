@@ -2,8 +2,8 @@
 
 use clap::Args;
 
-use super::Failure;
 use super::variables::JobFile;
+use super::{Failure, print};
 
 /// Parse, plan and check a job without touching disk or network
 #[derive(Args)]
@@ -15,7 +15,6 @@ pub struct Check {
 impl Check {
     /// Prints sources, views and sinks, each view's key and whether it can retract.
     pub fn execute(&self) -> Result<(), Failure> {
-        println!("{}", self.job.check()?.checked().describe());
-        Ok(())
+        print(self.job.check()?.checked().describe())
     }
 }

@@ -2,8 +2,8 @@
 
 use clap::{Args, ValueEnum};
 
-use super::Failure;
 use super::variables::JobFile;
+use super::{Failure, print};
 
 /// Show a job's plans and dataflow operators
 #[derive(Args)]
@@ -34,7 +34,6 @@ impl Explain {
             Format::Mermaid => catchment_sql::Format::Mermaid,
         };
         let text = catchment_sql::explain(job.checked(), self.view.as_deref(), format).map_err(Failure::wrong)?;
-        println!("{}", text.trim_end());
-        Ok(())
+        print(text.trim_end())
     }
 }

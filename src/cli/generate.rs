@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::Failure;
+use super::{Failure, print};
 use crate::generate::{RedditOptions, reddit, sample};
 
 /// Make up data in the real formats
@@ -49,10 +49,9 @@ impl Generate {
         match self.what {
             What::Reddit { records, seed, out, window_log, change_batch_lines } => {
                 let options = RedditOptions { records, seed, out, window_log, change_batch_lines };
-                println!("{}", reddit(&options).map_err(failed)?);
+                print(reddit(&options).map_err(failed)?)
             }
-            What::Sample { out } => sample(&out).map_err(failed)?,
+            What::Sample { out } => sample(&out).map_err(failed),
         }
-        Ok(())
     }
 }

@@ -15,9 +15,13 @@ pub enum Format {
     Json,
 }
 
-/// Logs what `RUST_LOG` asks for, else warnings. Spans (of epochs, checkpoints, commits) are logged when they close.
+/// What is said of every file and version of a table, unless somebody asks for it by name.
+const QUIET: &str = "delta_kernel=warn,delta_kernel_default_engine=warn";
+
+/// Logs what `RUST_LOG` asks for, else warnings and progress. Spans (of epochs, checkpoints, commits) are logged when they close.
 pub fn start(format: Format) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,catchment::cli=info"));
+    let wanted = std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_else(|_| "warn,catchment::cli=info".into());
+    let filter = EnvFilter::new(format!("{QUIET},{wanted}"));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_span_events(FmtSpan::CLOSE)

@@ -13,7 +13,9 @@ mod topics;
 mod variables;
 
 use std::fmt;
+use std::io::{self, Write};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use catchment_contract::Error;
 use clap::{Parser, Subcommand};
@@ -66,6 +68,30 @@ impl fmt::Display for Failure {
         let (Failure::Wrong(message) | Failure::Failed(message)) = self;
         write!(f, "error: {message}")
     }
+}
+
+/// Writes a result to standard output. Whoever reads it may have enough before its end.
+fn print(text: impl fmt::Display) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::Failed(format!("could not write to standard output: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Calls `stop` when the process is told to stop. Told again, it ends at once, as if it were killed: nothing is lost.
+fn on_signal(stop: impl Fn() + Send + 'static) -> Result<(), Failure> {
+    let told = AtomicBool::new(false);
+    let handler = move || {
+        if told.swap(true, Ordering::Relaxed) {
+            // As a shell counts the end by SIGINT.
+            std::process::exit(130);
+        }
+        stop();
+    };
+    ctrlc::set_handler(handler).map_err(|error| Failure::Failed(format!("could not listen for signals: {error}")))
 }
 
 /// Runs the command that the process was started with.

@@ -67,15 +67,19 @@ fn draw(progress: &Progress, stop: &AtomicBool) {
 
 fn log(progress: &Progress, stop: &AtomicBool) {
     let mut last = Instant::now();
+    let mut seen = vec![0; progress.sources.len()];
     while !stop.load(Ordering::Relaxed) {
         std::thread::park_timeout(LOG);
         if last.elapsed() >= LOG {
             last = Instant::now();
-            for source in &progress.sources {
+            for (source, seen) in progress.sources.iter().zip(&mut seen) {
                 let (records, bytes) = (source.records.load(Ordering::Relaxed), source.bytes.load(Ordering::Relaxed));
                 let (total, rejects) =
                     (source.bytes_total.load(Ordering::Relaxed), source.rejects.load(Ordering::Relaxed));
-                tracing::info!(source = source.name, records, rejects, bytes, total, "reading");
+                let checkpoint = progress.checkpoint.load(Ordering::Relaxed);
+                if std::mem::replace(seen, records) != records {
+                    tracing::info!(source = source.name, records, rejects, bytes, total, checkpoint, "reading");
+                }
             }
         }
     }

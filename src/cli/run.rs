@@ -7,10 +7,10 @@ use std::time::Duration;
 use catchment_engine::runtime::{RunOptions, RunReport, Runtime};
 use clap::{Args, ValueEnum};
 
-use super::Failure;
 use super::progress::Display;
 use super::topics::RunTopics;
 use super::variables::JobFile;
+use super::{Failure, on_signal, print};
 
 /// Run a job: read its sources, keep its views, write its sinks
 #[derive(Args)]
@@ -34,6 +34,10 @@ pub struct Run {
     epoch_interval: Duration,
     #[command(flatten)]
     topics: RunTopics,
+    /// Forget what earlier runs read and wrote: everything is read again, tables are replaced by the first commit, and
+    /// topics get everything again behind what they hold
+    #[arg(long)]
+    reset: bool,
     /// Print the summary as one JSON object
     #[arg(long)]
     json: bool,
@@ -58,14 +62,14 @@ impl Run {
         let mut job = self.job.check()?;
         let stop = Arc::new(AtomicBool::new(false));
         let told = stop.clone();
-        ctrlc::set_handler(move || told.store(true, Ordering::Relaxed))
-            .map_err(|error| Failure::Failed(format!("could not listen for signals: {error}")))?;
+        on_signal(move || told.store(true, Ordering::Relaxed))?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let options = RunOptions {
             workers: self.workers.map_or(cores, usize::from),
             checkpoint_interval: self.checkpoint_interval,
             epoch_interval: self.epoch_interval,
             lake: self.lake.clone(),
+            reset: self.reset,
             ..RunOptions::default()
         };
         let topics = job.reach_topics(&location, &self.lake).map_err(Failure::failed)?;
@@ -91,11 +95,8 @@ impl Run {
 
     fn print(&self, report: &RunReport) -> Result<(), Failure> {
         if self.json {
-            let text = serde_json::to_string(report).map_err(|error| Failure::Failed(error.to_string()))?;
-            println!("{text}");
-        } else {
-            print!("{report}");
+            return print(serde_json::to_string(report).map_err(|error| Failure::Failed(error.to_string()))?);
         }
-        Ok(())
+        print(report.to_string().trim_end())
     }
 }

@@ -1,6 +1,7 @@
 //! `--set NAME=VALUE`: what fills `${NAME}` in a job, before the environment does.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use clap::Args;
@@ -30,7 +31,24 @@ impl JobFile {
     /// Reads and checks the job.
     pub fn check(&self) -> Result<Job, Failure> {
         let set: BTreeMap<&str, &str> = self.set.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        let variables = |name: &str| set.get(name).map(|value| value.to_string()).or_else(|| std::env::var(name).ok());
-        Job::from_file(&self.job, &variables).map_err(Failure::wrong)
+        let asked = RefCell::new(BTreeSet::new());
+        let variables = |name: &str| {
+            asked.borrow_mut().insert(name.to_string());
+            set.get(name).map(|value| value.to_string()).or_else(|| std::env::var(name).ok())
+        };
+        let job = Job::from_file(&self.job, &variables).map_err(Failure::wrong)?;
+        let asked = asked.into_inner();
+        match set.keys().find(|name| !asked.contains(**name)) {
+            Some(unused) => Err(Failure::Wrong(self.no_variable(unused, &asked))),
+            None => Ok(job),
+        }
+    }
+
+    fn no_variable(&self, name: &str, asked: &BTreeSet<String>) -> String {
+        let hint = match catchment_contract::options::nearest(name, asked.iter().map(String::as_str)) {
+            Some(near) => format!("did you mean --set {near}=…?"),
+            None => "leave it out".to_string(),
+        };
+        format!("--set {name}: there is no ${{{name}}} in \"{}\"; {hint}", self.job.display())
     }
 }

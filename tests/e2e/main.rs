@@ -1,5 +1,6 @@
 //! End to end: the real binary, and real DuckDB reading the lake.
 
+mod changes;
 mod custom;
 #[path = "../support/duckdb.rs"]
 mod duckdb;

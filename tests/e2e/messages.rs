@@ -57,6 +57,21 @@ fn rejected(files: &[(&str, &[u8])]) -> (u64, i64, Vec<String>) {
     (rejects, rows.expect("the view is in the summary"), names)
 }
 
+/// `catchment run … | head -0`.
+#[test]
+fn whoever_reads_the_summary_may_have_enough() {
+    let place = Place::new();
+    place.write("in/RC_1", line("a"));
+    place.write("job.sql", job("SELECT id FROM comments"));
+    for arguments in [["run", "job.sql", "--until=idle"].as_slice(), &["check", "job.sql"], &["explain", "job.sql"]] {
+        let (reader, writer) = std::io::pipe().expect("the system has pipes");
+        drop(reader);
+        let output = place.command().args(arguments).stdout(writer).output().expect("the binary was built");
+        let ran = Ran::from(output);
+        assert_eq!((ran.status, ran.err.as_str()), (0, ""), "{arguments:?}");
+    }
+}
+
 #[test]
 fn a_syntax_error_has_its_place() {
     wrong(&job("SELEC id FROM comments"), &["line 2, column 18", "SELEC"]);
@@ -202,7 +217,7 @@ fn a_job_whose_view_changed_is_refused() {
     place.write("job.sql", job("SELECT id, score + 1 AS score FROM comments"));
     let ran = run(&place);
     assert_eq!(ran.status, 1, "{}", ran.out);
-    said(&ran, &["relation \"v\" of sink \"c\"", "another --lake"]);
+    said(&ran, &["relation \"v\" of sink \"c\"", "add --reset once"]);
 }
 
 /// A view that is added, be it over the same view, must not make an old table look like a stranger's.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::support::Place;
+use crate::topics::Served;
 
 /// Longest wait for the running job, on a machine that has other things to do.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -35,6 +36,12 @@ fn seen(checkpoints: &Path) -> Option<u64> {
     manifest["sources"]["comments"]["ledger"]["records"].as_u64()
 }
 
+/// Tells a child to stop.
+fn tell(child: &Child) {
+    let told = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().expect("there is a kill");
+    assert!(told.success());
+}
+
 #[test]
 fn a_job_that_stays_up_takes_in_new_files_and_ends_when_told() {
     let place = Place::new();
@@ -47,11 +54,40 @@ fn a_job_that_stays_up_takes_in_new_files_and_ends_when_told() {
     await_records(&place, &mut child, 1);
     place.write("in/RC_2", line("b") + &line("c"));
     await_records(&place, &mut child, 3);
-    let told = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().expect("there is a kill");
-    assert!(told.success());
+    tell(&child);
     let output = child.wait_with_output().expect("a child of ours");
     assert_eq!(output.status.code(), Some(0));
     let summary: Value = serde_json::from_slice(&output.stdout).expect("the summary is one JSON object");
     assert_eq!(summary["sinks"][0]["rows"], 3, "{summary}");
     assert_eq!(place.run(&["job.sql"])["sources"][0]["partitions"], 0, "nothing is read twice");
+}
+
+/// The broker is gone and records wait for it: told to stop, the job waits for it; told again, it ends.
+#[test]
+fn told_twice_a_job_ends_at_once_and_loses_nothing() {
+    let place = Place::new();
+    let served = Served::start(&place);
+    let sink = "CREATE SINK t FROM ids WITH (connector = 'fluvio', topic = 'ids', key = 'id', format = 'upsert');\n";
+    place.write("job.sql", format!("{JOB}{sink}"));
+    place.write("in/RC_1", "{\"id\":\"a\",\"body\":\"b\"}\n");
+    let mut command = place.command();
+    command.args(["run", "job.sql", "--checkpoint-interval", "50ms", "--topics", &served.address]);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the binary was built");
+    await_records(&place, &mut child, 1);
+    drop(served);
+    place.write("in/RC_2", "{\"id\":\"b\",\"body\":\"b\"}\n");
+    await_records(&place, &mut child, 2);
+    let started = Instant::now();
+    let status = loop {
+        tell(&child);
+        if let Some(status) = child.try_wait().expect("a child of ours") {
+            break status;
+        }
+        assert!(started.elapsed() < PATIENCE, "it does not end");
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    assert_eq!(status.code(), Some(130));
+    place.run(&["job.sql", "--topics-dir", "topics"]);
+    let ran = place.catchment(&["topics", "read", "ids", "--topics-dir", "topics"]);
+    assert_eq!(ran.out.lines().filter_map(|line| line.split('\t').next()).collect::<Vec<_>>(), ["a", "b"]);
 }

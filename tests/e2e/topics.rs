@@ -28,13 +28,15 @@ fn read(place: &Place, arguments: &[&str]) -> Vec<Value> {
 }
 
 /// `catchment topics serve` on a free port, and its address.
-struct Served {
+pub struct Served {
     child: Child,
-    address: String,
+    /// `HOST:PORT`.
+    pub address: String,
 }
 
 impl Served {
-    fn start(place: &Place) -> Served {
+    /// Serves the folder `topics`; killed when dropped.
+    pub fn start(place: &Place) -> Served {
         let mut command = place.command();
         command.args(["topics", "serve", "--topics-dir", "topics", "--topics-listen", "127.0.0.1:0"]);
         let mut child = command.stdout(Stdio::piped()).spawn().expect("the binary was built");
@@ -197,6 +199,9 @@ fn a_topic_that_is_not_there() {
     refused(&ran, 1, "there is no topic \"video-buz\" at the embedded broker", "did you mean \"video-buzz\"?");
     let ran = place.catchment(&["topics", "list", "--topics-dir", "nowhere"]);
     refused(&ran, 2, "there is no folder of topics at \"nowhere\"", "LAKE/_catchment/topics");
+    let ran = place.catchment(&["topics", "list", "--topics-dir", "lake"]);
+    refused(&ran, 2, "no broker has kept topics in \"lake\"", "did you mean \"lake/_catchment/topics\"?");
+    assert!(!place.path("lake/lock").exists(), "a look leaves nothing behind");
 }
 
 #[test]
@@ -245,6 +250,9 @@ fn flags_that_do_not_fit() {
     place.write("job.sql", READS);
     let run = |more: &[&str]| place.catchment(&[&["run", "job.sql"], more].concat());
     refused(&run(&["--topics", "nonsense"]), 2, "--topics: write HOST:PORT", "127.0.0.1:9003");
+    refused(&run(&["--topics", "http://127.0.0.1:9003"]), 2, "--topics: write HOST:PORT", "127.0.0.1:9003");
+    let unused = run(&["--set", "ids=7"]);
+    refused(&unused, 2, "--set ids: there is no ${ids} in \"job.sql\"", "leave it out");
     let both = run(&["--topics", "127.0.0.1:9003", "--topics-dir", "t"]);
     refused(&both, 2, "--topics-dir and --topics-listen are the embedded broker's", "leave out --topics");
     refused(&run(&["--lake", "s3://bucket/lake"]), 1, "the embedded broker needs a local folder", "--topics-dir DIR");

@@ -493,7 +493,7 @@ fn a_changed_definition_is_refused() {
     assert_eq!(
         error.chain(),
         "source \"numbers\" is lines elsewhere, and was lines in memory when the lake was last written; write it as it \
-         was, or give the job another file name or another --lake to load again"
+         was, or add --reset once to load everything anew"
     );
 }
 

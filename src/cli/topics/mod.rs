@@ -106,6 +106,14 @@ impl Source {
             let hint = "a job keeps its own in LAKE/_catchment/topics, unless it was given --topics-dir";
             return Err(Failure::Wrong(format!("{message}; {hint}")));
         }
+        if !folder.join("lock").is_file() {
+            let below = folder.join("_catchment").join("topics");
+            let hint = match below.is_dir() {
+                true => format!("did you mean \"{}\"?", below.display()),
+                false => "a job keeps them in LAKE/_catchment/topics, unless it was given --topics-dir".into(),
+            };
+            return Err(Failure::Wrong(format!("no broker has kept topics in \"{}\"; {hint}", folder.display())));
+        }
         match embedded(Some(folder.clone()), None).reach(None) {
             Err(error) if error.kind() == ErrorKind::Taken => match std::fs::read_to_string(folder.join("lock")) {
                 Ok(address) if !address.trim().is_empty() => cluster(address.trim()),
@@ -130,7 +138,8 @@ fn embedded(folder: Option<PathBuf>, listen: Option<SocketAddr>) -> TopicsLocati
 
 /// `HOST:PORT`, as it was written.
 fn endpoint(text: &str) -> Result<String, String> {
-    let port = text.rsplit_once(':').filter(|(host, _)| !host.is_empty()).map(|(_, port)| port.parse::<u16>());
+    let is_host = |host: &str| !host.is_empty() && !host.contains('/');
+    let port = text.rsplit_once(':').filter(|(host, _)| is_host(host)).map(|(_, port)| port.parse::<u16>());
     match port {
         Some(Ok(port)) if port > 0 => Ok(text.to_string()),
         _ => Err("write HOST:PORT, such as 127.0.0.1:9003".into()),

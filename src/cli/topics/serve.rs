@@ -1,6 +1,5 @@
 //! `catchment topics serve`.
 
-use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,7 +8,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::super::Failure;
+use super::super::{Failure, on_signal, print};
 use super::address;
 use crate::topics::TopicsLocation;
 
@@ -32,20 +31,18 @@ impl Serve {
     pub fn execute(&self) -> Result<(), Failure> {
         let stop = Arc::new(AtomicBool::new(false));
         let (told, server) = (stop.clone(), std::thread::current());
-        ctrlc::set_handler(move || {
+        on_signal(move || {
             told.store(true, Ordering::Relaxed);
             server.unpark();
-        })
-        .map_err(|error| Failure::Failed(format!("could not listen for signals: {error}")))?;
+        })?;
         let location = TopicsLocation::Embedded {
             folder: Some(self.topics_dir.clone()),
             listen: self.topics_listen,
             fsync: self.fsync,
         };
         let broker = location.reach(None).map_err(Failure::failed)?;
-        println!("topics at {}, files in {}", broker.address(), self.topics_dir.display());
         // Whoever started us may wait for the line.
-        std::io::stdout().flush().map_err(|error| Failure::Failed(error.to_string()))?;
+        print(format_args!("topics at {}, files in {}", broker.address(), self.topics_dir.display()))?;
         while !stop.load(Ordering::Relaxed) {
             std::thread::park_timeout(Duration::from_secs(60));
         }

@@ -130,8 +130,12 @@ impl Failure {
             Failure::Silent { doing, .. } if *doing == HANDSHAKE => {
                 "if the server speaks no TLS, use a Fluvio profile whose tls_policy is \"disabled\""
             }
-            Failure::Code { .. } | Failure::NotYet(_) => "see the servers' logs, or raise connect_timeout",
-            _ => "check that the servers run and can be reached from here, or raise connect_timeout",
+            Failure::Code { .. } | Failure::NotYet(_) => {
+                "see the servers' logs, or let a run try for longer with --connect-timeout"
+            }
+            _ => {
+                "check that the servers run and can be reached from here, or let a run try for longer with --connect-timeout"
+            }
         };
         let what = format!("{what} in {:.1} s", tried.as_secs_f64());
         match self {

@@ -77,7 +77,7 @@ fn an_endpoint_that_stays_down_is_given_up_with_time_and_way_out() {
     assert!(chain.starts_with("could not connect to the controller in 0."), "{chain}");
     assert!(chain.contains(&format!(" s: the controller at {endpoint}: could not connect: ")), "{chain}");
     assert!(
-        chain.ends_with("; check that the servers run and can be reached from here, or raise connect_timeout"),
+        chain.ends_with("; check that the servers run and can be reached from here, or let a run try for longer with --connect-timeout"),
         "{chain}"
     );
     assert_eq!(error.fault(), Whose::Remote);
@@ -153,7 +153,7 @@ fn a_server_that_closes_at_once_is_tried_again() {
     let (error, log) = logged(None, || refused(hasty(endpoint, 400)));
     let chain = error.chain();
     assert!(chain.contains("closed") || chain.contains("could not"), "{chain}");
-    assert!(chain.ends_with("or raise connect_timeout"), "{chain}");
+    assert!(chain.ends_with("or let a run try for longer with --connect-timeout"), "{chain}");
     assert!(log.lines().count() >= 2, "{log}");
 }
 

@@ -57,15 +57,19 @@ impl CheckpointLog {
     }
 
     /// Makes every earlier run of the job unable to commit, and returns where this run goes on: the newest manifest,
-    /// renumbered and in this run's name. The second value says whether an earlier run had left one.
+    /// renumbered and in this run's name, or the first one again if everything is to be forgotten (`reset`). The second
+    /// value says whether an earlier run had left one.
     ///
     /// # Errors
     /// If the store fails, or runs of the job keep starting.
-    pub fn fence(&self) -> Result<(Manifest, bool)> {
+    pub fn fence(&self, reset: bool) -> Result<(Manifest, bool)> {
         for _ in 0..FENCE_TRIES {
             let last = self.latest()?;
             let known = last.is_some();
-            let mut manifest = last.unwrap_or_else(|| self.first());
+            let mut manifest = match last {
+                Some(last) if reset => Manifest { number: last.number, ..self.first() },
+                last => last.unwrap_or_else(|| self.first()),
+            };
             manifest.number += 1;
             manifest.run = self.run.clone();
             match self.store.put_if_absent(&self.path(manifest.number), manifest.encode())? {

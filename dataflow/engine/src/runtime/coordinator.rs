@@ -57,6 +57,8 @@ pub struct RunOptions {
     pub lake: String,
     /// Folder for scratch files.
     pub scratch: PathBuf,
+    /// Whether to forget what earlier runs read and wrote.
+    pub reset: bool,
 }
 
 impl Default for RunOptions {
@@ -69,6 +71,7 @@ impl Default for RunOptions {
             checkpoint_interval: Duration::from_secs(10),
             lake: "lake".into(),
             scratch: std::env::temp_dir(),
+            reset: false,
         }
     }
 }
@@ -137,7 +140,7 @@ impl Runtime {
         let started = Instant::now();
         let run = uuid::Uuid::new_v4().simple().to_string();
         let log = Arc::new(CheckpointLog::new(store.clone(), &spec.name, &run));
-        let (mut manifest, _) = log.fence()?;
+        let (mut manifest, _) = log.fence(options.reset)?;
         let inbox = Inbox::new(&spec);
         definitions::fit(&spec, &inbox.fresh(), &mut manifest)?;
         let state_folder = format!("{}/state", log.root());

@@ -64,7 +64,7 @@ fn check_source(name: &str, kept: &SourceState, now: &SourceState) -> Result<()>
             "source \"{name}\" is {}, and was {} when the lake was last written",
             now.definition, kept.definition
         ))
-        .with_hint("write it as it was, or give the job another file name or another --lake to load again"));
+        .with_hint("write it as it was, or add --reset once to load everything anew"));
     }
     if kept.columns == now.columns {
         return Ok(());
@@ -79,7 +79,7 @@ fn check_source(name: &str, kept: &SourceState, now: &SourceState) -> Result<()>
         (new, _) => format!("the last run did not keep {new}"),
     };
     Err(Error::user(format!("the job reads other columns of source \"{name}\" than the lake keeps"))
-        .with_hint(format!("{difference}: give the job another file name or another --lake to load again")))
+        .with_hint(format!("{difference}: add --reset once to load everything anew")))
 }
 
 /// Whether a sink goes on from `state`; else it begins anew.
@@ -94,8 +94,8 @@ fn stays(sink: &JobSink, state: &SinkState) -> Result<bool> {
     let (from, name) = (&sink.from, &sink.name);
     Err(Error::user(format!("relation \"{from}\" of sink \"{name}\" is not the one that the lake holds")).with_hint(
         match from.as_str() {
-            REJECTS => "views were added or removed since the last run, and what they reject is in it: give the sink another name and topic",
-            _ => "its definition has changed since the last run: give the job another file name or another --lake, or give the sink another name and table",
+            REJECTS => "views were added or removed since the last run, and what they reject is in it: give the sink another name and topic, or add --reset once to load everything anew",
+            _ => "its definition has changed since the last run: add --reset once to load everything anew, or give the sink another name and table",
         },
     ))
 }

@@ -1,0 +1,218 @@
+//! Jobs whose text changes from run to run: what goes on, what begins anew, what is refused, and the way out.
+
+use serde_json::{Value, json};
+
+use crate::duckdb::DuckDb;
+use crate::support::{Place, Ran};
+
+const COMMENTS: &str = "CREATE SOURCE comments WITH (connector = 'reddit', kind = 'comments', path = 'in/*');\n";
+
+fn comment(id: &str, subreddit: &str, score: i64) -> String {
+    json!({"id": id, "subreddit": subreddit, "author": "a", "created_utc": 1, "score": score, "body": "b", "link_id": "t3_x"})
+        .to_string()
+        + "\n"
+}
+
+/// Runs the job, with `more` flags.
+fn run(place: &Place, job: &str, more: &[&str]) -> Ran {
+    place.write("job.sql", job);
+    place.catchment(&[&["run", "job.sql", "--until", "idle", "--json"], more].concat())
+}
+
+fn good(place: &Place, job: &str, more: &[&str]) -> Value {
+    let ran = run(place, job, more);
+    assert_eq!(ran.status, 0, "{}", ran.err);
+    serde_json::from_str(&ran.out).expect("the summary is one JSON object")
+}
+
+fn refused(place: &Place, job: &str, says: &str) {
+    let ran = run(place, job, &[]);
+    assert_eq!(ran.status, 1, "{}", ran.out);
+    assert!(ran.err.contains(says) && ran.err.contains("--reset"), "{}", ran.err);
+}
+
+/// The rows of a table, as DuckDB reads them.
+fn table(place: &Place, duckdb: &DuckDb, name: &str) -> Vec<String> {
+    let path = place.path("lake").join(name);
+    let rows = duckdb
+        .query(
+            "SELECT * FROM delta_scan(getvariable('t')) ORDER BY ALL",
+            &[("t", path.to_str().expect("a plain path"))],
+        )
+        .expect("DuckDB reads it");
+    let cell = |cell: Option<String>| cell.unwrap_or_else(|| "NULL".into());
+    rows.into_iter().map(|row| row.into_iter().map(cell).collect::<Vec<_>>().join("|")).collect()
+}
+
+/// Keys and values of a topic, in order.
+fn topic(place: &Place, name: &str) -> Vec<(String, Value)> {
+    let ran = place.catchment(&["topics", "read", name, "--topics-dir", "lake/_catchment/topics", "--json"]);
+    assert_eq!(ran.status, 0, "{}", ran.err);
+    let record = |line: &str| {
+        let record: Value = serde_json::from_str(line).expect("an object a line");
+        let text = |name: &str| record[name].as_str().expect("a text").to_string();
+        (text("key"), serde_json::from_str(&text("value")).expect("a value is JSON"))
+    };
+    ran.out.lines().map(record).collect()
+}
+
+#[test]
+fn a_sink_that_was_left_out_misses_nothing() {
+    let Some(duckdb) = DuckDb::find() else { return };
+    let place = Place::new();
+    let keep = format!(
+        "{COMMENTS}CREATE VIEW v AS SELECT subreddit, sum(score) AS score FROM comments GROUP BY subreddit;\n\
+         CREATE SINK keep FROM v WITH (connector = 'lake', table = 'kept');\n"
+    );
+    let all = format!(
+        "{keep}CREATE SINK away FROM v WITH (connector = 'lake', table = 'away');\n\
+         CREATE SINK up FROM v WITH (connector = 'fluvio', topic = 'up', key = 'subreddit', format = 'upsert');\n"
+    );
+    place.write("in/RC_1", comment("a", "x", 1) + &comment("b", "y", 1));
+    good(&place, &all, &[]);
+    place.write("in/RC_2", comment("c", "x", 1) + &comment("d", "z", 1));
+    good(&place, &keep, &[]);
+    place.write("in/RC_3", comment("e", "x", 1));
+    good(&place, &all, &[]);
+    for name in ["kept", "away"] {
+        assert_eq!(table(&place, &duckdb, name), ["x|3", "y|1", "z|1"], "{name}");
+    }
+    let mut last = std::collections::BTreeMap::new();
+    last.extend(topic(&place, "up").into_iter().map(|(key, value)| (key, value["score"].clone())));
+    assert_eq!(json!(last), json!({"x": 3, "y": 1, "z": 1}));
+    // What comes later finds them in step.
+    place.write("in/RC_4", comment("a", "x", 5));
+    good(&place, &all, &[]);
+    for name in ["kept", "away"] {
+        assert_eq!(table(&place, &duckdb, name), ["x|7", "y|1", "z|1"], "{name}");
+    }
+}
+
+#[test]
+fn rejects_of_views_that_come_and_go() {
+    let Some(duckdb) = DuckDb::find() else { return };
+    let place = Place::new();
+    let job = format!(
+        "{COMMENTS}CREATE VIEW v AS SELECT id, score FROM comments;\n\
+         CREATE SINK v FROM v WITH (connector = 'lake');\n\
+         CREATE SINK rejects FROM rejects WITH (connector = 'lake');\n"
+    );
+    let more = format!(
+        "{job}CREATE VIEW q AS SELECT id, 10 / score AS share FROM comments;\n\
+         CREATE SINK q FROM q WITH (connector = 'lake');\n"
+    );
+    let reasons = || -> Vec<String> {
+        let rows = table(&place, &duckdb, "rejects");
+        rows.iter().map(|row| row.split('|').next_back().expect("a reason").to_string()).collect()
+    };
+    place.write("in/RC_1", comment("a", "x", 0) + &comment("b", "x", 2) + "no comment\n");
+    good(&place, &job, &[]);
+    assert_eq!(reasons().len(), 1, "{:?}", reasons());
+    good(&place, &more, &[]);
+    assert_eq!(reasons().len(), 2, "{:?}", reasons());
+    assert_eq!(table(&place, &duckdb, "q"), ["b|5"]);
+    // The reject is taken back, with the row that it was made of.
+    place.write("in/RC_2", comment("a", "x", 5));
+    good(&place, &more, &[]);
+    assert_eq!(reasons().len(), 1, "{:?}", reasons());
+    assert_eq!(table(&place, &duckdb, "q"), ["a|2", "b|5"]);
+    place.write("in/RC_3", comment("b", "x", 0));
+    good(&place, &more, &[]);
+    assert_eq!(reasons().len(), 2, "{:?}", reasons());
+    good(&place, &job, &[]);
+    assert_eq!(reasons().len(), 1, "{:?}", reasons());
+}
+
+#[test]
+fn another_topic_is_another_source() {
+    let Some(duckdb) = DuckDb::find() else { return };
+    let place = Place::new();
+    let publish = format!(
+        "{COMMENTS}CREATE VIEW one AS SELECT id, score FROM comments WHERE score < 10;\n\
+         CREATE VIEW two AS SELECT id, score FROM comments WHERE score >= 10;\n\
+         CREATE SINK a FROM one WITH (connector = 'fluvio', topic = 'a', key = 'id', format = 'upsert');\n\
+         CREATE SINK b FROM two WITH (connector = 'fluvio', topic = 'b', key = 'id', format = 'upsert');\n"
+    );
+    place.write("publish.sql", &publish);
+    place.write(
+        "in/RC_1",
+        comment("a", "x", 1)
+            + &comment("b", "x", 2)
+            + &comment("c", "x", 11)
+            + &comment("d", "x", 12)
+            + &comment("e", "x", 13),
+    );
+    place.run(&["publish.sql"]);
+    let read = |topic: &str| {
+        format!(
+            "CREATE SOURCE s (id TEXT, score BIGINT, PRIMARY KEY (id)) WITH (connector = 'fluvio', topic = '{topic}', format = 'upsert');\n\
+             CREATE SINK t FROM s WITH (connector = 'lake', table = 't');\n"
+        )
+    };
+    good(&place, &read("a"), &[]);
+    assert_eq!(table(&place, &duckdb, "t"), ["a|1", "b|2"]);
+    refused(
+        &place,
+        &read("b"),
+        "source \"s\" is topic \"b\" as upsert, keyed by id, and was topic \"a\" as upsert, keyed by id",
+    );
+    good(&place, &read("b"), &["--reset"]);
+    assert_eq!(table(&place, &duckdb, "t"), ["c|11", "d|12", "e|13"]);
+    good(&place, &read("b"), &[]);
+    assert_eq!(table(&place, &duckdb, "t"), ["c|11", "d|12", "e|13"]);
+}
+
+#[test]
+fn a_view_that_changed_is_loaded_anew_when_told_to() {
+    let Some(duckdb) = DuckDb::find() else { return };
+    let place = Place::new();
+    let job = |filter: &str| {
+        format!(
+            "{COMMENTS}CREATE VIEW v AS SELECT id, subreddit FROM comments WHERE {filter};\n\
+             CREATE SINK v FROM v WITH (connector = 'lake');\n"
+        )
+    };
+    place.write("in/RC_1", comment("a", "x", 1) + &comment("b", "y", 2));
+    good(&place, &job("subreddit = 'x'"), &[]);
+    refused(&place, &job("subreddit = 'y'"), "relation \"v\" of sink \"v\" is not the one that the lake holds");
+    refused(&place, &job("score > 1"), "the job reads other columns of source \"comments\" than the lake keeps");
+    assert_eq!(table(&place, &duckdb, "v"), ["a|x"]);
+    good(&place, &job("score > 1"), &["--reset"]);
+    assert_eq!(table(&place, &duckdb, "v"), ["b|y"]);
+    place.write("in/RC_2", comment("c", "z", 9));
+    let summary = good(&place, &job("score > 1"), &[]);
+    assert_eq!(table(&place, &duckdb, "v"), ["b|y", "c|z"]);
+    assert_eq!(summary["sources"][0]["records_total"], 3, "{summary}");
+}
+
+/// The way back leads over the state that the source had left.
+#[test]
+fn a_source_that_was_left_out_goes_on() {
+    let Some(duckdb) = DuckDb::find() else { return };
+    let place = Place::new();
+    let base = format!(
+        "{COMMENTS}CREATE VIEW v AS SELECT id FROM comments;\nCREATE SINK v FROM v WITH (connector = 'lake');\n"
+    );
+    let more = format!(
+        "{base}CREATE SOURCE posts WITH (connector = 'reddit', kind = 'submissions', path = 'posts/*');\n\
+         CREATE VIEW p AS SELECT id FROM posts;\nCREATE SINK p FROM p WITH (connector = 'lake');\n"
+    );
+    let post = |id: &str| {
+        json!({"id": id, "subreddit": "x", "author": "a", "created_utc": 1, "score": 1, "title": "t", "num_comments": 0})
+            .to_string()
+            + "\n"
+    };
+    place.write("in/RC_1", comment("a", "x", 1));
+    place.write("posts/RS_1", post("p"));
+    good(&place, &more, &[]);
+    place.write("in/RC_2", comment("b", "x", 1));
+    good(&place, &base, &[]);
+    // What was read is kept, though its file is gone.
+    std::fs::remove_file(place.path("posts/RS_1")).expect("it is there");
+    place.write("posts/RS_2", post("q"));
+    let summary = good(&place, &more, &[]);
+    assert_eq!(table(&place, &duckdb, "p"), ["p", "q"]);
+    assert_eq!(table(&place, &duckdb, "v"), ["a", "b"]);
+    let posts = summary["sources"].as_array().expect("a list").iter().find(|source| source["name"] == "posts");
+    assert_eq!(posts.expect("it is read")["records_total"], 2, "{summary}");
+}
