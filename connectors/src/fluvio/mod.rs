@@ -32,7 +32,8 @@
 //!   `null` removes the row that the record's key names. Truncations (`t`) and messages (`m`) are rejects.
 //!
 //! A primary key's column that is missing in the value is filled from the record's key: plain text (one column), a JSON
-//! array in the key's order, or a JSON object.
+//! array in the key's order, or a JSON object. In `debezium` and `upsert` it may be null, if the value or the key says so: as
+//! a view's group may be. A record that is `null` and has no key removes the row whose key, of one column, is null.
 //!
 //! **Values.** What does not fit its column is a reject; nothing wraps. Numbers may come as strings (`"42"`), `DECIMAL`
 //! keeps all digits of a number as written, `DOUBLE` is the nearest one, `TEXT` takes any value (what is no string as its

@@ -24,6 +24,13 @@ pub enum Format {
     Upsert,
 }
 
+impl Format {
+    /// Whether records change rows of a table. Its key may be null then, as that of a view's group may be.
+    pub fn changes_rows(self) -> bool {
+        matches!(self, Format::Debezium | Format::Upsert)
+    }
+}
+
 /// Where a job begins that has read nothing of a topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {
@@ -154,7 +161,7 @@ fn relation(declared: &Declaration, format: Format, owner: &str) -> Result<Relat
         })
     });
     let key = key.collect::<Result<Vec<usize>>>()?;
-    if key.is_empty() && matches!(format, Format::Debezium | Format::Upsert) {
+    if key.is_empty() && format.changes_rows() {
         let name = if format == Format::Debezium { "debezium" } else { "upsert" };
         return Err(Error::user(format!(
             "{owner} needs a primary key, because records of format '{name}' change rows"
@@ -174,7 +181,7 @@ fn relation(declared: &Declaration, format: Format, owner: &str) -> Result<Relat
             ));
         }
         fits_record(name, data_type, owner)?;
-        Ok(Field::new(name, data_type.clone(), !is_key))
+        Ok(Field::new(name, data_type.clone(), !is_key || format.changes_rows()))
     };
     let fields = columns.fields().iter().enumerate().map(field).collect::<Result<Vec<Field>>>()?;
     let replace = if key.is_empty() { Replace::Never } else { Replace::Row };

@@ -100,6 +100,9 @@ impl<'a> Work<'a> {
     /// The row that the record's key names is gone.
     fn removal(&mut self, record: &Record<'a>) -> Result<(), String> {
         let row = self.sheet.begin();
+        if record.key.is_none() && self.plan.keys == 1 {
+            self.sheet.put(row, 0, Cell::Null);
+        }
         let outcome = self.row(row, true, None, Scope { text: "", path: &[] }, record);
         if outcome.is_err() {
             self.sheet.truncate(row);
@@ -251,11 +254,21 @@ impl<'a> Work<'a> {
     /// Fills what the row lacks of its primary key from the record's key.
     fn fill_key(&mut self, row: usize, record: &Record<'a>) -> Result<(), String> {
         let plan = self.plan;
-        let lacks = |sheet: &Sheet<'a>| (0..plan.keys).find(|slot| !sheet.cell(row, *slot).is_some());
-        let Some(lacking) = lacks(&self.sheet) else { return Ok(()) };
+        let has_nulls = plan.format.changes_rows();
+        let lacks = |sheet: &Sheet<'a>| {
+            (0..plan.keys).find(|slot| match sheet.cell(row, *slot) {
+                Cell::Missing => true,
+                Cell::Null => !has_nulls,
+                _ => false,
+            })
+        };
+        let Some(lacking) = (0..plan.keys).find(|slot| !self.sheet.cell(row, *slot).is_some()) else { return Ok(()) };
         let name = &plan.slots[lacking].name;
         let Some(key) = record.key else {
-            return Err(format!("it has no \"{name}\", which is in the primary key, and its record has no key"));
+            return lacks(&self.sheet).map_or(Ok(()), |slot| {
+                let name = &plan.slots[slot].name;
+                Err(format!("it has no \"{name}\", which is in the primary key, and its record has no key"))
+            });
         };
         let Ok(text) = str::from_utf8(key) else {
             return Err(format!("it has no \"{name}\", and its record's key is not UTF-8"));

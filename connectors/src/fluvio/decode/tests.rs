@@ -264,7 +264,22 @@ fn upsert_removes_with_null() {
     keyed(&upsert, Some("a"), "{\"id\":\"a\",\"n\":1,\"_epoch\":3,\"_ts_ms\":5}", &Ok(vec!["a|1"]));
     keyed(&upsert, Some("a"), "null", &Ok(vec!["-a|null"]));
     keyed(&upsert, Some("a"), "", &Ok(vec!["-a|null"]));
-    keyed(&upsert, None, "null", &Err("it has no \"id\", which is in the primary key, and its record has no key"));
+    keyed(&upsert, None, "{\"n\":1}", &Err("it has no \"id\", which is in the primary key, and its record has no key"));
+    // As a sink writes the group whose key is null.
+    keyed(&upsert, None, "{\"id\":null,\"n\":1}", &Ok(vec!["null|1"]));
+    keyed(&upsert, None, "null", &Ok(vec!["-null|null"]));
+    let columns = [("id", DataType::Utf8View), ("n", DataType::Int64), ("m", DataType::Int64)];
+    let two = options(&columns, &["id", "n"], &[("format", "upsert")]);
+    keyed(&two, Some("[\"0\",null]"), "{\"id\":\"0\",\"n\":null,\"m\":1}", &Ok(vec!["0|null|1"]));
+    keyed(&two, Some("[\"0\",null]"), "null", &Ok(vec!["-0|null|null"]));
+    keyed(&two, None, "null", &Err("it has no \"id\", which is in the primary key, and its record has no key"));
+    let json = options(&columns, &["id"], &[]);
+    keyed(
+        &json,
+        None,
+        "{\"id\":null}",
+        &Err("it has no \"id\", which is in the primary key, and its record has no key"),
+    );
     keyed(&upsert, Some("a"), "[]", &Err("not a JSON object"));
 }
 
