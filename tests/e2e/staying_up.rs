@@ -47,10 +47,13 @@ fn a_job_that_stays_up_takes_in_new_files_and_ends_when_told() {
     let place = Place::new();
     place.write("job.sql", JOB);
     let line = |id: &str| format!("{{\"id\":\"{id}\",\"body\":\"b\"}}\n");
-    place.write("in/RC_1", line("a"));
+    // There is nothing yet, and that is no error of a job that stays.
+    std::fs::create_dir(place.path("in")).expect("a new folder");
     let mut command = place.command();
     command.args(["run", "job.sql", "--json", "--checkpoint-interval", "50ms", "--workers", "2"]);
     let mut child = command.stdout(Stdio::piped()).spawn().expect("the binary was built");
+    await_records(&place, &mut child, 0);
+    place.write("in/RC_1", line("a"));
     await_records(&place, &mut child, 1);
     place.write("in/RC_2", line("b") + &line("c"));
     await_records(&place, &mut child, 3);

@@ -72,7 +72,7 @@ fn the_main_jobs_topics_are_listed_and_read() {
     let ran = place.catchment(&[&["topics", "list"], &folder[..]].concat());
     let lines: Vec<Vec<&str>> = ran.out.lines().map(|line| line.split_whitespace().collect()).collect();
     assert_eq!(lines[0], ["topic", "partitions", "records", "end", "retention"]);
-    assert_eq!(lines[1][..3], ["activity", "1", "164"]);
+    assert_eq!(lines[1], ["activity", "1", "164", "164", "168h"]);
     assert_eq!(lines[2][..3], ["alerts", "1", "1"]);
     assert_eq!(lines[3][..3], ["video-buzz", "1", "8"]);
 

@@ -56,7 +56,7 @@ impl FileSet {
         if found.is_empty() && known.is_empty() {
             let message = format!("{} has nothing to read: \"{}\" {}", self.owner, self.path, self.nothing());
             return Err(Error::user(message)
-                .with_kind(ErrorKind::NotFound)
+                .with_kind(ErrorKind::Empty)
                 .with_hint("put files there, or change the option \"path\""));
         }
         let mut partitions = Vec::new();

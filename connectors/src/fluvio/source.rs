@@ -11,7 +11,7 @@ use catchment_fluvio::{Bounds, Topics};
 
 use super::clients::{Clients, evicted};
 use super::decode::TopicDecoder;
-use super::option::{OnEviction, TopicOptions};
+use super::option::{OnEviction, Start, TopicOptions};
 use super::position::TopicPosition;
 use super::reader::TopicReader;
 use super::{start, watch};
@@ -89,6 +89,15 @@ impl Source for Topic {
             Some(from) => TopicPosition::decode(from, &self.options.topic, &partition.id)?,
             None => TopicPosition::new(bounds.start, Vec::new()),
         };
+        let TopicOptions { topic, format, start, .. } = &*self.options;
+        if position.new && *start == Start::Earliest && format.changes_rows() && bounds.start > 0 {
+            tracing::warn!(
+                topic,
+                partition = number,
+                evicted = bounds.start,
+                "the topic has no more all of its changes: rows that came before and have not changed since are missing"
+            );
+        }
         Ok(Box::new(TopicReader::new(self.options.clone(), client, number, position, bounds.end)))
     }
 

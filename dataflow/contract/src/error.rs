@@ -50,6 +50,8 @@ pub enum ErrorKind {
     Invalid,
     /// A named thing (file, bucket, table) does not exist.
     NotFound,
+    /// A place that is there holds nothing, yet.
+    Empty,
     /// The system refused access.
     Denied,
     /// A thing is taken: a table that another job owns, a checkpoint number that another run wrote.

@@ -117,6 +117,9 @@ pub trait SinkSpec: Send + Sync {
     /// One line for people: `lake table "comments", mode current, partitioned by day(created_utc)`.
     fn describe(&self) -> String;
 
+    /// What it writes to, for people: `lake table "comments"`. Two sinks of a job cannot write to the same.
+    fn target(&self) -> String;
+
     /// Opens the sink: makes what is missing, refuses what another job owns, and brings the outside to exactly the
     /// state of checkpoint `last` (publishing its staged output if that is not known to be done, removing what later,
     /// uncommitted attempts left). `None` if the job has no checkpoint, or none that knew this sink.

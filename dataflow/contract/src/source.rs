@@ -206,7 +206,7 @@ pub trait Source: Send + Sync {
     /// # Errors
     /// [`crate::ErrorKind::NotFound`] for a path that does not exist, [`crate::ErrorKind::Denied`] for one that cannot
     /// be read; both name the path and say what to do. A path that exists and holds no partition is an error only when
-    /// `known` is empty.
+    /// `known` is empty: [`crate::ErrorKind::Empty`], and a job that stays up waits.
     fn discover(&self, known: &BTreeMap<String, Position>) -> Result<Vec<Partition>>;
 
     /// Opens `partition` at its `from`.

@@ -224,6 +224,10 @@ fn chance(faults: &Arc<Mutex<Option<SmallRng>>>) -> Result<()> {
 
 impl SinkSpec for TableSpec {
     fn describe(&self) -> String {
+        self.target()
+    }
+
+    fn target(&self) -> String {
         "table".into()
     }
 

@@ -303,6 +303,11 @@ impl<'a> Checker<'a> {
         let checked = known.check(&name.text, &facts, &mut options);
         let spec: Box<dyn SinkSpec> = checked.map_err(|error| self.text.locate(error, place))?;
         options.finish().map_err(|error| self.text.locate(error, place))?;
+        let target = spec.target();
+        if let Some(other) = self.sinks.iter().find(|sink| sink.spec.target() == target) {
+            let message = format!("sinks \"{}\" and \"{}\" both write to {target}", other.name, name.text);
+            return Err(self.text.error(name.place, message, "give one of them another target"));
+        }
         self.sinks.push(JobSink { name: name.text.clone(), from: from.text.clone(), spec, facts });
         self.taken.push(relation);
         Ok(())

@@ -298,6 +298,12 @@ fn statements_and_their_options() {
         "line 4, column 13: there are two sinks \"s\"",
         "",
     );
+    refused(
+        "CREATE SINK s FROM posts WITH (connector = 'lake', table = 't');\n\
+         CREATE SINK u FROM events WITH (connector = 'lake', table = 't')",
+        "line 4, column 13: sinks \"s\" and \"u\" both write to lake table \"t\"",
+        "give one of them another target",
+    );
     starts(
         message("CREATE SOURCE s (id, boddy) WITH (connector = 'table', kind = 'posts')"),
         "line 1, column 22: source \"s\" has no column \"boddy\"; did you mean \"body\"?",

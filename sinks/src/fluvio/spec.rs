@@ -206,7 +206,11 @@ impl SinkSpec for FluvioSpec {
             Delivery::ExactlyOnce => "exactly once",
             Delivery::AtLeastOnce => "at least once",
         };
-        format!("topic \"{}\", {}, {delivery}", self.topic, self.records())
+        format!("{}, {}, {delivery}", self.target(), self.records())
+    }
+
+    fn target(&self) -> String {
+        format!("topic \"{}\"", self.topic)
     }
 
     fn open(&self, context: &SinkContext, last: Option<(u64, &Staged)>) -> Result<Box<dyn Sink>> {

@@ -130,7 +130,7 @@ impl LakeSpec {
 
 impl SinkSpec for LakeSpec {
     fn describe(&self) -> String {
-        let mut text = format!("lake table \"{}\", mode {}", self.table, self.mode.name());
+        let mut text = format!("{}, mode {}", self.target(), self.mode.name());
         let by: Vec<String> = self
             .columns
             .partition
@@ -148,6 +148,10 @@ impl SinkSpec for LakeSpec {
             text.push_str(&by.join(", "));
         }
         text
+    }
+
+    fn target(&self) -> String {
+        format!("lake table \"{}\"", self.table)
     }
 
     fn open(&self, context: &SinkContext, last: Option<(u64, &Staged)>) -> Result<Box<dyn Sink>> {

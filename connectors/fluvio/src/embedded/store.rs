@@ -101,7 +101,10 @@ impl Store {
         Ok(())
     }
 
-    fn open_topic(&self, name: &str, spec: Spec) -> std::result::Result<Topic, Refused> {
+    fn open_topic(&self, name: &str, mut spec: Spec) -> std::result::Result<Topic, Refused> {
+        // Said, so that whoever lists topics knows.
+        let usual = u32::try_from(self.options.retention.as_secs()).unwrap_or(u32::MAX);
+        spec.retention_s = spec.retention_s.or((usual > 0).then_some(usual));
         let limits = self.limits(&spec);
         let folder = self.place(name);
         let logs =

@@ -106,19 +106,25 @@ fn links_are_followed_but_not_in_circles() {
 fn what_is_missing_or_empty_is_named_with_the_way_out() {
     let folder = tempfile::tempdir().unwrap();
     let error = |path: &Path| files(path).discover(&BTreeMap::new()).unwrap_err();
-    let check = |name: &str, message: &str, hint: &str| {
+    let check = |name: &str, kind: ErrorKind, message: &str, hint: &str| {
         let path = folder.path().join(name);
         let error = error(&path);
-        assert_eq!(error.kind(), ErrorKind::NotFound, "{}", error.chain());
+        assert_eq!(error.kind(), kind, "{}", error.chain());
         let message = message.replace("PATH", path.to_str().unwrap()).replace("ROOT", folder.path().to_str().unwrap());
         assert_eq!((error.to_string(), error.hint()), (message, Some(hint)));
     };
-    check("absent", "cannot read path \"PATH\": no such file or folder", "check the option \"path\"");
-    check("absent/*.zst", "cannot read path \"ROOT/absent/\": no such file or folder", "check the option \"path\"");
+    let absent = ErrorKind::NotFound;
+    check("absent", absent, "cannot read path \"PATH\": no such file or folder", "check the option \"path\"");
+    check(
+        "absent/*.zst",
+        absent,
+        "cannot read path \"ROOT/absent/\": no such file or folder",
+        "check the option \"path\"",
+    );
     let empty = "put files there, or change the option \"path\"";
-    check("", "source \"s\" has nothing to read: \"PATH\" is a folder without files", empty);
-    check("*.zst", "source \"s\" has nothing to read: \"PATH\" matches no file", empty);
-    check("**/*", "source \"s\" has nothing to read: \"PATH\" matches no file", empty);
+    check("", ErrorKind::Empty, "source \"s\" has nothing to read: \"PATH\" is a folder without files", empty);
+    check("*.zst", ErrorKind::Empty, "source \"s\" has nothing to read: \"PATH\" matches no file", empty);
+    check("**/*", ErrorKind::Empty, "source \"s\" has nothing to read: \"PATH\" matches no file", empty);
     let relative = error(Path::new("no-such-folder-here"));
     assert!(relative.hint().unwrap().contains("it is looked for in the working directory"), "{}", relative.chain());
 }

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use catchment_contract::{Partition, Result, Retry, Unfinished, Wake};
+use catchment_contract::{ErrorKind, Partition, Result, Retry, Unfinished, Wake};
 use crossbeam_channel::{Receiver, bounded, never, select};
 
 use super::coordinator::{Runtime, STOP_POLL};
@@ -57,6 +57,13 @@ impl Runtime {
                 Ok(partitions) => {
                     *failing = None;
                     found.push((index, partitions));
+                }
+                // Somebody may put something there.
+                Err(error) if error.kind() == ErrorKind::Empty => {
+                    if failing.replace(Instant::now()).is_none() {
+                        tracing::warn!(source = source.name, error = error.chain(), "waiting");
+                    }
+                    found.push((index, Vec::new()));
                 }
                 Err(error) if error.retry() == Retry::Never => return Err(error),
                 Err(error) if failing.is_some_and(|since| since.elapsed() >= PATIENCE) => return Err(error),

@@ -148,24 +148,33 @@ impl SinkConnector for TestSink {
         if self.0 == "fluvio" {
             let (topic, _) = options.require("topic")?;
             ["key", "format", "emit", "delivery"].iter().for_each(|option| drop(options.take(option)));
-            return Ok(Box::new(Spec(format!("topic \"{topic}\""))));
+            let target = format!("topic \"{topic}\"");
+            return Ok(Box::new(Spec { describe: target.clone(), target }));
         }
         let mode = options.take_choice("mode", &["current", "append", "changes"])?;
         if mode == "append" && !view.append_only {
             let message = format!("sink \"{name}\" cannot append: \"{}\" can retract", view.name);
             return Err(Error::user(message).with_hint("write mode = 'current'"));
         }
-        options.take("table");
+        let table = options.take("table").map_or(name.to_string(), |(table, _)| table);
         options.take("partition_by");
-        Ok(Box::new(Spec(format!("lake table \"{}\", mode {mode}", view.name))))
+        let describe = format!("lake table \"{}\", mode {mode}", view.name);
+        Ok(Box::new(Spec { describe, target: format!("lake table \"{table}\"") }))
     }
 }
 
-struct Spec(String);
+struct Spec {
+    describe: String,
+    target: String,
+}
 
 impl SinkSpec for Spec {
     fn describe(&self) -> String {
-        self.0.clone()
+        self.describe.clone()
+    }
+
+    fn target(&self) -> String {
+        self.target.clone()
     }
 
     fn open(&self, _context: &SinkContext, _last: Option<(u64, &Staged)>) -> Result<Box<dyn Sink>> {

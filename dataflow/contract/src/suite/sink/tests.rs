@@ -46,6 +46,10 @@ struct MemorySink {
 }
 
 impl SinkSpec for Memory {
+    fn target(&self) -> String {
+        "memory".into()
+    }
+
     fn describe(&self) -> String {
         "memory".into()
     }
