@@ -504,14 +504,8 @@ impl Player<'_> {
         self.epoch += 1;
         self.ids += 1;
         let row = self.row(format!("id {}", self.ids));
-        self.view = self
-            .view
-            .values()
-            .cloned()
-            .take(3)
-            .chain([row])
-            .map(|row| (row.id.clone().unwrap_or_default(), row))
-            .collect();
+        let kept = self.view.values().take(3).cloned().chain([row]);
+        self.view = kept.map(|row| (row.id.clone().unwrap_or_default(), row)).collect();
         let rows: Changes = self.view.values().map(|row| (row.clone(), 1)).collect();
         let (written, upto) = (batch(&rows, self.epoch), self.epoch);
         let written = self.sink().write(vec![written], upto);
