@@ -3,10 +3,13 @@
 
 use std::ops::RangeInclusive;
 
-use jiff::{Timestamp, civil};
+use jiff::civil;
+use jiff::fmt::temporal::DateTimeParser;
 
 /// Microseconds since 1970.
 pub(crate) const MICROS: RangeInclusive<i64> = -62_135_596_800_000_000..=253_402_300_799_999_999;
+
+static PARSER: DateTimeParser = DateTimeParser::new();
 
 /// Days since 1970.
 pub(crate) const DAYS: RangeInclusive<i64> = -719_162..=2_932_896;
@@ -14,15 +17,17 @@ pub(crate) const DAYS: RangeInclusive<i64> = -719_162..=2_932_896;
 /// Microseconds since 1970 of an ISO-8601 time: with an offset, or UTC without one; a date alone is its midnight. Digits
 /// after the microseconds are dropped.
 pub(crate) fn micros(text: &str) -> Option<i64> {
-    let micros = match text.parse::<Timestamp>() {
-        Ok(instant) => instant.as_microsecond(),
-        // The last day of 9999 is no instant for the parser, since in some time zone it is a day later.
-        Err(_) => {
-            let utc = text.strip_suffix(['Z', 'z']).unwrap_or(text).parse::<civil::DateTime>().ok()?;
-            let since = utc.duration_since(civil::date(1970, 1, 1).at(0, 0, 0, 0));
-            i64::try_from(since.as_nanos().div_euclid(1_000)).ok()?
-        }
+    // Not as an instant: for the parser of those the last day of 9999 is none, since in some time zone it is a day later.
+    let pieces = PARSER.parse_pieces(text).ok()?;
+    let offset = match (pieces.to_numeric_offset(), pieces.time_zone_annotation()) {
+        (Some(offset), _) => offset.seconds(),
+        (None, None) => 0,
+        // `[Europe/Berlin]` alone: which offset that was, a calendar of zones would have to say.
+        (None, Some(_)) => return None,
     };
+    let local = pieces.date().to_datetime(pieces.time().unwrap_or_default());
+    let since = local.duration_since(civil::date(1970, 1, 1).at(0, 0, 0, 0)).as_nanos().div_euclid(1_000);
+    let micros = i64::try_from(since).ok()? - i64::from(offset) * 1_000_000;
     MICROS.contains(&micros).then_some(micros)
 }
 
@@ -44,6 +49,12 @@ mod tests {
             ("1970-01-01T01:00:00+01:00", Some(0)),
             ("1970-01-02", Some(86_400_000_000)),
             ("1969-12-31 23:59:59.9999999", Some(-1)),
+            ("1969-12-31T23:59:59.9999999Z", Some(-1)),
+            ("9999-12-31T12:00:00+05:00", Some(last - 61_199_999_999)),
+            ("9999-12-31T23:30:00-05:00", None),
+            ("1970-01-01T01:00:00+01:00[Europe/Paris]", Some(0)),
+            ("2024-06-01T12:00:00[Europe/Berlin]", None),
+            ("0001-01-01T00:30:00+01:00", None),
             ("0001-01-01T00:00:00Z", Some(first)),
             ("0000-12-31T23:59:59Z", None),
             ("-000044-03-15T12:00:00Z", None),

@@ -276,7 +276,7 @@ fn a_topic_that_was_made_anew_is_an_error() {
     let at = Position("{\"offset\":5}".to_owned());
     let error = source.discover(&known(&[("0", &at)])).unwrap_err();
     let expect = "cannot read on at offset 5 of partition 0 of topic \"t\": it ends at 3; the topic was made anew, or the \
-                  job reads from another broker: run the job on a new lake";
+                  job reads from another broker: give it its own again, or add --reset once to load everything anew";
     assert_eq!((error.chain().as_str(), error.fault()), (expect, Fault::Data));
 }
 

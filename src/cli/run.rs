@@ -34,8 +34,8 @@ pub struct Run {
     epoch_interval: Duration,
     #[command(flatten)]
     topics: RunTopics,
-    /// Forget what earlier runs read and wrote: everything is read again, tables are replaced by the first commit, and
-    /// topics get everything again behind what they hold
+    /// Forget what earlier runs read and wrote: all that the sources still have is read again, tables are replaced by the
+    /// first commit, and topics get everything again behind what they hold
     #[arg(long)]
     reset: bool,
     /// Print the summary as one JSON object

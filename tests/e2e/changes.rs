@@ -175,7 +175,7 @@ fn a_view_that_changed_is_loaded_anew_when_told_to() {
     place.write("in/RC_1", comment("a", "x", 1) + &comment("b", "y", 2));
     good(&place, &job("subreddit = 'x'"), &[]);
     refused(&place, &job("subreddit = 'y'"), "relation \"v\" of sink \"v\" is not the one that the lake holds");
-    refused(&place, &job("score > 1"), "the job reads other columns of source \"comments\" than the lake keeps");
+    refused(&place, &job("score > 1"), "the job reads columns of source \"comments\" that were not kept: score: Int64");
     assert_eq!(table(&place, &duckdb, "v"), ["a|x"]);
     good(&place, &job("score > 1"), &["--reset"]);
     assert_eq!(table(&place, &duckdb, "v"), ["b|y"]);
@@ -183,6 +183,75 @@ fn a_view_that_changed_is_loaded_anew_when_told_to() {
     let summary = good(&place, &job("score > 1"), &[]);
     assert_eq!(table(&place, &duckdb, "v"), ["b|y", "c|z"]);
     assert_eq!(summary["sources"][0]["records_total"], 3, "{summary}");
+}
+
+/// A reset that cannot be carried through forgets nothing.
+#[test]
+fn a_table_does_not_lose_columns_and_a_reset_that_fails_forgets_nothing() {
+    let Some(duckdb) = DuckDb::find() else { return };
+    let place = Place::new();
+    let job = |columns: &str| {
+        format!(
+            "{COMMENTS}CREATE VIEW v AS SELECT {columns} FROM comments;\nCREATE SINK v FROM v WITH (connector = 'lake');\n"
+        )
+    };
+    let file = place.write("in/RC_1", comment("a", "x", 1) + &comment("b", "y", 2));
+    good(&place, &job("id, subreddit"), &[]);
+    refused(&place, &job("id"), "relation \"v\" of sink \"v\" is not the one that the lake holds");
+    let ran = run(&place, &job("id"), &["--reset"]);
+    assert_eq!(ran.status, 1, "{}", ran.out);
+    let message =
+        "column \"subreddit\" is gone; a table may gain columns; for other changes give the sink another table";
+    assert!(ran.err.contains(message), "{}", ran.err);
+    // Only what was kept knows these rows.
+    std::fs::remove_file(file).expect("it is there");
+    place.write("in/RC_2", comment("c", "z", 3));
+    good(&place, &job("id, subreddit"), &[]);
+    assert_eq!(table(&place, &duckdb, "v"), ["a|x", "b|y", "c|z"]);
+    good(&place, &job("id, subreddit, score"), &["--reset"]);
+    assert_eq!(table(&place, &duckdb, "v"), ["c|z|3"]);
+}
+
+#[test]
+fn a_job_may_read_fewer_columns_than_before() {
+    let Some(duckdb) = DuckDb::find() else { return };
+    let place = Place::new();
+    let view = |name: &str, columns: &str| {
+        format!(
+            "CREATE VIEW {name} AS SELECT {columns} FROM comments;\nCREATE SINK {name} FROM {name} WITH (connector = 'lake');\n"
+        )
+    };
+    let narrow = format!("{COMMENTS}{}", view("v", "id, score"));
+    let wide = format!("{narrow}{}", view("w", "id, subreddit"));
+    place.write("in/RC_1", comment("a", "x", 1));
+    good(&place, &wide, &[]);
+    place.write("in/RC_2", comment("b", "y", 2));
+    good(&place, &narrow, &[]);
+    place.write("in/RC_3", comment("a", "x", 3));
+    good(&place, &narrow, &[]);
+    assert_eq!(table(&place, &duckdb, "v"), ["a|3", "b|2"]);
+    refused(&place, &wide, "the job reads columns of source \"comments\" that were not kept: subreddit: Utf8View");
+    good(&place, &wide, &["--reset"]);
+    assert_eq!(table(&place, &duckdb, "w"), ["a|x", "b|y"]);
+}
+
+#[test]
+fn a_checkpoint_that_cannot_be_read_is_left_behind_by_a_reset() {
+    let Some(duckdb) = DuckDb::find() else { return };
+    let place = Place::new();
+    let job = format!(
+        "{COMMENTS}CREATE VIEW v AS SELECT id FROM comments;\nCREATE SINK v FROM v WITH (connector = 'lake');\n"
+    );
+    place.write("in/RC_1", comment("a", "x", 1));
+    good(&place, &job, &[]);
+    let checkpoints = std::fs::read_dir(place.path("lake/_catchment/job/checkpoints")).expect("a folder");
+    let newest = checkpoints.flatten().map(|entry| entry.path()).max().expect("a checkpoint");
+    std::fs::write(newest, "{").expect("it can be written");
+    refused(&place, &job, "is damaged");
+    place.write("in/RC_2", comment("b", "x", 1));
+    good(&place, &job, &["--reset"]);
+    good(&place, &job, &[]);
+    assert_eq!(table(&place, &duckdb, "v"), ["a", "b"]);
 }
 
 /// The way back leads over the state that the source had left.

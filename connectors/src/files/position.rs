@@ -95,7 +95,7 @@ impl FilePosition {
     pub fn decode(text: &Position, partition: &str) -> Result<Self> {
         serde_json::from_str(&text.0).map_err(|error| {
             Error::data(format!("cannot resume file \"{partition}\": its position is not one of a file source"))
-                .with_hint("the source's connector may have changed: run the job on a new lake")
+                .with_hint("the source's connector may have changed: add --reset once to load everything anew")
                 .with_source(error)
         })
     }

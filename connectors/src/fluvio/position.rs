@@ -61,7 +61,7 @@ impl TopicPosition {
             Error::data(format!(
                 "cannot resume partition {partition} of topic \"{topic}\": its position is not one of a topic"
             ))
-            .with_hint("the source's connector may have changed: run the job on a new lake")
+            .with_hint("the source's connector may have changed: add --reset once to load everything anew")
         };
         let read: TopicPosition = serde_json::from_str(&text.0).map_err(|error| wrong().with_source(error))?;
         if read.offset < 0 { Err(wrong()) } else { Ok(read) }

@@ -44,7 +44,7 @@ impl Topic {
                 "cannot read on at offset {} of partition {number} of topic \"{topic}\": it ends at {}",
                 position.offset, bounds.end
             ))
-            .with_hint("the topic was made anew, or the job reads from another broker: run the job on a new lake"));
+            .with_hint("the topic was made anew, or the job reads from another broker: give it its own again, or add --reset once to load everything anew"));
         }
         if position.offset < bounds.start && !position.new && *on_eviction == OnEviction::Fail {
             return Err(evicted(topic, number, position.offset, bounds.start));
@@ -127,6 +127,6 @@ impl Source for Topic {
 fn number(id: &str, topic: &str) -> Result<u32> {
     id.parse().map_err(|_| {
         Error::data(format!("cannot resume topic \"{topic}\": \"{id}\" is no number of a partition"))
-            .with_hint("the source's connector may have changed: run the job on a new lake")
+            .with_hint("the source's connector may have changed: add --reset once to load everything anew")
     })
 }

@@ -492,6 +492,9 @@ fn a_changed_definition_is_refused() {
         error.chain()
     );
     world.sinks.insert("numbers", "v1");
+    let mut running = world.open(1, Duration::from_secs(3600)).unwrap();
+    world.grow(&mut SmallRng::seed_from_u64(9));
+    running.drain().unwrap();
     world.definition = "lines elsewhere".into();
     let error = world.run(1).expect_err("the source is another one");
     assert_eq!(
@@ -499,6 +502,8 @@ fn a_changed_definition_is_refused() {
         "source \"numbers\" is lines elsewhere, and was lines in memory when the lake was last written; write it as it \
          was, or add --reset once to load everything anew"
     );
+    running.finish().expect("a job that does not fit does not end one that runs");
+    world.assert_published("after all");
 }
 
 /// A sink that was away has missed what came meanwhile, and epochs that are restored are not told apart: it begins anew.

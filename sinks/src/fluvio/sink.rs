@@ -176,7 +176,9 @@ impl FluvioSink {
                     topic = self.spec.topic,
                     partition = number,
                     records = end,
-                    "the topic holds records that no checkpoint of this sink knows: they stay, and ours follow"
+                    ours = self.spec.records(),
+                    "the topic holds records that no checkpoint of this sink knows, perhaps of another form: they stay, and \
+                     ours follow"
                 );
             }
         }

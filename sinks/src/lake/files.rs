@@ -392,7 +392,9 @@ pub fn read_identities(table: &Table, spec: &LakeSpec, file: &DataFile) -> Resul
 fn read_all(table: &Table, file: &DataFile, mut each: impl FnMut(RecordBatch) -> Result<()>) -> Result<()> {
     let what = || format!("file \"{}\" of table \"{}\"", file.path, table.name());
     let bytes = table.lake().get_object(&table.object(&file.path)?)?;
-    let bytes: Bytes = bytes.ok_or_else(|| Error::data(format!("{} is gone", what())))?;
+    let bytes: Bytes = bytes.ok_or_else(|| {
+        Error::data(format!("{} is gone", what())).with_hint("put it back, or add --reset once to load everything anew")
+    })?;
     let damaged = |error| Error::data(format!("{} is damaged", what())).with_source(error);
     let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(damaged)?;
     let reader = reader.with_batch_size(READ_ROWS).build().map_err(damaged)?;

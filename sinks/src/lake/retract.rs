@@ -57,7 +57,7 @@ impl LakeSink {
                         "a row was taken back that table \"{}\" does not hold",
                         self.table.name()
                     ))
-                    .with_hint("remove the table's folder and the job's checkpoints to load anew"));
+                    .with_hint("add --reset once to load everything anew"));
                 };
                 if let Some(file) = self.files.get_mut(location.file()) {
                     file.delete(location.row());

@@ -116,7 +116,9 @@ impl LakeSink {
                 self.job,
                 last.checkpoint
             ))
-            .with_hint("the job's checkpoints in _catchment were lost or put back: remove them and the table's folder to load anew"));
+            .with_hint(
+                "the job's checkpoints in _catchment were lost or put back: add --reset once to load everything anew",
+            ));
         }
         self.commit(&last)?;
         self.load_files()

@@ -160,7 +160,8 @@ impl SinkSpec for LakeSpec {
     }
 
     fn can_begin_anew(&self) -> bool {
-        true
+        // Of changes, readers have seen the epochs that would be written anew as others.
+        self.mode != Mode::Changes
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use catchment_contract::{Error, ErrorKind, Lease, PutOutcome, Result, Store};
+use catchment_contract::{Error, ErrorKind, Fault, Lease, PutOutcome, Result, Store};
 
 use super::manifest::{FORMAT, Manifest};
 
@@ -57,25 +57,28 @@ impl CheckpointLog {
     }
 
     /// Makes every earlier run of the job unable to commit, and returns where this run goes on: the newest manifest,
-    /// renumbered and in this run's name, or the first one again if everything is to be forgotten (`reset`). The second
-    /// value says whether an earlier run had left one.
+    /// renumbered and in this run's name. If everything is to be forgotten (`reset`), it is a first one that is returned,
+    /// and becomes durable with the run's first commit: a run that fails before it has forgotten nothing.
     ///
     /// # Errors
-    /// If the store fails, or runs of the job keep starting.
-    pub fn fence(&self, reset: bool) -> Result<(Manifest, bool)> {
+    /// If the store fails, runs of the job keep starting, or the newest manifest cannot be read and is not to be forgotten.
+    pub fn fence(&self, reset: bool) -> Result<Manifest> {
         for _ in 0..FENCE_TRIES {
-            let last = self.latest()?;
-            let known = last.is_some();
-            let mut manifest = match last {
-                Some(last) if reset => Manifest { number: last.number, ..self.first() },
-                last => last.unwrap_or_else(|| self.first()),
+            let last = match self.latest() {
+                Err(error) if reset && error.fault() == Fault::Data => None,
+                last => last?,
             };
-            manifest.number += 1;
-            manifest.run = self.run.clone();
+            // One that cannot be read has a number all the same.
+            let number = match &last {
+                Some(last) => last.number,
+                None => self.numbers()?.into_iter().max().unwrap_or(0),
+            };
+            let renumbered = |manifest| Manifest { number: number + 1, run: self.run.clone(), ..manifest };
+            let manifest = renumbered(last.unwrap_or_else(|| self.first()));
             match self.store.put_if_absent(&self.path(manifest.number), manifest.encode())? {
                 PutOutcome::Created => {
                     self.number.store(manifest.number, Ordering::Relaxed);
-                    return Ok((manifest, known));
+                    return Ok(if reset { renumbered(self.first()) } else { manifest });
                 }
                 PutOutcome::Exists => tracing::warn!(job = self.job, "another run of the job starts at this moment"),
             }

@@ -71,7 +71,9 @@ pub struct StateFile {
 /// What a sink staged last.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SinkState {
-    /// Definition of the relation it takes; a restart with another one is refused.
+    /// The relation it takes.
+    pub from: String,
+    /// Definition of that relation; a restart with another one is refused.
     pub fingerprint: String,
     /// Number of the checkpoint in which it last staged something; 0 if it never did.
     pub number: u64,
@@ -90,11 +92,16 @@ impl Manifest {
     /// # Errors
     /// [`catchment_contract::Fault::Data`] if it is not one, or of a format that this build does not know.
     pub fn decode(path: &str, bytes: &[u8]) -> Result<Manifest> {
-        let manifest: Manifest = serde_json::from_slice(bytes)
-            .map_err(|error| Error::data(format!("checkpoint \"{path}\" is damaged")).with_source(error))?;
+        let manifest: Manifest = serde_json::from_slice(bytes).map_err(|error| {
+            Error::data(format!("checkpoint \"{path}\" is damaged"))
+                .with_source(error)
+                .with_hint("put it back from a copy, or add --reset once to load everything anew")
+        })?;
         if manifest.format != FORMAT {
             return Err(Error::data(format!("checkpoint \"{path}\" has format {}", manifest.format))
-                .with_hint(format!("this build reads format {FORMAT}: run the build that wrote it")));
+                .with_hint(format!(
+                    "this build reads format {FORMAT}: run the build that wrote it, or add --reset once to load everything anew"
+                )));
         }
         Ok(manifest)
     }

@@ -18,9 +18,9 @@
 //!
 //! A run begins by *fencing*: it puts manifest `n + 1`, equal to `n` but for the run's name. From then on no earlier run
 //! of the job can commit, so what such a run staged and did not commit may be removed, and what manifest `n` staged is
-//! published again by whoever opens the sinks. A run that is slow and has
-//! been fenced itself must not take its successor's files for left over: whoever removes files that no manifest names
-//! lists them first and asks then whether a newer run has begun ([`catchment_contract::Lease`]).
+//! published again by whoever opens the sinks. A run that is slow and has been fenced itself must not take its successor's
+//! files for left over: whoever removes files that no manifest names lists them first and asks then whether a newer run has
+//! begun ([`catchment_contract::Lease`]).
 
 mod log;
 mod manifest;

@@ -75,7 +75,7 @@ impl Inbox {
         let mut states = self.fresh();
         for (name, state) in &mut states {
             if let Some(kept) = manifest.sources.get(name) {
-                state.clone_from(kept);
+                *state = SourceState { columns: std::mem::take(&mut state.columns), ..kept.clone() };
             }
         }
         states

@@ -19,7 +19,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use catchment_contract::{
-    Epoch, Error, Partition, PartitionLag, Result, SinkContext, SinkFigures, Staged, Store, Unfinished,
+    Epoch, Error, Lease, Partition, PartitionLag, Result, SinkContext, SinkFigures, Staged, Store, Unfinished,
 };
 use crossbeam_channel::{Receiver, Sender, bounded, never, select, unbounded};
 
@@ -124,6 +124,15 @@ struct Running {
     committed: Receiver<()>,
 }
 
+/// Of a run that removes nothing.
+struct NoLease;
+
+impl Lease for NoLease {
+    fn is_held(&self) -> Result<bool> {
+        Ok(false)
+    }
+}
+
 /// A checkpoint whose epoch is closed and not yet complete.
 struct Cut {
     epoch: Epoch,
@@ -140,17 +149,23 @@ impl Runtime {
         let started = Instant::now();
         let run = uuid::Uuid::new_v4().simple().to_string();
         let log = Arc::new(CheckpointLog::new(store.clone(), &spec.name, &run));
-        let (mut manifest, _) = log.fence(options.reset)?;
         let inbox = Inbox::new(&spec);
-        definitions::fit(&spec, &inbox.fresh(), &mut manifest)?;
+        let fresh = inbox.fresh();
+        if !options.reset
+            && let Some(latest) = log.latest()?
+        {
+            // A job that does not fit must not end one that runs.
+            definitions::check(&spec, &fresh, &latest)?;
+        }
+        let mut manifest = log.fence(options.reset)?;
+        definitions::fit(&spec, &fresh, &mut manifest)?;
+        // Until the first commit of a run that is to forget, what earlier ones left is needed: the next run may be told
+        // otherwise. It removes what is left over.
+        let lease: Arc<dyn Lease> = if options.reset { Arc::new(NoLease) } else { log.clone() };
         let state_folder = format!("{}/state", log.root());
-        state_log::remove_orphans(&*store, &state_folder, &manifest, &*log)?;
-        let context = SinkContext {
-            job: spec.name.clone(),
-            lease: log.clone(),
-            lake: options.lake.clone(),
-            scratch: options.scratch.clone(),
-        };
+        state_log::remove_orphans(&*store, &state_folder, &manifest, &*lease)?;
+        let context =
+            SinkContext { job: spec.name.clone(), lease, lake: options.lake.clone(), scratch: options.scratch.clone() };
         let refused = unbounded();
         let open = |sink| open_sink(sink, &context, &manifest, refused.0.clone());
         let sinks = spec.sinks.iter().map(open).collect::<Result<Vec<_>>>()?;
@@ -351,7 +366,7 @@ impl Runtime {
                 Some((_, Reading::Failed(error))) => return Err(error),
                 None => {}
             }
-            self.close_if_due();
+            self.close_if_due()?;
         }
         Ok(())
     }
@@ -404,17 +419,18 @@ impl Runtime {
         Ok(())
     }
 
-    fn close_if_due(&mut self) {
-        let Some(running) = &self.running else { return };
+    fn close_if_due(&mut self) -> Result<()> {
+        let Some(running) = &self.running else { return Ok(()) };
         let ahead = running.epoch - 1 - running.complete;
         let due = running.epoch_bytes >= self.options.epoch_bytes
             || (running.epoch_bytes > 0 && running.epoch_started.elapsed() >= self.options.epoch_interval);
         if due && ahead < EPOCHS_AHEAD {
             if self.last_checkpoint.elapsed() >= self.options.checkpoint_interval {
-                self.cut();
+                self.cut()?;
             }
             self.close_epoch();
         }
+        Ok(())
     }
 
     fn close_epoch(&mut self) {
@@ -473,17 +489,21 @@ impl Runtime {
         Ok(())
     }
 
-    /// Cuts a checkpoint at the end of the open epoch, unless one is on its way.
-    fn cut(&mut self) {
-        let Some(running) = &mut self.running else { return };
-        if running.cut.is_some() || running.committing.is_some() {
-            return;
+    /// Cuts a checkpoint at the end of the open epoch, unless one is on its way. What sinks refused in the one before is in
+    /// it: a crash later on, they would not refuse it again.
+    fn cut(&mut self) -> Result<()> {
+        let busy = |running: &Running| running.cut.is_some() || running.committing.is_some();
+        if self.running.as_ref().is_none_or(busy) {
+            return Ok(());
         }
+        self.take_refused()?;
+        let running = self.running.as_mut().expect("it was just seen");
         let (reply, files) = bounded(1);
         let _ = self.state_log.messages.send(LogMessage::Cut { reply });
         running.cut = Some(Cut { epoch: running.epoch, sources: self.sources.clone(), files });
         self.last_checkpoint = Instant::now();
         self.dirty = false;
+        Ok(())
     }
 
     /// Asks the sinks to stage, and lets a thread commit and publish.
@@ -501,8 +521,12 @@ impl Runtime {
         for (sink, thread) in self.spec.sinks.iter().zip(&self.sinks) {
             let (reply, staged) = bounded(1);
             let _ = thread.messages.send(SinkMessage::Stage { number, epoch: cut.epoch, reply });
-            let state = SinkState { fingerprint: sink.fingerprint.clone(), number: 0, staged: None };
-            manifest.sinks.entry(sink.name.clone()).or_insert(state);
+            manifest.sinks.entry(sink.name.clone()).or_insert_with(|| SinkState {
+                from: sink.from.clone(),
+                fingerprint: sink.fingerprint.clone(),
+                number: 0,
+                staged: None,
+            });
             staging.push(Staging { sink: sink.name.clone(), messages: thread.messages.clone(), staged });
         }
         let (done, committed) = bounded(1);
@@ -571,7 +595,7 @@ impl Runtime {
         if self.running.is_none() || !self.dirty {
             return Ok(());
         }
-        self.cut();
+        self.cut()?;
         self.close_epoch();
         self.await_complete()?;
         self.join_commit()
@@ -584,7 +608,7 @@ impl Runtime {
         if !self.dirty || self.running.as_ref().is_none_or(busy) {
             return Ok(());
         }
-        self.cut();
+        self.cut()?;
         self.close_epoch();
         self.await_complete()
     }

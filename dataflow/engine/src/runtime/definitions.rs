@@ -5,7 +5,9 @@
 //! | a view or a sink is new | the sink takes everything that ever arrived |
 //! | a sink is gone | what it wrote stays as it is; should it come back, it is new: it missed epochs that are not told apart any more |
 //! | a source is gone | its positions and arrivals stay; should it come back, it goes on |
-//! | a source is another one: its system, format or key, or the columns that are read of it | refused: what was kept is not what would have come |
+//! | a source is another one: its system, format or key | refused: what was kept is not what would have come |
+//! | more columns are read of a source | refused: what has arrived was kept without them |
+//! | fewer columns are read of a source | they are left out of what was kept |
 //! | a sink's relation is another one | refused |
 //! | views were added or removed, and with them what `rejects` holds | a sink of it that can begin anew does; else refused |
 
@@ -16,22 +18,39 @@ use catchment_contract::{Error, Relation, Result};
 use super::job::{JobSink, JobSpec, REJECTS};
 use crate::checkpoint::{Manifest, SinkState, SourceState};
 
-/// Takes out of `manifest` the sinks that begin anew, and those that are gone.
+/// Whether the job, whose inputs are `states`, fits what `manifest` says.
 ///
 /// # Errors
-/// [`catchment_contract::Fault::User`] if the job does not fit what the lake holds; names what differs and the way out.
-pub(super) fn fit(spec: &JobSpec, states: &BTreeMap<String, SourceState>, manifest: &mut Manifest) -> Result<()> {
+/// [`catchment_contract::Fault::User`] if it does not; names what differs and the way out.
+pub(super) fn check(spec: &JobSpec, states: &BTreeMap<String, SourceState>, manifest: &Manifest) -> Result<()> {
     for (name, now) in states {
         if let Some(kept) = manifest.sources.get(name) {
             check_source(name, kept, now)?;
         }
     }
+    for sink in &spec.sinks {
+        if let Some(state) = manifest.sinks.get(&sink.name) {
+            stays(sink, state)?;
+        }
+    }
+    Ok(())
+}
+
+/// Takes out of `manifest` the sinks that begin anew, and those that are gone.
+///
+/// # Errors
+/// As [`check`].
+pub(super) fn fit(spec: &JobSpec, states: &BTreeMap<String, SourceState>, manifest: &mut Manifest) -> Result<()> {
+    check(spec, states, manifest)?;
     let mut known = std::mem::take(&mut manifest.sinks);
     for sink in &spec.sinks {
-        if let Some(state) = known.remove(&sink.name)
-            && stays(sink, &state)?
-        {
-            manifest.sinks.insert(sink.name.clone(), state);
+        if let Some(state) = known.remove(&sink.name) {
+            if stays(sink, &state)? {
+                manifest.sinks.insert(sink.name.clone(), state);
+            } else {
+                let sink = &sink.name;
+                tracing::warn!(sink, "views were added or removed, and with them rejects: they are written anew");
+            }
         }
     }
     for sink in known.keys() {
@@ -66,20 +85,13 @@ fn check_source(name: &str, kept: &SourceState, now: &SourceState) -> Result<()>
         ))
         .with_hint("write it as it was, or add --reset once to load everything anew"));
     }
-    if kept.columns == now.columns {
+    let new: Vec<&str> =
+        now.columns.iter().filter(|column| !kept.columns.contains(column)).map(String::as_str).collect();
+    if new.is_empty() {
         return Ok(());
     }
-    let only = |left: &SourceState, right: &SourceState| {
-        let missing = left.columns.iter().filter(|column| !right.columns.contains(column));
-        missing.map(String::as_str).collect::<Vec<_>>().join(", ")
-    };
-    let difference = match (only(now, kept), only(kept, now)) {
-        (new, gone) if new.is_empty() && gone.is_empty() => "the last run kept them in another order".to_owned(),
-        (new, gone) if new.is_empty() => format!("the last run kept {gone} too"),
-        (new, _) => format!("the last run did not keep {new}"),
-    };
-    Err(Error::user(format!("the job reads other columns of source \"{name}\" than the lake keeps"))
-        .with_hint(format!("{difference}: add --reset once to load everything anew")))
+    Err(Error::user(format!("the job reads columns of source \"{name}\" that were not kept: {}", new.join(", ")))
+        .with_hint("add --reset once to load everything anew"))
 }
 
 /// Whether a sink goes on from `state`; else it begins anew.
@@ -87,11 +99,17 @@ fn stays(sink: &JobSink, state: &SinkState) -> Result<bool> {
     if state.fingerprint == sink.fingerprint {
         return Ok(true);
     }
-    if sink.from == REJECTS && sink.spec.can_begin_anew() {
-        tracing::info!(sink = sink.name, "views were added or removed, and with them rejects: they are written anew");
+    let (from, name) = (&sink.from, &sink.name);
+    if state.from != *from {
+        return Err(Error::user(format!(
+            "sink \"{name}\" takes relation \"{from}\", and took \"{}\" before",
+            state.from
+        ))
+        .with_hint("give it another name and target, or add --reset once to load everything anew"));
+    }
+    if from == REJECTS && sink.spec.can_begin_anew() {
         return Ok(false);
     }
-    let (from, name) = (&sink.from, &sink.name);
     Err(Error::user(format!("relation \"{from}\" of sink \"{name}\" is not the one that the lake holds")).with_hint(
         match from.as_str() {
             REJECTS => "views were added or removed since the last run, and what they reject is in it: give the sink another name and topic, or add --reset once to load everything anew",

@@ -127,16 +127,21 @@ fn not_encoded(error: ArrowError) -> Error {
 /// Reads a state file back, batch by batch.
 pub(crate) fn read(store: &dyn Store, file: &StateFile, schema: &SchemaRef) -> Result<Vec<RecordBatch>> {
     let damaged = || Error::data(format!("state file \"{}\" is damaged", file.path));
-    let missing =
-        || Error::data(format!("state file \"{}\" is missing", file.path)).with_hint("restore it from a backup");
+    let missing = || {
+        Error::data(format!("state file \"{}\" is missing", file.path))
+            .with_hint("restore it from a backup, or add --reset once to load everything anew")
+    };
     let bytes = store.get(&file.path)?.ok_or_else(missing)?;
     let reader =
         StreamReader::try_new(std::io::Cursor::new(bytes), None).map_err(|error| damaged().with_source(error))?;
-    if column_names(&reader.schema()) != column_names(schema) {
-        return Err(damaged().with_hint("its columns are not those that the checkpoint names"));
-    }
+    // It may hold columns that the job does not read any more.
+    let found = column_names(&reader.schema());
+    let places = column_names(schema).iter().map(|name| found.iter().position(|other| other == name)).collect();
+    let places: Option<Vec<usize>> = places;
+    let places = places.ok_or_else(|| damaged().with_hint("its columns are not those that the checkpoint names"))?;
+    let batches = reader.map(|batch| batch.and_then(|batch| batch.project(&places)));
     let batches: Vec<RecordBatch> =
-        reader.collect::<Result<_, ArrowError>>().map_err(|error| damaged().with_source(error))?;
+        batches.collect::<Result<_, ArrowError>>().map_err(|error| damaged().with_source(error))?;
     let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
     if rows as u64 != file.rows {
         return Err(damaged().with_hint(format!("it holds {rows} rows where the checkpoint counts {}", file.rows)));
