@@ -11,6 +11,9 @@
 //! **Laziness.** Opening a job reads its manifest and opens its sinks. State is restored and workers are started only
 //! when a source has something new, so a run with nothing to do costs next to nothing.
 
+mod checkpoints;
+mod summary;
+
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,20 +21,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use catchment_contract::{
-    Epoch, Error, Lease, Partition, PartitionLag, Result, SinkContext, SinkFigures, Staged, Store, Unfinished,
-};
+use catchment_contract::{Epoch, Error, Lease, Partition, Result, SinkContext, Store, Unfinished};
 use crossbeam_channel::{Receiver, Sender, bounded, never, select, unbounded};
 
 use super::arrivals::{self, Inbox};
 use super::definitions;
 use super::job::{JobSink, JobSpec, REJECTS};
 use super::reading::{self, DecodePool, Reading, Round};
-use super::report::{Progress, RelationCounter, RelationReport, RunReport, SinkReport, SourceProgress, SourceReport};
+use super::report::{Progress, RelationCounter, RunReport, SourceProgress};
 use super::sinking::{self, Refused, SinkMessage, SinkThread};
 use super::state_log::{self, LogMessage, StateLog};
 use super::workers::{Capture, Frontier, Setup, Workers};
-use crate::checkpoint::{CheckpointLog, Manifest, SinkState, SourceState, StateFile};
+use crate::checkpoint::{CheckpointLog, Manifest, SourceState, StateFile};
 
 /// Closed epochs that may be on their way through the workers.
 const EPOCHS_AHEAD: u64 = 2;
@@ -489,68 +490,6 @@ impl Runtime {
         Ok(())
     }
 
-    /// Cuts a checkpoint at the end of the open epoch, unless one is on its way. What sinks refused in the one before is in
-    /// it: a crash later on, they would not refuse it again.
-    fn cut(&mut self) -> Result<()> {
-        let busy = |running: &Running| running.cut.is_some() || running.committing.is_some();
-        if self.running.as_ref().is_none_or(busy) {
-            return Ok(());
-        }
-        self.take_refused()?;
-        let running = self.running.as_mut().expect("it was just seen");
-        let (reply, files) = bounded(1);
-        let _ = self.state_log.messages.send(LogMessage::Cut { reply });
-        running.cut = Some(Cut { epoch: running.epoch, sources: self.sources.clone(), files });
-        self.last_checkpoint = Instant::now();
-        self.dirty = false;
-        Ok(())
-    }
-
-    /// Asks the sinks to stage, and lets a thread commit and publish.
-    fn stage(&mut self) -> Result<()> {
-        let running = self.running.as_mut().expect("a cut needs workers");
-        let Some(cut) = running.cut.take() else { return Ok(()) };
-        let number = self.manifest.number + 1;
-        let mut manifest = self.manifest.clone();
-        (manifest.number, manifest.epoch) = (number, cut.epoch);
-        manifest.relations =
-            self.counters.iter().map(|(name, count)| (name.clone(), count.report(name).rows)).collect();
-        // Those that the job does not read now stay.
-        manifest.sources.extend(cut.sources);
-        let mut staging = Vec::new();
-        for (sink, thread) in self.spec.sinks.iter().zip(&self.sinks) {
-            let (reply, staged) = bounded(1);
-            let _ = thread.messages.send(SinkMessage::Stage { number, epoch: cut.epoch, reply });
-            manifest.sinks.entry(sink.name.clone()).or_insert_with(|| SinkState {
-                from: sink.from.clone(),
-                fingerprint: sink.fingerprint.clone(),
-                number: 0,
-                staged: None,
-            });
-            staging.push(Staging { sink: sink.name.clone(), messages: thread.messages.clone(), staged });
-        }
-        let (done, committed) = bounded(1);
-        let (log, files) = (self.log.clone(), cut.files);
-        let span = tracing::info_span!("checkpoint", number, epoch = cut.epoch);
-        running.committed = committed;
-        running.committing = Some(reading::spawn("checkpoint".into(), move || {
-            let _entered = span.enter();
-            let outcome = commit(&log, manifest, staging, files);
-            let _ = done.send(());
-            outcome
-        }));
-        Ok(())
-    }
-
-    /// Told when the checkpoint that is on its way is published, or has failed.
-    pub(super) fn committed(&self) -> Receiver<()> {
-        self.running.as_ref().map_or_else(never, |running| running.committed.clone())
-    }
-
-    pub(super) fn is_committing(&self) -> bool {
-        self.running.as_ref().is_some_and(|running| running.committing.is_some())
-    }
-
     pub(super) fn is_dirty(&self) -> bool {
         self.dirty
     }
@@ -559,58 +498,11 @@ impl Runtime {
         self.stop.load(Ordering::Relaxed)
     }
 
-    pub(super) fn join_commit(&mut self) -> Result<()> {
-        let Some(running) = &mut self.running else { return Ok(()) };
-        running.committed = never();
-        let Some(thread) = running.committing.take() else { return Ok(()) };
-        let manifest = thread.join().map_err(|_| Error::bug("the checkpoint's thread panicked"))??;
-        for (name, state) in &mut self.sources {
-            // The files are committed now; what was appended since belongs to the next checkpoint.
-            state.state = manifest.sources.get(name).map(|source| source.state.clone()).unwrap_or_default();
-        }
-        self.progress.checkpoint.store(manifest.number, Ordering::Relaxed);
-        for (name, sink) in &manifest.sinks {
-            *self.commits.entry(name.clone()).or_default() += u64::from(sink.number == manifest.number);
-        }
-        self.manifest = manifest;
-        Ok(())
-    }
-
     /// Waits until the sinks have taken in everything that the views contain.
     pub fn settle(&self) {
         for sink in &self.sinks {
             sink.figures();
         }
-    }
-
-    /// Takes a checkpoint of everything fed so far, and returns when it is published. Does nothing if nothing changed.
-    ///
-    /// # Errors
-    /// Any error ends the run.
-    pub fn checkpoint(&mut self) -> Result<()> {
-        // A checkpoint that is on its way comes first.
-        self.close_epoch();
-        self.await_complete()?;
-        self.join_commit()?;
-        if self.running.is_none() || !self.dirty {
-            return Ok(());
-        }
-        self.cut()?;
-        self.close_epoch();
-        self.await_complete()?;
-        self.join_commit()
-    }
-
-    /// Begins a checkpoint of everything fed so far, and goes on while it is committed and published. Does nothing if
-    /// nothing changed or one is on its way.
-    pub(super) fn begin_checkpoint(&mut self) -> Result<()> {
-        let busy = |running: &Running| running.cut.is_some() || running.committing.is_some();
-        if !self.dirty || self.running.as_ref().is_none_or(busy) {
-            return Ok(());
-        }
-        self.cut()?;
-        self.close_epoch();
-        self.await_complete()
     }
 
     /// Takes a last checkpoint, ends all threads, and says what happened.
@@ -635,52 +527,6 @@ impl Runtime {
         self.report.seconds = self.started.elapsed().as_secs_f64();
         Ok(self.report)
     }
-
-    /// How far a source's partitions are read. A summary must not fail because a broker has gone.
-    fn lag_of(&self, source: &str) -> Vec<PartitionLag> {
-        let found = self.spec.sources.iter().find(|known| known.name == source);
-        let lag = found.map(|found| found.source.lag(&self.sources[source].positions));
-        lag.and_then(|lag| lag.inspect_err(|error| tracing::warn!(source, error = error.chain(), "no lag")).ok())
-            .unwrap_or_default()
-    }
-
-    fn fill_report(&mut self) {
-        let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
-        self.report.checkpoint = self.manifest.number;
-        self.report.epoch = self.manifest.epoch;
-        let totals = |name: &str| self.sources.get(name).map(|state| state.ledger).unwrap_or_default();
-        let sources = self.progress.sources.iter().map(|source| SourceReport {
-            name: source.name.clone(),
-            partitions: count(&source.partitions),
-            bytes: count(&source.bytes),
-            records: count(&source.records),
-            rows: count(&source.rows),
-            rejects: count(&source.rejects),
-            records_total: totals(&source.name).records,
-            rejects_total: totals(&source.name).rejects,
-            partitions_read: self.lag_of(&source.name),
-        });
-        self.report.sources = sources.collect();
-        self.report.relations = match &self.running {
-            Some(_) => self.counters.iter().map(|(name, counter)| counter.report(name)).collect(),
-            None => {
-                let kept = self.manifest.relations.iter();
-                kept.map(|(name, rows)| RelationReport { name: name.clone(), rows: *rows, changes: 0 }).collect()
-            }
-        };
-        let sinks = self.spec.sinks.iter().zip(&self.sinks).map(|(sink, thread)| {
-            let SinkFigures { rows, partitions } = thread.figures();
-            SinkReport {
-                name: sink.name.clone(),
-                from: sink.from.clone(),
-                target: sink.spec.describe(),
-                rows,
-                commits: self.commits.get(&sink.name).copied().unwrap_or_default(),
-                partitions,
-            }
-        });
-        self.report.sinks = sinks.collect();
-    }
 }
 
 /// Opens a sink at the last checkpoint that knew it.
@@ -694,50 +540,4 @@ fn open_sink(
         manifest.sinks.get(&sink.name).and_then(|known| known.staged.as_ref().map(|staged| (known.number, staged)));
     let _span = tracing::info_span!("open", sink = sink.name).entered();
     Ok(sinking::start(&sink.name, sink.spec.open(context, last)?, refused))
-}
-
-struct Staging {
-    sink: String,
-    messages: Sender<SinkMessage>,
-    staged: Receiver<Result<Option<Staged>>>,
-}
-
-fn ended<T>(_: T) -> Error {
-    Error::bug("a sink's thread ended")
-}
-
-/// Steps 1 to 5 of the protocol, from the moment that every sink was asked to stage.
-fn commit(
-    log: &CheckpointLog,
-    mut manifest: Manifest,
-    staging: Vec<Staging>,
-    files: Receiver<Result<BTreeMap<String, Vec<StateFile>>>>,
-) -> Result<Manifest> {
-    let number = manifest.number;
-    let mut publishing = Vec::new();
-    for Staging { sink, messages, staged } in staging {
-        if let Some(staged) = staged.recv().map_err(ended)?? {
-            if let Some(state) = manifest.sinks.get_mut(&sink) {
-                (state.number, state.staged) = (number, Some(staged.clone()));
-            }
-            publishing.push((messages, staged));
-        }
-    }
-    for (source, files) in files.recv().map_err(ended)?? {
-        manifest.sources.entry(source).or_default().state.extend(files);
-    }
-    log.commit(&manifest)?;
-    tracing::debug!(number, "committed");
-    let mut published = Vec::new();
-    for (messages, staged) in publishing {
-        let (reply, answer) = bounded(1);
-        let _ = messages.send(SinkMessage::Publish { number, staged, reply });
-        published.push(answer);
-    }
-    for answer in published {
-        answer.recv().map_err(ended)??;
-    }
-    log.prune(number)?;
-    tracing::debug!(number, "published");
-    Ok(manifest)
 }
