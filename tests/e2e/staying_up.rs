@@ -1,5 +1,6 @@
 //! A job that stays up: it takes in new files by itself, and ends with a checkpoint when it is told to.
 
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -75,11 +76,14 @@ fn told_twice_a_job_ends_at_once_and_loses_nothing() {
     place.write("in/RC_1", "{\"id\":\"a\",\"body\":\"b\"}\n");
     let mut command = place.command();
     command.args(["run", "job.sql", "--checkpoint-interval", "50ms", "--topics", &served.address]);
-    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the binary was built");
+    command.env("RUST_LOG", "warn,catchment_sinks::fluvio::publish=debug");
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the binary was built");
     await_records(&place, &mut child, 1);
     drop(served);
     place.write("in/RC_2", "{\"id\":\"b\",\"body\":\"b\"}\n");
-    await_records(&place, &mut child, 2);
+    let mut said = BufReader::new(child.stderr.take().expect("it is piped")).lines();
+    let waits = said.by_ref().map_while(Result::ok).any(|line| line.contains("trying again"));
+    assert!(waits, "the job ended by itself");
     let started = Instant::now();
     let status = loop {
         tell(&child);

@@ -163,8 +163,10 @@ pub trait Sink: Send {
     fn figures(&self) -> SinkFigures;
 
     /// Takes the rows that the sink's system refused since the last call and that are therefore not in its output (a
-    /// record too large for a topic), in the order in which they were met. Called after [`Sink::write`], [`Sink::stage`]
-    /// and [`Sink::publish`]; the engine adds them to the job's rejects. Nothing by default: most systems take any row.
+    /// record too large for a topic), in the order in which they were met. Called after the open, [`Sink::write`],
+    /// [`Sink::stage`] and [`Sink::publish`]; the engine adds them to the job's rejects. What is refused until a stage ends
+    /// is kept by that checkpoint; what a publish refuses is refused again when it is repeated, until the checkpoint
+    /// after it. Nothing by default: most systems take any row.
     fn take_rejects(&mut self) -> Vec<Reject> {
         Vec::new()
     }

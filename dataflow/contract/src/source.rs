@@ -125,7 +125,7 @@ pub struct Payload {
 }
 
 /// An input record that could not become a row, kept with its reason.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reject {
     /// Where in the partition, for a person: `line 12`, `byte 1048576`, `listing 3, child 7`.
     pub position: String,

@@ -95,6 +95,7 @@ impl CheckpointLog {
             epoch: 0,
             sources: Default::default(),
             sinks: Default::default(),
+            refused: Default::default(),
             relations: Default::default(),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use catchment_contract::{Epoch, Error, Position, Result, Staged};
+use catchment_contract::{Epoch, Error, Position, Reject, Result, Staged};
 use serde::{Deserialize, Serialize};
 
 /// Version of the manifest's format that this build writes and reads.
@@ -25,6 +25,8 @@ pub struct Manifest {
     pub sources: BTreeMap<String, SourceState>,
     /// Sinks by name.
     pub sinks: BTreeMap<String, SinkState>,
+    /// By sink, what it refused in making this checkpoint: rejects of an epoch to come, which the next checkpoint has.
+    pub refused: BTreeMap<String, Vec<Reject>>,
     /// Rows of the relations that sinks take, for the summary of a run that has nothing to do.
     pub relations: BTreeMap<String, i64>,
 }

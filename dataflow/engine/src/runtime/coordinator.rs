@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use catchment_contract::{Epoch, Error, Lease, Partition, Result, SinkContext, Store, Unfinished};
+use catchment_contract::{Epoch, Error, Lease, Partition, Reject, Result, SinkContext, Store, Unfinished};
 use crossbeam_channel::{Receiver, Sender, bounded, never, select, unbounded};
 
 use super::arrivals::{self, Inbox};
@@ -105,6 +105,8 @@ pub struct Runtime {
     begun: HashSet<(usize, String)>,
     /// What sinks could not write, on its way to the rejects.
     refused: (Sender<Refused>, Receiver<Refused>),
+    /// How many times each sink had refused something when that was made rejects last.
+    refused_times: BTreeMap<String, u64>,
 }
 
 /// The part that exists once workers run.
@@ -138,6 +140,8 @@ impl Lease for NoLease {
 struct Cut {
     epoch: Epoch,
     sources: BTreeMap<String, SourceState>,
+    /// What sinks refuse after these times is not in the checkpoint.
+    refused_times: BTreeMap<String, u64>,
     files: Receiver<Result<BTreeMap<String, Vec<StateFile>>>>,
 }
 
@@ -192,6 +196,7 @@ impl Runtime {
             dirty: false,
             begun: HashSet::new(),
             refused,
+            refused_times: BTreeMap::new(),
             spec,
             options,
             store,
@@ -229,12 +234,18 @@ impl Runtime {
         rounds.retain(|(_, partitions)| !partitions.is_empty());
         let starts = self.running.is_none();
         let first_run = self.manifest.epoch == 0 && starts;
-        let refused = self.take_refused()?;
+        let refused = self.has_refused() || (starts && !self.manifest.refused.is_empty());
         let news = !rounds.is_empty() || first_run || refused || (starts && self.has_new_sink());
         if !news {
             return Ok(false);
         }
         self.ensure_running()?;
+        if starts {
+            for (sink, rejects) in self.manifest.refused.clone() {
+                self.feed_refused(&sink, &rejects)?;
+            }
+        }
+        self.take_refused()?;
         self.read_all(rounds, unfinished)?;
         let fed = self.running.as_ref().is_some_and(|running| running.epoch_bytes > 0);
         if fed || starts {
@@ -251,26 +262,32 @@ impl Runtime {
 
     /// Whether sinks' systems have refused something that is no reject yet.
     pub(super) fn has_refused(&self) -> bool {
-        self.running.is_some() && !self.refused.1.is_empty()
+        !self.refused.1.is_empty()
     }
 
-    /// Makes rejects of what the sinks' systems refused since the last call; false if there was nothing.
+    /// Makes rejects of what the sinks' systems refused since the last call; false if there was nothing, or nobody to take
+    /// them yet.
     fn take_refused(&mut self) -> Result<bool> {
-        if !self.has_refused() {
+        if self.running.is_none() || !self.has_refused() {
             return Ok(false);
         }
         let refused: Vec<Refused> = self.refused.1.try_iter().collect();
-        let Some(running) = &mut self.running else { return Ok(false) };
-        let input = self.spec.sources.len();
-        for (sink, rejects) in refused {
-            let rows = arrivals::reject_rows(&sink, "", &rejects);
-            let log = LogMessage::Append { source: REJECTS.into(), rows: arrivals::flat(&rows) };
-            self.state_log.messages.send(log).map_err(|_| Error::bug("the state log's thread ended"))?;
-            running.epoch_bytes += 1 + rows.get_array_memory_size();
-            running.workers.feed(input, arrivals::updates(rows, running.epoch));
-            self.dirty = true;
+        for Refused { sink, time, rejects } in refused {
+            self.feed_refused(&sink, &rejects)?;
+            self.refused_times.insert(sink, time);
         }
         Ok(true)
+    }
+
+    fn feed_refused(&mut self, sink: &str, rejects: &[Reject]) -> Result<()> {
+        let running = self.running.as_mut().expect("rejects are fed to workers");
+        let rows = arrivals::reject_rows(sink, "", rejects);
+        let log = LogMessage::Append { source: REJECTS.into(), rows: arrivals::flat(&rows) };
+        self.state_log.messages.send(log).map_err(|_| Error::bug("the state log's thread ended"))?;
+        running.epoch_bytes += 1 + rows.get_array_memory_size();
+        running.workers.feed(self.spec.sources.len(), arrivals::updates(rows, running.epoch));
+        self.dirty = true;
+        Ok(())
     }
 
     fn ensure_running(&mut self) -> Result<()> {

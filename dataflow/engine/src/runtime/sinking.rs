@@ -13,8 +13,8 @@ pub(crate) enum SinkMessage {
     Updates(UpdateBatch),
     /// No update of an epoch up to this one will follow.
     Closed(Epoch),
-    /// Make everything durable for a checkpoint.
-    Stage { number: u64, epoch: Epoch, reply: Sender<Result<Option<Staged>>> },
+    /// Make everything durable for a checkpoint. Answered with what was refused since the one before, too.
+    Stage { number: u64, epoch: Epoch, reply: Sender<Result<(Option<Staged>, Vec<Refused>)>> },
     /// Make a checkpoint visible.
     Publish { number: u64, staged: Staged, reply: Sender<Result<()>> },
     /// What a reader sees.
@@ -27,8 +27,15 @@ pub(crate) struct SinkThread {
     pub thread: JoinHandle<()>,
 }
 
-/// Rows that a sink's system refused, with the sink's name.
-pub(crate) type Refused = (String, Vec<Reject>);
+/// Rows that a sink's system refused.
+#[derive(Clone)]
+pub(crate) struct Refused {
+    /// The sink's name.
+    pub sink: String,
+    /// The how-manieth time, from 1, that it refused some in this run.
+    pub time: u64,
+    pub rejects: Vec<Reject>,
+}
 
 /// Starts the thread of `sink`. An error of a write is answered at the next stage, which is when it matters; what the
 /// sink's system refuses is told to `refused` at once.
@@ -51,14 +58,20 @@ impl SinkThread {
 fn run(name: &str, mut sink: Box<dyn Sink>, queue: Receiver<SinkMessage>, refused: &Sender<Refused>) {
     let mut open: Vec<UpdateBatch> = Vec::new();
     let mut failure = None;
-    let tell = |sink: &mut Box<dyn Sink>| {
+    let (mut time, mut since) = (0, Vec::new());
+    let mut tell = |sink: &mut Box<dyn Sink>, since: &mut Vec<Refused>| {
         let rejects = sink.take_rejects();
         if !rejects.is_empty() {
             tracing::warn!(sink = name, rows = rejects.len(), "rows were refused, they become rejects");
-            // The coordinator may have ended: then the warning is all that is left of them.
-            let _ = refused.send((name.to_string(), rejects));
+            time += 1;
+            let some = Refused { sink: name.to_string(), time, rejects };
+            since.push(some.clone());
+            // The coordinator may have ended: then the last checkpoint has them, or the next run refuses them again.
+            let _ = refused.send(some);
         }
     };
+    // What the last checkpoint still had to publish.
+    tell(&mut sink, &mut since);
     for message in queue {
         match message {
             SinkMessage::Updates(updates) => open.push(updates),
@@ -66,7 +79,7 @@ fn run(name: &str, mut sink: Box<dyn Sink>, queue: Receiver<SinkMessage>, refuse
                 let closed = split_closed(&mut open, epoch);
                 if failure.is_none() {
                     failure = sink.write(closed, epoch).err();
-                    tell(&mut sink);
+                    tell(&mut sink, &mut since);
                 }
             }
             SinkMessage::Stage { number, epoch, reply } => {
@@ -77,13 +90,13 @@ fn run(name: &str, mut sink: Box<dyn Sink>, queue: Receiver<SinkMessage>, refuse
                         sink.stage(number, epoch)
                     }
                 };
-                tell(&mut sink);
-                let _ = reply.send(staged);
+                tell(&mut sink, &mut since);
+                let _ = reply.send(staged.map(|staged| (staged, std::mem::take(&mut since))));
             }
             SinkMessage::Publish { number, staged, reply } => {
                 let _span = tracing::debug_span!("commit", sink = name, number).entered();
                 let published = sink.publish(number, &staged);
-                tell(&mut sink);
+                tell(&mut sink, &mut since);
                 let _ = reply.send(published);
             }
             SinkMessage::Figures(reply) => {

@@ -5,18 +5,18 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use catchment_contract::{Error, Result, Staged};
+use catchment_contract::{Error, Reject, Result, Staged};
 use crossbeam_channel::{Receiver, Sender, bounded, never};
 
 use super::super::reading;
-use super::super::sinking::SinkMessage;
+use super::super::sinking::{Refused, SinkMessage};
 use super::super::state_log::LogMessage;
 use super::{Cut, Running, Runtime};
 use crate::checkpoint::{CheckpointLog, Manifest, SinkState, StateFile};
 
 impl Runtime {
-    /// Cuts a checkpoint at the end of the open epoch, unless one is on its way. What sinks refused in the one before is in
-    /// it: a crash later on, they would not refuse it again.
+    /// Cuts a checkpoint at the end of the open epoch, unless one is on its way. What sinks have refused
+    /// until now is in it; what they refuse in making it is in its manifest, for the next one.
     pub(super) fn cut(&mut self) -> Result<()> {
         let busy = |running: &Running| running.cut.is_some() || running.committing.is_some();
         if self.running.as_ref().is_none_or(busy) {
@@ -26,7 +26,8 @@ impl Runtime {
         let running = self.running.as_mut().expect("it was just seen");
         let (reply, files) = bounded(1);
         let _ = self.state_log.messages.send(LogMessage::Cut { reply });
-        running.cut = Some(Cut { epoch: running.epoch, sources: self.sources.clone(), files });
+        let (sources, refused_times) = (self.sources.clone(), self.refused_times.clone());
+        running.cut = Some(Cut { epoch: running.epoch, sources, refused_times, files });
         self.last_checkpoint = Instant::now();
         self.dirty = false;
         Ok(())
@@ -43,6 +44,7 @@ impl Runtime {
             self.counters.iter().map(|(name, count)| (name.clone(), count.report(name).rows)).collect();
         // Those that the job does not read now stay.
         manifest.sources.extend(cut.sources);
+        manifest.refused.clear();
         let mut staging = Vec::new();
         for (sink, thread) in self.spec.sinks.iter().zip(&self.sinks) {
             let (reply, staged) = bounded(1);
@@ -53,7 +55,8 @@ impl Runtime {
                 number: 0,
                 staged: None,
             });
-            staging.push(Staging { sink: sink.name.clone(), messages: thread.messages.clone(), staged });
+            let fed = cut.refused_times.get(&sink.name).copied().unwrap_or(0);
+            staging.push(Staging { sink: sink.name.clone(), messages: thread.messages.clone(), fed, staged });
         }
         let (done, committed) = bounded(1);
         let (log, files) = (self.log.clone(), cut.files);
@@ -128,7 +131,9 @@ impl Runtime {
 struct Staging {
     sink: String,
     messages: Sender<SinkMessage>,
-    staged: Receiver<Result<Option<Staged>>>,
+    /// Times that the sink had refused something which is in the checkpoint.
+    fed: u64,
+    staged: Receiver<Result<(Option<Staged>, Vec<Refused>)>>,
 }
 
 fn ended<T>(_: T) -> Error {
@@ -144,8 +149,14 @@ fn commit(
 ) -> Result<Manifest> {
     let number = manifest.number;
     let mut publishing = Vec::new();
-    for Staging { sink, messages, staged } in staging {
-        if let Some(staged) = staged.recv().map_err(ended)?? {
+    for Staging { sink, messages, fed, staged } in staging {
+        let (staged, refused) = staged.recv().map_err(ended)??;
+        let refused = refused.into_iter().filter(|refused| refused.time > fed);
+        let rejects: Vec<Reject> = refused.flat_map(|refused| refused.rejects).collect();
+        if !rejects.is_empty() {
+            manifest.refused.insert(sink.clone(), rejects);
+        }
+        if let Some(staged) = staged {
             if let Some(state) = manifest.sinks.get_mut(&sink) {
                 (state.number, state.staged) = (number, Some(staged.clone()));
             }
