@@ -1,13 +1,11 @@
-//! Times from outside: the years 1 to 9999 in the proleptic Gregorian calendar, which is what every reader of our tables
-//! and topics can write down. What lies outside is taken for an error of whoever wrote it.
+//! Times from outside: the years 1 to 9999 ([`MICROS`]). What lies outside is taken for an error of whoever wrote it.
 
 use std::ops::RangeInclusive;
 
 use jiff::civil;
 use jiff::fmt::temporal::DateTimeParser;
 
-/// Microseconds since 1970.
-pub(crate) const MICROS: RangeInclusive<i64> = -62_135_596_800_000_000..=253_402_300_799_999_999;
+pub(crate) use catchment_contract::WRITABLE_MICROS as MICROS;
 
 static PARSER: DateTimeParser = DateTimeParser::new();
 

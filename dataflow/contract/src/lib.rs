@@ -24,7 +24,7 @@ pub use options::{OptionSpan, Options};
 pub use sink::{Lease, Sink, SinkConnector, SinkContext, SinkFigures, SinkSpec, Staged, TopicPosition, ViewFacts};
 pub use source::{
     Declaration, Decoded, Decoder, Partition, PartitionLag, PartitionReader, Payload, Position, Reject, Relation,
-    Replace, Source, SourceConnector, Unfinished, Wake,
+    Replace, Source, SourceConnector, Unfinished, WRITABLE_MICROS, Wake,
 };
 pub use store::{PutOutcome, Store};
 pub use update::{Diff, Epoch, Run, UpdateBatch};

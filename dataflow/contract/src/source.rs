@@ -13,6 +13,7 @@
 //! timing. The engine numbers rows by it.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use arrow::array::{BooleanArray, Int64Array, RecordBatch};
@@ -21,6 +22,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::options::Options;
+
+/// The times that every reader of tables and topics can write down, in microseconds since 1970: the years 1 to 9999 of the
+/// proleptic Gregorian calendar.
+pub const WRITABLE_MICROS: RangeInclusive<i64> = -62_135_596_800_000_000..=253_402_300_799_999_999;
 
 /// How rows of a relation replace one another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -20,8 +20,9 @@
 //! | `_catchment/<job>/outbox/<sink>/<n>-<random>.keys` | identities of the keys that `emit = 'first'` has published |
 //!
 //! **Invariants.** Nothing is in the topic before the checkpoint's manifest exists. A key's records are in one partition,
-//! in the order of epochs; with `append`, rows of one epoch that share a key come in any order. A checkpoint holds one record a key at most, and none if nothing came of its changes. Sequences count a
-//! partition's chunks from 0 and are used once.
+//! in the order of epochs; with `append`, rows of one epoch that share a key come in any order. A checkpoint holds one
+//! record a key at most, and none if nothing came of its changes. Sequences count a partition's chunks from 0 and are used
+//! once.
 //!
 //! **Limits.** The net changes between two checkpoints are held in memory, and once more as records while they are
 //! published. `emit = 'first'` costs 16 bytes a key, rewritten whenever a key is new. One writer a sink: of two runs at

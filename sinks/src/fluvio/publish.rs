@@ -246,8 +246,7 @@ impl Writer {
                 }
                 Fetched::Batches { bytes, next } => {
                     for batch in batches(&bytes).filter(|batch| batch.header.base_offset >= run.from) {
-                        self.check_known(run, &batch)?;
-                        last = self.greater(last, run, &batch);
+                        last = self.greater(last, run, &batch)?;
                     }
                     if next <= from {
                         break;
@@ -264,32 +263,29 @@ impl Writer {
         Ok(Standing { done, end: from })
     }
 
-    /// Refuses a batch of ours that comes after the run: only what a checkpoint knows is published.
-    fn check_known(&self, run: &Run<'_>, batch: &Batch<'_>) -> Result<()> {
-        let index = i64::from(batch.header.first_sequence) - i64::from(run.sequence);
-        if batch.header.producer_id != run.producer || index < i64::from(run.chunks) {
-            return Ok(());
-        }
-        Err(Error::data(format!(
-            "{} holds records at offset {} that the sink published after its last checkpoint",
-            self.place(),
-            batch.header.base_offset
-        ))
-        .with_hint("the job's checkpoints in _catchment were put back from an older copy: give the sink another name and topic to publish anew"))
-    }
-
-    /// The greater of `last` and the sequence of `batch`, if it is one of the run's.
-    fn greater(&self, last: Option<i32>, run: &Run<'_>, batch: &Batch<'_>) -> Option<i32> {
-        let sequence = batch.header.first_sequence;
+    /// The greater of `last` and the sequence of `batch`, if it is one of the run's. One of ours that comes after the run is
+    /// refused: only what a checkpoint knows is published.
+    fn greater(&self, last: Option<i32>, run: &Run<'_>, batch: &Batch<'_>) -> Result<Option<i32>> {
+        let (sequence, offset) = (batch.header.first_sequence, batch.header.base_offset);
         let index = i64::from(sequence) - i64::from(run.sequence);
-        if batch.header.producer_id != run.producer || !(0..i64::from(run.chunks)).contains(&index) {
-            return last;
+        if batch.header.producer_id != run.producer || index < 0 {
+            return Ok(last);
+        }
+        if index >= i64::from(run.chunks) {
+            return Err(Error::data(format!(
+                "{} holds records at offset {offset} that the sink published after its last checkpoint",
+                self.place()
+            ))
+            .with_hint(
+                "the job's checkpoints in _catchment were put back from an older copy: give the sink another name and \
+                 topic to publish anew",
+            ));
         }
         if last.is_some_and(|last| sequence <= last) {
             let place = self.place();
-            tracing::error!(place, sequence, offset = batch.header.base_offset, "a batch is in the topic twice");
+            tracing::error!(place, sequence, offset, "a batch is in the topic twice");
         }
-        last.max(Some(sequence))
+        Ok(last.max(Some(sequence)))
     }
 
     /// The chunks that must have been there before they were evicted, if nobody else wrote.

@@ -4,7 +4,6 @@
 //! partition: `data/day=2026-01-31/4fd0a9c1b2e3d4a5-000012.parquet`. The name's first part is drawn anew at every open,
 //! so that no name is ever used twice, whatever crashed between.
 
-use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -15,7 +14,7 @@ use catchment_contract::arrow::array::{
 use catchment_contract::arrow::compute::{concat, filter_record_batch};
 use catchment_contract::arrow::datatypes::TimestampMicrosecondType;
 use catchment_contract::arrow::json::LineDelimitedWriter;
-use catchment_contract::{Error, Result};
+use catchment_contract::{Error, Result, WRITABLE_MICROS};
 use delta_kernel::transaction::{BoundWriteContext, WriteState};
 use delta_kernel_default_engine::stats::FileStatsAccumulator;
 use object_store::path::Path;
@@ -30,9 +29,6 @@ use crate::lake::order::order;
 use crate::lake::spec::LakeSpec;
 use crate::lake::staged::AddedFile;
 use crate::lake::table::{LiveFile, Table, kernel_error};
-
-/// What Delta's log can write of a time: the years 1 to 9999, in microseconds since 1970.
-const WRITABLE_MICROS: RangeInclusive<i64> = -62_135_596_800_000_000..=253_402_300_799_999_999;
 
 /// Rows read at a time.
 const READ_ROWS: usize = 32 * 1024;

@@ -254,41 +254,25 @@ impl<'a> Work<'a> {
     /// Fills what the row lacks of its primary key from the record's key.
     fn fill_key(&mut self, row: usize, record: &Record<'a>) -> Result<(), String> {
         let plan = self.plan;
-        let has_nulls = plan.format.changes_rows();
-        let lacks = |sheet: &Sheet<'a>| {
-            (0..plan.keys).find(|slot| match sheet.cell(row, *slot) {
-                Cell::Missing => true,
-                Cell::Null => !has_nulls,
-                _ => false,
-            })
-        };
-        let Some(lacking) = (0..plan.keys).find(|slot| !self.sheet.cell(row, *slot).is_some()) else { return Ok(()) };
-        let name = &plan.slots[lacking].name;
-        let Some(key) = record.key else {
-            return lacks(&self.sheet).map_or(Ok(()), |slot| {
-                let name = &plan.slots[slot].name;
-                Err(format!("it has no \"{name}\", which is in the primary key, and its record has no key"))
-            });
-        };
-        let Ok(text) = str::from_utf8(key) else {
-            return Err(format!("it has no \"{name}\", and its record's key is not UTF-8"));
-        };
-        let cells = self.key_cells(text);
-        for (slot, cell) in cells.into_iter().enumerate() {
+        let Some(open) = (0..plan.keys).find(|slot| !self.sheet.cell(row, *slot).is_some()) else { return Ok(()) };
+        let no_text = |_| format!("it has no \"{}\", and its record's key is not UTF-8", plan.slots[open].name);
+        let text = record.key.map(str::from_utf8).transpose().map_err(no_text)?;
+        for (slot, cell) in text.map(|text| self.key_cells(text)).unwrap_or_default().into_iter().enumerate() {
             if !self.sheet.cell(row, slot).is_some() {
                 self.sheet.put(row, slot, cell);
             }
         }
-        match lacks(&self.sheet) {
-            None => Ok(()),
-            Some(slot) => {
-                let name = &plan.slots[slot].name;
-                let shown: String = text.chars().take(40).collect();
-                Err(format!(
-                    "it has no \"{name}\", which is in the primary key, and neither has its record's key \"{shown}\""
-                ))
-            }
-        }
+        let lacks = |cell| match cell {
+            Cell::Missing => true,
+            Cell::Null => !plan.format.changes_rows(),
+            _ => false,
+        };
+        let Some(slot) = (0..plan.keys).find(|slot| lacks(self.sheet.cell(row, *slot))) else { return Ok(()) };
+        let key = match text {
+            None => "its record has no key".to_owned(),
+            Some(text) => format!("neither has its record's key \"{}\"", text.chars().take(40).collect::<String>()),
+        };
+        Err(format!("it has no \"{}\", which is in the primary key, and {key}", plan.slots[slot].name))
     }
 
     /// The primary key's columns in a record's key; fewer if it does not say all.

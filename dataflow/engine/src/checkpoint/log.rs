@@ -60,14 +60,21 @@ impl CheckpointLog {
     /// renumbered and in this run's name. If everything is to be forgotten (`reset`), it is a first one that is returned,
     /// and becomes durable with the run's first commit: a run that fails before it has forgotten nothing.
     ///
+    /// `fits` is asked first whether the job fits the newest manifest, unless that is to be forgotten: a run that does not
+    /// fit ends no other.
+    ///
     /// # Errors
-    /// If the store fails, runs of the job keep starting, or the newest manifest cannot be read and is not to be forgotten.
-    pub fn fence(&self, reset: bool) -> Result<Manifest> {
+    /// That of `fits`; if the store fails, runs of the job keep starting, or the newest manifest cannot be read and is not
+    /// to be forgotten.
+    pub fn fence(&self, reset: bool, fits: impl Fn(&Manifest) -> Result<()>) -> Result<Manifest> {
         for _ in 0..FENCE_TRIES {
             let last = match self.latest() {
                 Err(error) if reset && error.fault() == Fault::Data => None,
                 last => last?,
             };
+            if let Some(last) = last.as_ref().filter(|_| !reset) {
+                fits(last)?;
+            }
             // One that cannot be read has a number all the same.
             let number = match &last {
                 Some(last) => last.number,

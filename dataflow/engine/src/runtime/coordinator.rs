@@ -127,6 +127,13 @@ struct Running {
     committed: Receiver<()>,
 }
 
+impl Running {
+    /// Whether a checkpoint is on its way.
+    fn is_busy(&self) -> bool {
+        self.cut.is_some() || self.committing.is_some()
+    }
+}
+
 /// Of a run that removes nothing.
 struct NoLease;
 
@@ -156,13 +163,7 @@ impl Runtime {
         let log = Arc::new(CheckpointLog::new(store.clone(), &spec.name, &run));
         let inbox = Inbox::new(&spec);
         let fresh = inbox.fresh();
-        if !options.reset
-            && let Some(latest) = log.latest()?
-        {
-            // A job that does not fit must not end one that runs.
-            definitions::check(&spec, &fresh, &latest)?;
-        }
-        let mut manifest = log.fence(options.reset)?;
+        let mut manifest = log.fence(options.reset, |last| definitions::check(&spec, &fresh, last))?;
         definitions::fit(&spec, &fresh, &mut manifest)?;
         // Until the first commit of a run that is to forget, what earlier ones left is needed: the next run may be told
         // otherwise. It removes what is left over.

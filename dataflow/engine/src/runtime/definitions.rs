@@ -36,12 +36,11 @@ pub(super) fn check(spec: &JobSpec, states: &BTreeMap<String, SourceState>, mani
     Ok(())
 }
 
-/// Takes out of `manifest` the sinks that begin anew, and those that are gone.
+/// Takes out of `manifest`, which was checked, the sinks that begin anew and those that are gone.
 ///
 /// # Errors
 /// As [`check`].
 pub(super) fn fit(spec: &JobSpec, states: &BTreeMap<String, SourceState>, manifest: &mut Manifest) -> Result<()> {
-    check(spec, states, manifest)?;
     let mut known = std::mem::take(&mut manifest.sinks);
     for sink in &spec.sinks {
         if let Some(state) = known.remove(&sink.name) {

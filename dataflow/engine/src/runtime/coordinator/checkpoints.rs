@@ -15,11 +15,10 @@ use super::{Cut, Running, Runtime};
 use crate::checkpoint::{CheckpointLog, Manifest, SinkState, StateFile};
 
 impl Runtime {
-    /// Cuts a checkpoint at the end of the open epoch, unless one is on its way. What sinks have refused
-    /// until now is in it; what they refuse in making it is in its manifest, for the next one.
+    /// Cuts a checkpoint at the end of the open epoch, unless one is on its way. What sinks have refused until
+    /// now is in it; what they refuse in making it is in its manifest, for the next one.
     pub(super) fn cut(&mut self) -> Result<()> {
-        let busy = |running: &Running| running.cut.is_some() || running.committing.is_some();
-        if self.running.as_ref().is_none_or(busy) {
+        if self.running.as_ref().is_none_or(Running::is_busy) {
             return Ok(());
         }
         self.take_refused()?;
@@ -118,8 +117,7 @@ impl Runtime {
     /// Begins a checkpoint of everything fed so far, and goes on while it is committed and published. Does nothing if
     /// nothing changed or one is on its way.
     pub(in crate::runtime) fn begin_checkpoint(&mut self) -> Result<()> {
-        let busy = |running: &Running| running.cut.is_some() || running.committing.is_some();
-        if !self.dirty || self.running.as_ref().is_none_or(busy) {
+        if !self.dirty || self.running.as_ref().is_none_or(Running::is_busy) {
             return Ok(());
         }
         self.cut()?;
