@@ -25,8 +25,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use catchment::TopicsLocation;
 use catchment::generate::{RedditOptions, reddit};
-use catchment_fluvio::batch::{BatchBuilder, Producer, batches};
-use catchment_fluvio::{Broker, Fetched, PartitionClient, TopicSpec};
+use catchment_topics::batch::{BatchBuilder, Producer, batches};
+use catchment_topics::{Broker, Fetched, PartitionClient, TopicSpec};
 
 /// Videos that the written comments mention.
 const VIDEOS: usize = 20;

@@ -11,9 +11,8 @@ use catchment_contract::{Epoch, Error, Result};
 use catchment_engine::UpdateStream;
 use catchment_engine::runtime::job::REJECTS;
 use catchment_engine::runtime::{Dataflow, JobSink, JobSource, JobSpec, RunOptions, Runtime};
-use catchment_fluvio::{Broker, Topics};
-use catchment_sinks::lake::store;
 use catchment_sql::Extensions;
+use catchment_topics::{Broker, Topics};
 use timely::dataflow::Scope;
 
 use crate::registry::registry;
@@ -91,7 +90,7 @@ impl Job {
             return Ok(None);
         }
         if self.topics.broker().is_err() {
-            let folder = store::open(lake)?.root().to_file_path().ok();
+            let folder = catchment_store::open(lake)?.root().to_file_path().ok();
             self.topics.bind(location.reach(folder)?);
         }
         self.topics.broker().map(Some)
@@ -103,7 +102,7 @@ impl Job {
     /// If the lake cannot be used, holds tables of another job, or does not fit the job any more.
     pub fn open(mut self, options: RunOptions, stop: Arc<AtomicBool>) -> Result<Runtime> {
         self.reach_topics(&TopicsLocation::default(), &options.lake)?;
-        let lake = store::open(&options.lake)?;
+        let lake = catchment_store::open(&options.lake)?;
         lake.probe()?;
         Runtime::open(self.into_spec(), Arc::new(lake), options, stop)
     }

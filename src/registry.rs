@@ -1,7 +1,7 @@
 //! Every connector and sink that this build knows. The only place that names them all.
 
-use catchment_fluvio::Topics;
 use catchment_sql::Registry;
+use catchment_topics::Topics;
 
 /// The connectors and sinks of this build; those of topics will use the broker that `topics` is bound to.
 pub fn registry(topics: &Topics) -> Registry {

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use catchment_contract::{Error, Result};
-use catchment_fluvio::Broker;
-use catchment_fluvio::cluster::{self, ClusterOptions};
-use catchment_fluvio::embedded::{Embedded, EmbeddedOptions};
+use catchment_topics::Broker;
+use catchment_topics::cluster::{self, ClusterOptions};
+use catchment_topics::embedded::{Embedded, EmbeddedOptions};
 
 /// Where topics live, and how to get there.
 #[derive(Clone, Debug)]

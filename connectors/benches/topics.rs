@@ -10,7 +10,7 @@ use catchment_connectors::fluvio::{TopicDecoder, TopicOptions};
 use catchment_contract::arrow::array::AsArray;
 use catchment_contract::arrow::datatypes::{DataType, Field, Int64Type, Schema};
 use catchment_contract::{Declaration, Decoder, Options, Payload, Position};
-use catchment_fluvio::batch::{BatchBuilder, Producer, batches, set_base_offset};
+use catchment_topics::batch::{BatchBuilder, Producer, batches, set_base_offset};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};

@@ -12,12 +12,12 @@
 //! | (always) | `fluvio` | topics of a Fluvio broker |
 //!
 //! Both features are on by default. The broker of `fluvio` is bound by whoever opens the job: see
-//! [`catchment_fluvio::Topics`].
+//! [`catchment_topics::Topics`].
 
 use std::sync::Arc;
 
 use catchment_contract::SourceConnector;
-use catchment_fluvio::Topics;
+use catchment_topics::Topics;
 
 pub mod files;
 pub mod fluvio;

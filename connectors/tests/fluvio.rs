@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use catchment_contract::arrow::datatypes::{DataType, TimeUnit};
 use catchment_contract::{ErrorKind, Fault, Partition, PartitionLag, Position, Retry, Unfinished};
-use catchment_fluvio::{Broker, Topics};
+use catchment_topics::{Broker, Topics};
 
 use common::topic::{Fake, Local, append, append_keyed, compressed, declare, id_column, ids, read, read_from, source};
 use common::topic::{try_source, values};

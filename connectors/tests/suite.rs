@@ -13,8 +13,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use catchment_contract::arrow::datatypes::DataType;
 use catchment_contract::suite::source::{SourceFixture, TestRecord, run};
 use catchment_contract::{Declaration, Options, Source, SourceConnector};
-use catchment_fluvio::cluster::{ClusterOptions, connect};
-use catchment_fluvio::{Broker, TopicSpec, Topics};
+use catchment_topics::cluster::{ClusterOptions, connect};
+use catchment_topics::{Broker, TopicSpec, Topics};
 
 use common::topic::{Local, append, source};
 

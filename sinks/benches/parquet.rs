@@ -21,7 +21,7 @@ use catchment_contract::arrow::array::{
 use catchment_contract::arrow::compute::{concat_batches, interleave};
 use catchment_contract::arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimeUnit};
 use catchment_contract::{OptionSpan, Options, Run, Sink, SinkContext, UpdateBatch, ViewFacts};
-use catchment_sinks::lake::{Identities, LakeSink, LakeSpec, Location, RowIndex, Rows, parquet_file, store};
+use catchment_sinks::lake::{Identities, LakeSink, LakeSpec, Location, RowIndex, Rows, parquet_file};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
@@ -152,7 +152,7 @@ fn spec(schema: &SchemaRef, key: Vec<usize>, partition: Option<&str>) -> LakeSpe
 /// Loads `batches` into a new table and commits once; returns the rows that readers see.
 fn load(spec: &LakeSpec, batches: &[RecordBatch]) -> u64 {
     let folder = tempfile::tempdir().unwrap();
-    let lake = store::open(folder.path().to_str().unwrap()).unwrap();
+    let lake = catchment_store::open(folder.path().to_str().unwrap()).unwrap();
     let mut sink = spec.open_in(lake, &SinkContext::alone("job", ""), None).unwrap();
     for (epoch, rows) in (1..).zip(batches) {
         let updates = UpdateBatch { rows: rows.clone(), epochs: Run::One(epoch), diffs: Run::One(1) };
@@ -211,7 +211,7 @@ impl Loaded {
     fn new(batches: Vec<RecordBatch>) -> Self {
         let spec = spec(batches[0].schema_ref(), vec![0], Some("day(created_utc)"));
         let folder = tempfile::tempdir().unwrap();
-        let lake = store::open(folder.path().to_str().unwrap()).unwrap();
+        let lake = catchment_store::open(folder.path().to_str().unwrap()).unwrap();
         let mut sink = spec.open_in(lake, &SinkContext::alone("job", ""), None).unwrap();
         for rows in &batches {
             sink.write(vec![UpdateBatch { rows: rows.clone(), epochs: Run::One(1), diffs: Run::One(1) }], 1).unwrap();

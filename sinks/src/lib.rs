@@ -8,7 +8,7 @@ pub mod lake;
 use std::sync::Arc;
 
 use catchment_contract::SinkConnector;
-use catchment_fluvio::Topics;
+use catchment_topics::Topics;
 
 /// Every sink connector that this build has; `topics` is where they will find the broker.
 pub fn all(topics: &Topics) -> Vec<Arc<dyn SinkConnector>> {

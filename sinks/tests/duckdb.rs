@@ -8,7 +8,8 @@ mod common;
 mod duckdb;
 
 use catchment_contract::{Sink, SinkContext, Staged};
-use catchment_sinks::lake::{LakeSink, LakeStore, store};
+use catchment_sinks::lake::LakeSink;
+use catchment_store::LakeStore;
 use common::{Row, spec, updates, view};
 use duckdb::DuckDb;
 
@@ -35,7 +36,7 @@ fn checkpoint(sink: &mut LakeSink, n: u64) -> Staged {
 
 fn lake() -> (tempfile::TempDir, LakeStore) {
     let folder = tempfile::tempdir().unwrap();
-    let lake = store::open(folder.path().to_str().unwrap()).unwrap();
+    let lake = catchment_store::open(folder.path().to_str().unwrap()).unwrap();
     (folder, lake)
 }
 

@@ -13,7 +13,8 @@ use catchment_contract::arrow::array::{
 };
 use catchment_contract::arrow::datatypes::{DataType, Field, Schema};
 use catchment_contract::{PutOutcome, Run, Sink, SinkContext, Staged, UpdateBatch, ViewFacts};
-use catchment_sinks::lake::{LakeSink, LakeSpec, LakeStore, store};
+use catchment_sinks::lake::{LakeSink, LakeSpec};
+use catchment_store::LakeStore;
 use common::faults::{Faulty, Weather};
 use common::{Row, batch, names, read, spec, texts, updates, view};
 
@@ -57,7 +58,7 @@ fn open(spec: &LakeSpec, lake: &LakeStore, last: Option<(u64, &Staged)>) -> Lake
 #[test]
 fn a_current_table_follows_its_view() {
     let folder = tempfile::tempdir().unwrap();
-    let lake = store::open(folder.path().to_str().unwrap()).unwrap();
+    let lake = catchment_store::open(folder.path().to_str().unwrap()).unwrap();
     let spec = spec(&view(false), &[("partition_by", "day(created_utc)")]);
     let mut sink = open(&spec, &lake, None);
     sink.write(vec![updates(1, &rows(0..200, 1))], 1).unwrap();
@@ -80,7 +81,7 @@ fn a_current_table_follows_its_view() {
 
 fn local() -> (tempfile::TempDir, LakeStore) {
     let folder = tempfile::tempdir().unwrap();
-    let lake = store::open(folder.path().to_str().unwrap()).unwrap();
+    let lake = catchment_store::open(folder.path().to_str().unwrap()).unwrap();
     (folder, lake)
 }
 

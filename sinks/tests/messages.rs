@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use catchment_contract::arrow::datatypes::{DataType, Field, Schema};
 use catchment_contract::{ErrorKind, Fault, SinkContext, SinkSpec, ViewFacts};
-use catchment_sinks::lake::{LakeSpec, store};
+use catchment_sinks::lake::LakeSpec;
 use common::faults::Faulty;
 use common::{options, spec, view};
 
@@ -141,7 +141,7 @@ fn a_lake_that_cannot_be_written() {
 fn a_folder_without_permission() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
-    let lake = store::open(folder.path().to_str().unwrap()).unwrap();
+    let lake = catchment_store::open(folder.path().to_str().unwrap()).unwrap();
     std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o555)).unwrap();
     if std::fs::write(folder.path().join("x"), "x").is_ok() {
         println!("skipped: this user may write everywhere");
@@ -156,7 +156,7 @@ fn a_folder_without_permission() {
 #[test]
 fn a_table_of_somebody_else() {
     let folder = tempfile::tempdir().unwrap();
-    let lake = store::open(folder.path().to_str().unwrap()).unwrap();
+    let lake = catchment_store::open(folder.path().to_str().unwrap()).unwrap();
     let spec = spec(&view(false), &[]);
     drop(spec.open_in(lake.clone(), &SinkContext::alone("pulse", ""), None).unwrap());
     let error = spec.open_in(lake.clone(), &SinkContext::alone("other", ""), None).unwrap_err();
@@ -194,7 +194,7 @@ fn a_table_of_somebody_else() {
 #[test]
 fn a_store_that_accepts_both_creates() {
     let folder = tempfile::tempdir().unwrap();
-    let lake = store::open(folder.path().to_str().unwrap()).unwrap();
+    let lake = catchment_store::open(folder.path().to_str().unwrap()).unwrap();
     lake.probe().unwrap();
     let mut faulty = Faulty::new(Arc::clone(lake.object_store()), 1);
     faulty.honest = false;

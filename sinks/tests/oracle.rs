@@ -13,7 +13,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use catchment_contract::{Sink, SinkContext, Staged};
-use catchment_sinks::lake::{LakeSink, LakeSpec, LakeStore, store};
+use catchment_sinks::lake::{LakeSink, LakeSpec};
+use catchment_store::LakeStore;
 use common::faults::{Faulty, Weather};
 use common::s3::S3Server;
 use common::{Row, batch, names, read, spec, texts, updates, view};
@@ -298,7 +299,7 @@ fn suite(seeds: std::ops::Range<u64>, checkpoints: u64, mut make: impl FnMut(u64
 #[test]
 fn tables_equal_their_views_on_a_folder() {
     let folder = tempfile::tempdir().unwrap();
-    suite(0..10, 12, |seed| store::open(folder.path().join(seed.to_string()).to_str().unwrap()).unwrap());
+    suite(0..10, 12, |seed| catchment_store::open(folder.path().join(seed.to_string()).to_str().unwrap()).unwrap());
 }
 
 /// The server's address and keys come from the environment, as a user gives them: hence a process of its own.
@@ -324,7 +325,7 @@ fn suite_on_s3_of_the_environment() {
         println!("nothing to do: tables_equal_their_views_on_s3 calls this with a server");
         return;
     }
-    suite(100..106, 10, |seed| store::open(&format!("s3://bucket/some/prefix/{seed}")).unwrap());
+    suite(100..106, 10, |seed| catchment_store::open(&format!("s3://bucket/some/prefix/{seed}")).unwrap());
 }
 
 /// The canary: a tester that does not see a missing row is no tester.
@@ -332,7 +333,7 @@ fn suite_on_s3_of_the_environment() {
 #[should_panic(expected = "rows: [")]
 fn the_tester_sees_a_lost_row() {
     let folder = tempfile::tempdir().unwrap();
-    let mut world = World::new(store::open(folder.path().to_str().unwrap()).unwrap(), 0);
+    let mut world = World::new(catchment_store::open(folder.path().to_str().unwrap()).unwrap(), 0);
     let mut sink = world.open();
     for n in 1..=2 {
         world.faulty.set(Weather::Fair);

@@ -11,10 +11,10 @@ use std::sync::Arc;
 
 use catchment_contract::suite::sink::{self, SinkFixture};
 use catchment_contract::{SinkContext, SinkSpec};
-use catchment_fluvio::cluster::{ClusterOptions, connect};
-use catchment_fluvio::{Broker, Embedded, EmbeddedOptions, Topics};
 use catchment_sinks::fluvio::FluvioSpec;
-use catchment_sinks::lake::{LakeSpec, store};
+use catchment_sinks::lake::LakeSpec;
+use catchment_topics::cluster::{ClusterOptions, connect};
+use catchment_topics::{Broker, Embedded, EmbeddedOptions, Topics};
 use common::broker::records;
 use common::{options, read};
 use serde_json::Value;
@@ -41,7 +41,7 @@ impl SinkFixture for Lake {
     }
 
     fn read(&mut self) -> Vec<String> {
-        let lake = store::open(&self.context().lake).unwrap();
+        let lake = catchment_store::open(&self.context().lake).unwrap();
         read(&lake, "suite").iter().flat_map(sink::batch_texts).collect()
     }
 

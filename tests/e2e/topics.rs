@@ -7,8 +7,8 @@ use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use catchment::TopicsLocation;
-use catchment_fluvio::TopicSpec;
-use catchment_fluvio::batch::{BatchBuilder, Producer};
+use catchment_topics::TopicSpec;
+use catchment_topics::batch::{BatchBuilder, Producer};
 use serde_json::Value;
 
 use crate::duckdb::DuckDb;

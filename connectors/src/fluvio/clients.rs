@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use catchment_contract::options::nearest;
 use catchment_contract::{Error, ErrorKind, Result};
-use catchment_fluvio::{Bounds, PartitionClient, Topics};
+use catchment_topics::{Bounds, PartitionClient, Topics};
 
 /// Clients of one partition that are kept for the next one who needs them: a reader's and one to look with.
 const IDLE_CLIENTS_MAX: usize = 2;

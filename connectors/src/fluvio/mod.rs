@@ -64,7 +64,7 @@ mod watch;
 use std::sync::Arc;
 
 use catchment_contract::{Declaration, Options, Result, Source, SourceConnector};
-use catchment_fluvio::Topics;
+use catchment_topics::Topics;
 
 pub use decode::TopicDecoder;
 pub use option::{Format, OnEviction, Start, TopicOptions};

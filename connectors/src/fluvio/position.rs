@@ -19,7 +19,7 @@
 //! Missing fields are empty. Two positions of a partition are equal when no record lies between them.
 
 use catchment_contract::{Error, Position, Result};
-use catchment_fluvio::batch::BatchHeader;
+use catchment_topics::batch::BatchHeader;
 use serde::{Deserialize, Serialize};
 
 /// How many writers of one partition are remembered: more than jobs that publish to one topic.
@@ -88,7 +88,7 @@ impl TopicPosition {
 
 #[cfg(test)]
 mod tests {
-    use catchment_fluvio::batch::{BatchBuilder, Producer};
+    use catchment_topics::batch::{BatchBuilder, Producer};
 
     use super::*;
 
@@ -96,7 +96,7 @@ mod tests {
         let mut builder = BatchBuilder::new();
         builder.push(None, b"x");
         let mut batch = builder.finish(Producer { id, epoch }, sequence, 1);
-        catchment_fluvio::batch::set_base_offset(&mut batch, offset);
+        catchment_topics::batch::set_base_offset(&mut batch, offset);
         BatchHeader::read(&batch).unwrap()
     }
 

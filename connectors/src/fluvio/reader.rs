@@ -1,6 +1,6 @@
 //! Reading one partition: fetches of a few megabytes are cut into payloads of whole batches.
 //!
-//! A payload's bytes are encoded batches back to back, as [`catchment_fluvio::batch`] has them, without those that their
+//! A payload's bytes are encoded batches back to back, as [`catchment_topics::batch`] has them, without those that their
 //! writer has repeated; its `first_record` is the first offset wanted plus one, because the first batch may begin below.
 //! What is appended after the reader was opened is left to the next round.
 //!
@@ -12,8 +12,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use catchment_contract::source::PAYLOAD_BYTES;
 use catchment_contract::{Error, PartitionReader, Payload, Reject, Result};
-use catchment_fluvio::Fetched;
-use catchment_fluvio::batch::batches;
+use catchment_topics::Fetched;
+use catchment_topics::batch::batches;
 
 use super::clients::{Lent, evicted};
 use super::option::{OnEviction, Start, TopicOptions};

@@ -7,7 +7,7 @@ use catchment_contract::source::PartitionReader;
 use catchment_contract::{
     Decoder, Error, Partition, PartitionLag, Position, Relation, Result, Source, Unfinished, Wake,
 };
-use catchment_fluvio::{Bounds, Topics};
+use catchment_topics::{Bounds, Topics};
 
 use super::clients::{Clients, evicted};
 use super::decode::TopicDecoder;

@@ -8,8 +8,8 @@
 use std::sync::Arc;
 
 use catchment_contract::{Error, Result};
-use catchment_fluvio::batch::{Batch, batches};
-use catchment_fluvio::{Bounds, Fetched};
+use catchment_topics::batch::{Batch, batches};
+use catchment_topics::{Bounds, Fetched};
 
 use super::clients::{Clients, Lent};
 use super::option::{Start, TopicOptions};

@@ -15,8 +15,8 @@ use catchment_contract::arrow::util::display::array_value_to_string;
 use catchment_contract::{
     Declaration, Error, Options, Partition, Payload, Position, Result, Source, SourceConnector, Unfinished,
 };
-use catchment_fluvio::batch::{BatchBuilder, BatchHeader, HEADER_BYTES, Producer, set_base_offset};
-use catchment_fluvio::{
+use catchment_topics::batch::{BatchBuilder, BatchHeader, HEADER_BYTES, Producer, set_base_offset};
+use catchment_topics::{
     Bounds, Broker, Embedded, EmbeddedOptions, Fetched, PartitionClient, TopicFacts, TopicSpec, Topics,
 };
 

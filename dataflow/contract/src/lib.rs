@@ -7,9 +7,11 @@
 //!
 //! Arrow is reached through [`arrow`], re-exported here, so that the whole workspace moves to its next version at once.
 
+pub mod environment;
 pub mod error;
 pub mod hash;
 pub mod options;
+pub mod retry;
 pub mod sink;
 pub mod source;
 pub mod store;
@@ -19,8 +21,10 @@ pub mod update;
 
 pub use arrow;
 
+pub use environment::{Clock, Environment, SimulatedClock, SystemClock};
 pub use error::{Error, ErrorKind, Fault, Outcome, Result, Retry};
 pub use options::{OptionSpan, Options};
+pub use retry::{Breaker, Retries, RetryPolicy};
 pub use sink::{Lease, Sink, SinkConnector, SinkContext, SinkFigures, SinkSpec, Staged, TopicPosition, ViewFacts};
 pub use source::{
     Declaration, Decoded, Decoder, Partition, PartitionLag, PartitionReader, Payload, Position, Reject, Relation,

@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 use catchment_contract::{Error, Result};
-use catchment_fluvio::batch::{BATCH_BYTES_MAX, BatchBuilder, Producer, partition_of};
+use catchment_topics::batch::{BATCH_BYTES_MAX, BatchBuilder, Producer, partition_of};
 
 /// What is to be appended to one partition, in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -5,13 +5,13 @@
 
 use bytes::Bytes;
 use catchment_contract::{Error, Lease, Result};
-use catchment_fluvio::batch::batches;
+use catchment_topics::batch::batches;
 use object_store::PutPayload;
 use rand::Rng;
 use xxhash_rust::xxh3::{Xxh3Default, xxh3_64};
 
 use crate::fluvio::staged::Object;
-use crate::lake::store::LakeStore;
+use catchment_store::LakeStore;
 
 /// The folder of a sink's objects.
 pub struct Outbox {

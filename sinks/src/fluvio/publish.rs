@@ -27,8 +27,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use catchment_contract::{Error, ErrorKind, Outcome, Result, Retry};
-use catchment_fluvio::batch::{Batch, batches};
-use catchment_fluvio::{Broker, Fetched, PartitionClient};
+use catchment_topics::batch::{Batch, batches};
+use catchment_topics::{Broker, Fetched, PartitionClient};
 use rand::Rng;
 
 /// How much is asked for at once when a partition is looked at.

@@ -17,8 +17,8 @@ use bytes::Bytes;
 use catchment_contract::{
     Epoch, Error, Fault, Reject, Result, Sink, SinkContext, SinkFigures, Staged, TopicPosition, UpdateBatch,
 };
-use catchment_fluvio::Broker;
-use catchment_fluvio::batch::batches;
+use catchment_topics::Broker;
+use catchment_topics::batch::batches;
 use rand::Rng;
 
 use crate::fluvio::chunks::{Chunks, Lane, Routing};
@@ -30,7 +30,7 @@ use crate::fluvio::record::Encoder;
 use crate::fluvio::spec::{Delivery, FluvioSpec, Format};
 use crate::fluvio::staged::{Object, StagedPartition, StagedRecords};
 use crate::fluvio::topic;
-use crate::lake::store::LakeStore;
+use catchment_store::LakeStore;
 
 /// From this sequence on another producer id is drawn: 2²⁴ chunks, 1 TiB at least, are left for the checkpoint then.
 const SEQUENCE_MAX: i32 = i32::MAX - (1 << 24);

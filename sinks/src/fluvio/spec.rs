@@ -31,10 +31,10 @@ use catchment_contract::options::nearest;
 use catchment_contract::{
     Error, OptionSpan, Options, Result, Sink, SinkConnector, SinkContext, SinkSpec, Staged, ViewFacts,
 };
-use catchment_fluvio::{Broker, TopicSpec, Topics};
+use catchment_topics::{Broker, TopicSpec, Topics};
 
 use crate::fluvio::sink::FluvioSink;
-use crate::lake::store::{self, LakeStore};
+use catchment_store::LakeStore;
 
 /// A member of `upsert` and `append` values that holds the epoch.
 pub const EPOCH_MEMBER: &str = "_epoch";
@@ -214,7 +214,7 @@ impl SinkSpec for FluvioSpec {
     }
 
     fn open(&self, context: &SinkContext, last: Option<(u64, &Staged)>) -> Result<Box<dyn Sink>> {
-        let lake = store::open(&context.lake)?;
+        let lake = catchment_store::open(&context.lake)?;
         Ok(Box::new(self.open_in(lake, self.topics.broker()?, context, last)?))
     }
 }

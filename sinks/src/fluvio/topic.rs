@@ -1,7 +1,7 @@
 //! The topic that a sink finds or makes when it is opened.
 
 use catchment_contract::{Error, ErrorKind, Result};
-use catchment_fluvio::{Broker, TopicFacts, TopicSpec};
+use catchment_topics::{Broker, TopicFacts, TopicSpec};
 
 use crate::fluvio::spec::FluvioSpec;
 use crate::fluvio::staged::StagedRecords;

@@ -23,8 +23,8 @@ use delta_kernel::transaction::{CommitResult, Transaction, UpdateTableOperation}
 use delta_kernel::{EngineData, FilteredEngineData, KernelError};
 
 use crate::lake::staged::{AddedFile, NewVector};
-use crate::lake::store::pause;
 use crate::lake::table::{ENGINE, Table, kernel_error};
+use catchment_store::pause;
 
 /// How often a commit is tried before the run ends: about a second of pauses.
 pub const COMMIT_ATTEMPTS_MAX: u32 = 14;

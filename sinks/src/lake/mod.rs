@@ -32,13 +32,11 @@ mod encode;
 mod files;
 mod held;
 mod index;
-mod local;
 pub(crate) mod order;
 mod retract;
 mod sink;
 mod spec;
 mod staged;
-pub mod store;
 mod table;
 mod upkeep;
 
@@ -47,4 +45,3 @@ pub use index::{Identities, Location, RowIndex};
 pub use sink::LakeSink;
 pub(crate) use spec::connector;
 pub use spec::{LakeConnector, LakeSpec, Mode};
-pub use store::LakeStore;

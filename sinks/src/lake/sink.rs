@@ -20,9 +20,9 @@ use crate::lake::held::{Held, Pending, identities_of};
 use crate::lake::index::RowIndex;
 use crate::lake::spec::{LakeSpec, Mode};
 use crate::lake::staged::{AddedFile, StagedCommit};
-use crate::lake::store::LakeStore;
 use crate::lake::table::Table;
 use crate::lake::upkeep::{self, Upkeep};
+use catchment_store::LakeStore;
 
 /// Rows held in memory before they are written to files: 64 MiB of them, some 300,000 comments.
 const HELD_BYTES_MAX: usize = 64 << 20;

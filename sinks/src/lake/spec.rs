@@ -18,7 +18,7 @@ use delta_kernel::expressions::ColumnName;
 
 use crate::lake::columns::{PartitionColumn, TableColumns, Transform, can_partition, stored_type};
 use crate::lake::sink::LakeSink;
-use crate::lake::store::{self, LakeStore};
+use catchment_store::LakeStore;
 
 /// The column of a table of changes that holds an update's epoch.
 pub const EPOCH_COLUMN: &str = "_epoch";
@@ -155,7 +155,7 @@ impl SinkSpec for LakeSpec {
     }
 
     fn open(&self, context: &SinkContext, last: Option<(u64, &Staged)>) -> Result<Box<dyn Sink>> {
-        let lake = store::open(&context.lake)?;
+        let lake = catchment_store::open(&context.lake)?;
         Ok(Box::new(self.open_in(lake, context, last)?))
     }
 

@@ -24,8 +24,8 @@ use crate::lake::columns::PartitionValues;
 use crate::lake::commit::COMMIT_ATTEMPTS_MAX;
 use crate::lake::spec::LakeSpec;
 use crate::lake::staged::Vector;
-use crate::lake::store::{LakeStore, pause, runtime};
 use crate::lake::upkeep::vector_at;
+use catchment_store::{LakeStore, pause, runtime};
 
 /// What writes our tables, in their commits.
 pub(super) const ENGINE: &str = concat!("catchment/", env!("CARGO_PKG_VERSION"));

@@ -10,8 +10,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use catchment_contract::{Error, ErrorKind, Outcome, Result, Retry};
-use catchment_fluvio::batch::{BatchBuilder, BatchHeader, Producer, batches, set_base_offset};
-use catchment_fluvio::{Bounds, Broker, Fetched, PartitionClient, TopicFacts, TopicSpec};
+use catchment_topics::batch::{BatchBuilder, BatchHeader, Producer, batches, set_base_offset};
+use catchment_topics::{Bounds, Broker, Fetched, PartitionClient, TopicFacts, TopicSpec};
 use futures::stream::BoxStream;
 use object_store::path::Path;
 use object_store::{

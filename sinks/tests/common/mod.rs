@@ -15,7 +15,8 @@ use catchment_contract::arrow::array::{
 use catchment_contract::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use catchment_contract::arrow::util::display::{ArrayFormatter, FormatOptions};
 use catchment_contract::{OptionSpan, Options, Run, UpdateBatch, ViewFacts};
-use catchment_sinks::lake::{LakeSpec, LakeStore};
+use catchment_sinks::lake::LakeSpec;
+use catchment_store::LakeStore;
 use delta_kernel::engine::arrow_data::EngineDataArrowExt;
 use delta_kernel::{Engine, Snapshot};
 use delta_kernel_default_engine::DefaultEngineBuilder;

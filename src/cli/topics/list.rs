@@ -1,6 +1,6 @@
 //! `catchment topics list`.
 
-use catchment_fluvio::{Broker, TopicFacts};
+use catchment_topics::{Broker, TopicFacts};
 use clap::Args;
 
 use super::super::{Failure, print};

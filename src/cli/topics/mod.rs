@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use catchment_contract::ErrorKind;
-use catchment_fluvio::Broker;
+use catchment_topics::Broker;
 use clap::{Args, Subcommand};
 
 use super::Failure;

@@ -4,8 +4,8 @@ use std::io::{self, BufWriter, Write};
 use std::time::Duration;
 
 use catchment_contract::Error;
-use catchment_fluvio::batch::{Record, batches};
-use catchment_fluvio::{Broker, Fetched, PartitionClient};
+use catchment_topics::batch::{Record, batches};
+use catchment_topics::{Broker, Fetched, PartitionClient};
 use clap::Args;
 
 use super::super::Failure;

@@ -19,7 +19,7 @@ mod tests;
 use catchment_contract::arrow::array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
 use catchment_contract::arrow::compute::concat_batches;
 use catchment_contract::{Decoded, Decoder, Payload, Reject};
-use catchment_fluvio::batch::{Batch, batches};
+use catchment_topics::batch::{Batch, batches};
 
 use super::option::TopicOptions;
 use plan::Plan;

@@ -3,7 +3,7 @@
 use std::str;
 
 use catchment_contract::Reject;
-use catchment_fluvio::batch::Record;
+use catchment_topics::batch::Record;
 use serde::de::DeserializeSeed;
 
 use super::super::option::Format;

@@ -7,7 +7,7 @@ use catchment_contract::arrow::array::Array;
 use catchment_contract::arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use catchment_contract::arrow::util::display::array_value_to_string;
 use catchment_contract::{Declaration, Options, Position};
-use catchment_fluvio::batch::{BatchBuilder, Producer, set_base_offset};
+use catchment_topics::batch::{BatchBuilder, Producer, set_base_offset};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 

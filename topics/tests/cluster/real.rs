@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use catchment_contract::{ErrorKind, Fault, Outcome};
-use catchment_fluvio::batch::{BatchBuilder, Producer};
-use catchment_fluvio::cluster::{ClusterOptions, connect};
-use catchment_fluvio::scan::last_sequence;
-use catchment_fluvio::{Bounds, Broker, Fetched, TopicSpec};
+use catchment_topics::batch::{BatchBuilder, Producer};
+use catchment_topics::cluster::{ClusterOptions, connect};
+use catchment_topics::scan::last_sequence;
+use catchment_topics::{Bounds, Broker, Fetched, TopicSpec};
 
 use crate::{numbered, options, read_to_end};
 

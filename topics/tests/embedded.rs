@@ -8,8 +8,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use catchment_contract::{ErrorKind, Fault, Outcome};
-use catchment_fluvio::batch::{BatchBuilder, Producer, batches};
-use catchment_fluvio::{Bounds, Broker, Embedded, EmbeddedOptions, Fetched, PartitionClient, TopicSpec};
+use catchment_topics::batch::{BatchBuilder, Producer, batches};
+use catchment_topics::{Bounds, Broker, Embedded, EmbeddedOptions, Fetched, PartitionClient, TopicSpec};
 use tempfile::TempDir;
 
 const NOBODY: Producer = Producer { id: -1, epoch: -1 };

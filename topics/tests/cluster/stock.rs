@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use catchment_contract::ErrorKind;
-use catchment_fluvio::batch::{batches, partition_of};
-use catchment_fluvio::{Broker, Embedded, EmbeddedOptions, TopicSpec};
+use catchment_topics::batch::{batches, partition_of};
+use catchment_topics::{Broker, Embedded, EmbeddedOptions, TopicSpec};
 use fluvio::metadata::spu::SpuSpec;
 use fluvio::{Compression, Fluvio, FluvioAdmin, FluvioClusterConfig, TopicProducerConfigBuilder};
 use tokio::runtime::Runtime;

@@ -7,7 +7,7 @@ mod wire;
 use std::fs;
 use std::time::{Duration, Instant};
 
-use catchment_fluvio::{Embedded, EmbeddedOptions};
+use catchment_topics::{Embedded, EmbeddedOptions};
 use tempfile::TempDir;
 
 use wire::{Wire, controller_requests, storage_of};

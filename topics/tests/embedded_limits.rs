@@ -11,8 +11,8 @@ use std::process::{Command, Stdio};
 use std::thread;
 
 use catchment_contract::ErrorKind;
-use catchment_fluvio::batch::batches;
-use catchment_fluvio::{Broker, Embedded, EmbeddedOptions, Fetched, TopicSpec};
+use catchment_topics::batch::batches;
+use catchment_topics::{Broker, Embedded, EmbeddedOptions, Fetched, TopicSpec};
 use fluvio_protocol::link::ErrorCode;
 use fluvio_protocol::record::{RawRecords, RecordSet};
 use fluvio_spu_schema::fetch::FetchResponse;

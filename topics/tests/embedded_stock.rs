@@ -8,8 +8,8 @@ use std::fmt::Display;
 use std::future::Future;
 use std::time::Duration;
 
-use catchment_fluvio::batch::partition_of;
-use catchment_fluvio::{Broker, Embedded, EmbeddedOptions, TopicSpec as OwnSpec};
+use catchment_topics::batch::partition_of;
+use catchment_topics::{Broker, Embedded, EmbeddedOptions, TopicSpec as OwnSpec};
 use fluvio::consumer::{ConsumerConfigExt, ConsumerConfigExtBuilder, ConsumerStream, OffsetManagementStrategy};
 use fluvio::metadata::objects::{CommonCreateRequest, ListRequest};
 use fluvio::metadata::partition::PartitionSpec;
@@ -258,9 +258,9 @@ fn reading_begins_where_it_is_told_to_and_goes_on() {
         producer.send("k", "50").await.unwrap();
         producer.flush().await.unwrap();
         assert_eq!(stream.next().await.unwrap().unwrap().value(), b"50");
-        let mut batch = catchment_fluvio::batch::BatchBuilder::new();
+        let mut batch = catchment_topics::batch::BatchBuilder::new();
         batch.push(Some(b"ours"), b"51");
-        let batch = batch.finish(catchment_fluvio::batch::Producer { id: 9, epoch: 0 }, 0, 1_700_000_000_000);
+        let batch = batch.finish(catchment_topics::batch::Producer { id: 9, epoch: 0 }, 0, 1_700_000_000_000);
         assert_eq!(bench.broker.partition("tail", 0).unwrap().produce(&batch).unwrap(), 51);
         let record = stream.next().await.unwrap().unwrap();
         assert_eq!((record.offset(), record.key(), record.value()), (51, Some(b"ours".as_slice()), b"51".as_slice()));

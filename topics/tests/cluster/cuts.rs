@@ -4,10 +4,10 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use catchment_contract::Outcome;
-use catchment_fluvio::batch::{Producer, batches};
-use catchment_fluvio::cluster::{ClusterOptions, connect};
-use catchment_fluvio::scan::last_sequence;
-use catchment_fluvio::{Broker, Embedded, EmbeddedOptions, PartitionClient, TopicSpec};
+use catchment_topics::batch::{Producer, batches};
+use catchment_topics::cluster::{ClusterOptions, connect};
+use catchment_topics::scan::last_sequence;
+use catchment_topics::{Broker, Embedded, EmbeddedOptions, PartitionClient, TopicSpec};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 

@@ -14,8 +14,8 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use catchment_fluvio::batch::{BatchBuilder, Producer, batches};
-use catchment_fluvio::{Broker, Embedded, EmbeddedOptions, Fetched, PartitionClient, TopicSpec};
+use catchment_topics::batch::{BatchBuilder, Producer, batches};
+use catchment_topics::{Broker, Embedded, EmbeddedOptions, Fetched, PartitionClient, TopicSpec};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use tempfile::TempDir;
 

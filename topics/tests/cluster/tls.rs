@@ -7,7 +7,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use catchment_fluvio::cluster::{ClusterOptions, connect};
+use catchment_topics::cluster::{ClusterOptions, connect};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::server::WebPkiClientVerifier;
@@ -61,7 +61,7 @@ impl Authority {
         let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
         let config = builder.with_single_cert(vec![certificate.der().clone()], key).unwrap();
         let peer = Peer::start_on(TcpListener::bind("127.0.0.1:0").unwrap(), Some(Arc::new(config)));
-        peer.state().append(&numbered(0, 3, catchment_fluvio::batch::Producer::NONE, -1));
+        peer.state().append(&numbered(0, 3, catchment_topics::batch::Producer::NONE, -1));
         peer
     }
 }

@@ -7,8 +7,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use catchment_contract::{Error, ErrorKind, Fault as Whose};
-use catchment_fluvio::TopicSpec;
-use catchment_fluvio::cluster::{ClusterOptions, connect};
+use catchment_topics::TopicSpec;
+use catchment_topics::cluster::{ClusterOptions, connect};
 
 use crate::peer::{CREATE, Fault, LIST, Peer, TOPIC};
 use crate::{connected, options};

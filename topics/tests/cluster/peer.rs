@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 
 use bytes::{Buf, BufMut, Bytes};
-use catchment_fluvio::batch::{batches, set_base_offset};
+use catchment_topics::batch::{batches, set_base_offset};
 use fluvio_controlplane_metadata::partition::{PartitionResolution, PartitionSpec, PartitionStatus};
 use fluvio_controlplane_metadata::spu::SpuSpec;
 use fluvio_controlplane_metadata::topic::TopicSpec;

@@ -6,7 +6,7 @@
 use std::hint::black_box;
 
 use bytes::Bytes;
-use catchment_fluvio::batch::{BatchBuilder, Producer, batches};
+use catchment_topics::batch::{BatchBuilder, Producer, batches};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use fluvio_compression::Compression;
 use fluvio_protocol::record::{Batch as StockBatch, RawRecords, Record as StockRecord};

@@ -14,8 +14,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use catchment_fluvio::batch::batches;
-use catchment_fluvio::{Broker, Embedded, EmbeddedOptions, Fetched, TopicSpec};
+use catchment_topics::batch::batches;
+use catchment_topics::{Broker, Embedded, EmbeddedOptions, Fetched, TopicSpec};
 use fluvio_protocol::link::ErrorCode;
 use fluvio_protocol::record::{RawRecords, RecordSet};
 use fluvio_spu_schema::fetch::FetchResponse;

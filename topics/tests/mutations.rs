@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use catchment_fluvio::batch::{Batch, BatchHeader, HEADER_BYTES, batches, set_base_offset};
+use catchment_topics::batch::{Batch, BatchHeader, HEADER_BYTES, batches, set_base_offset};
 use fluvio_compression::Compression;
 use fluvio_protocol::Encoder;
 use fluvio_protocol::record::{Batch as StockBatch, RawRecords, Record as StockRecord};

@@ -15,9 +15,9 @@ mod tls;
 use std::sync::Arc;
 use std::time::Duration;
 
-use catchment_fluvio::batch::{BatchBuilder, Producer, batches};
-use catchment_fluvio::cluster::{ClusterOptions, connect};
-use catchment_fluvio::{Broker, Fetched, PartitionClient};
+use catchment_topics::batch::{BatchBuilder, Producer, batches};
+use catchment_topics::cluster::{ClusterOptions, connect};
+use catchment_topics::{Broker, Fetched, PartitionClient};
 
 /// Options for tests: patient with a slow machine, quick to give up on silence.
 fn options(endpoint: impl ToString) -> ClusterOptions {

@@ -28,7 +28,7 @@ use rand::Rng;
 use tokio::runtime::{Handle, Runtime};
 use url::Url;
 
-use crate::lake::local::{DurableLocal, sync_folder};
+use crate::local::{DurableLocal, sync_folder};
 
 /// How often an ambiguous put is tried again.
 const ATTEMPTS_MAX: u32 = 6;
@@ -123,7 +123,7 @@ fn open_s3(text: &str) -> Result<LakeStore> {
 }
 
 /// The runtime that waits for object stores: the process has one, however many lakes it opens.
-pub(crate) fn runtime() -> Result<Handle> {
+pub fn runtime() -> Result<Handle> {
     static RUNTIME: OnceLock<Option<Runtime>> = OnceLock::new();
     let made = RUNTIME.get_or_init(|| {
         let mut builder = tokio::runtime::Builder::new_multi_thread();
@@ -164,12 +164,12 @@ impl LakeStore {
     }
 
     /// The path in the object store of `path` below the lake's root.
-    pub(crate) fn full_path(&self, path: &str) -> Path {
+    pub fn full_path(&self, path: &str) -> Path {
         path.split('/').filter(|part| !part.is_empty()).fold(self.prefix.clone(), |full, part| full.join(part))
     }
 
     /// The path in the object store of a path that [`LakeStore::list`] returned.
-    pub(crate) fn listed_path(&self, path: &str) -> Path {
+    pub fn listed_path(&self, path: &str) -> Path {
         // Parts of listed paths are encoded already.
         Path::parse(format!("{}/{path}", self.prefix)).unwrap_or_else(|_| self.full_path(path))
     }
@@ -290,7 +290,7 @@ impl LakeStore {
     }
 
     /// [`LakeStore::put`] by the path in the object store.
-    pub(crate) fn put_object(&self, object: &Path, bytes: PutPayload) -> Result<()> {
+    pub fn put_object(&self, object: &Path, bytes: PutPayload) -> Result<()> {
         let shown = self.below(object);
         self.retried("write", &shown, || self.wait(self.store.put(object, bytes.clone())))?;
         Ok(())
@@ -310,7 +310,7 @@ impl LakeStore {
     }
 
     /// [`LakeStore::get`] by the path in the object store.
-    pub(crate) fn get_object(&self, object: &Path) -> Result<Option<Bytes>> {
+    pub fn get_object(&self, object: &Path) -> Result<Option<Bytes>> {
         let read = || {
             self.wait(async {
                 match self.store.get(object).await {
@@ -365,7 +365,7 @@ impl LakeStore {
     }
 
     /// [`LakeStore::delete`] by the path in the object store.
-    pub(crate) fn delete_object(&self, object: &Path) -> Result<()> {
+    pub fn delete_object(&self, object: &Path) -> Result<()> {
         let remove = || {
             self.wait(async {
                 match self.store.delete(object).await {
@@ -381,7 +381,7 @@ impl LakeStore {
     ///
     /// # Errors
     /// If the disk refuses.
-    pub(crate) fn make_folder(&self, path: &str) -> Result<()> {
+    pub fn make_folder(&self, path: &str) -> Result<()> {
         let Some(root) = &self.folder else {
             return Ok(());
         };
@@ -397,7 +397,7 @@ impl LakeStore {
     ///
     /// # Errors
     /// If the disk refuses.
-    pub(crate) fn sync(&self, objects: &[Path]) -> Result<()> {
+    pub fn sync(&self, objects: &[Path]) -> Result<()> {
         let Some(root) = &self.folder else {
             return Ok(());
         };
@@ -479,7 +479,7 @@ fn io_kind(error: &object_store::Error) -> Option<std::io::ErrorKind> {
 }
 
 /// Waits a random time that doubles with every attempt: at most 4 ms before the second try, 128 ms before the seventh.
-pub(crate) fn pause(attempt: u32) {
+pub fn pause(attempt: u32) {
     let limit = 2_u64 << attempt.min(6);
     std::thread::sleep(Duration::from_millis(rand::rng().random_range(0..=limit)));
 }

@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use catchment_contract::{ErrorKind, Fault as Whose, Outcome, Retry};
-use catchment_fluvio::PartitionClient;
-use catchment_fluvio::batch::Producer;
-use catchment_fluvio::cluster::{ClusterOptions, connect};
-use catchment_fluvio::scan::last_sequence;
+use catchment_topics::PartitionClient;
+use catchment_topics::batch::Producer;
+use catchment_topics::cluster::{ClusterOptions, connect};
+use catchment_topics::scan::last_sequence;
 use fluvio_protocol::link::ErrorCode;
 
 use crate::peer::{Fault, LIST, PRODUCE, Peer, TOPIC};
@@ -139,7 +139,7 @@ fn what_cannot_be_sent_is_not() {
     let peer = Peer::start();
     let broker = connected(peer.controller);
     let mut client = broker.partition(TOPIC, 0).unwrap();
-    let mut builder = catchment_fluvio::batch::BatchBuilder::new();
+    let mut builder = catchment_topics::batch::BatchBuilder::new();
     builder.push(Some(b"key"), &vec![0; 33 << 20]);
     let error = client.produce(&builder.finish(WRITER, 0, 1)).unwrap_err();
     assert_eq!((error.kind(), error.outcome()), (ErrorKind::TooLarge, Outcome::NotApplied));

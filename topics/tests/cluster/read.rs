@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use catchment_contract::{ErrorKind, Fault as Whose};
-use catchment_fluvio::batch::{BatchBuilder, Producer, batches};
-use catchment_fluvio::cluster::{ClusterOptions, FETCH_BYTES_MAX, connect};
-use catchment_fluvio::{Bounds, Fetched};
+use catchment_topics::batch::{BatchBuilder, Producer, batches};
+use catchment_topics::cluster::{ClusterOptions, FETCH_BYTES_MAX, connect};
+use catchment_topics::{Bounds, Fetched};
 use fluvio_protocol::link::ErrorCode;
 
 use crate::peer::{FETCH, Fault, LIST, Peer, TOPIC, VERSIONS};

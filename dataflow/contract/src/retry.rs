@@ -1,0 +1,277 @@
+//! Calls that may fail for a while: how often, how long, and when to stop asking.
+//!
+//! Everything that talks to a disk, an object store or a broker repeats its calls by this and by nothing else. A
+//! [`RetryPolicy`] is plain data. [`Retries`] follows one series of failures: pauses double, by chance a little less; the
+//! series ends with the first success ([`Retries::progress`]), so that failures are counted since the last progress and
+//! not for life. A [`Breaker`] stands before a system that has failed several times in a row: it answers in its stead, and
+//! lets one call through from time to time (M. Nygard, *Release It!*, 2007, "Circuit Breaker").
+//!
+//! ```
+//! use catchment_contract::{Environment, Error, RetryPolicy};
+//!
+//! let (environment, _) = Environment::simulated(1);
+//! let mut failures = 3;
+//! let answer = RetryPolicy::default().run(&environment, "read object \"a\"", || {
+//!     failures -= 1;
+//!     if failures > 0 { Err(Error::remote("could not read object \"a\"")) } else { Ok("bytes") }
+//! });
+//! assert_eq!(answer.unwrap(), "bytes");
+//! ```
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::environment::Environment;
+use crate::error::{Error, Outcome, Result, Retry};
+
+/// When and for how long a failed call is repeated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RetryPolicy {
+    /// The first pause at most; each later one may be twice as long. Half of it at least is waited.
+    pub pause_first: Duration,
+    /// No pause is longer.
+    pub pause_max: Duration,
+    /// For how long calls may go on failing, since the first failure or the last progress, before the error is given up to
+    /// the caller. Zero: the first failure is final.
+    pub patience: Duration,
+}
+
+impl Default for RetryPolicy {
+    /// Pauses from 20 ms to 2 s, for a minute.
+    fn default() -> Self {
+        RetryPolicy {
+            pause_first: Duration::from_millis(20),
+            pause_max: Duration::from_secs(2),
+            patience: Duration::from_secs(60),
+        }
+    }
+}
+
+impl RetryPolicy {
+    /// The same pauses for as long as `patience`.
+    pub fn with_patience(self, patience: Duration) -> Self {
+        RetryPolicy { patience, ..self }
+    }
+
+    /// Calls `attempt` until it succeeds, fails for good, or has failed for longer than the policy allows. `what` names
+    /// the call in the log: `read object "a"`.
+    ///
+    /// # Errors
+    /// The last error.
+    pub fn run<T>(&self, environment: &Environment, what: &str, mut attempt: impl FnMut() -> Result<T>) -> Result<T> {
+        let mut retries = Retries::new(*self, environment.clone());
+        loop {
+            match attempt() {
+                Ok(answer) => return Ok(answer),
+                Err(error) => retries.wait(what, error)?,
+            }
+        }
+    }
+}
+
+/// One series of failures of one call.
+#[derive(Debug)]
+pub struct Retries {
+    policy: RetryPolicy,
+    environment: Environment,
+    failures: u32,
+    since: Option<Instant>,
+}
+
+impl Retries {
+    /// Of a call that has not failed.
+    pub fn new(policy: RetryPolicy, environment: Environment) -> Self {
+        Retries { policy, environment, failures: 0, since: None }
+    }
+
+    /// Something went well: what failed before does not count any more.
+    pub fn progress(&mut self) {
+        self.failures = 0;
+        self.since = None;
+    }
+
+    /// Failures since the last progress.
+    pub fn failures(&self) -> u32 {
+        self.failures
+    }
+
+    /// How long to pause before the next attempt; `None` if there should be none: the error would come again, or calls have
+    /// failed for longer than the policy allows. A write whose outcome is unknown may be tried again, since only looking
+    /// can tell.
+    pub fn next_pause(&mut self, error: &Error) -> Option<Duration> {
+        if error.retry() == Retry::Never && error.outcome() != Outcome::Unknown {
+            return None;
+        }
+        let now = self.environment.now();
+        let since = *self.since.get_or_insert(now);
+        if now.saturating_duration_since(since) >= self.policy.patience {
+            return None;
+        }
+        let doubled = 1u32.checked_shl(self.failures).unwrap_or(u32::MAX);
+        self.failures += 1;
+        let longest = self.policy.pause_first.saturating_mul(doubled).min(self.policy.pause_max);
+        Some(self.environment.jittered(longest))
+    }
+
+    /// Pauses before the next attempt. The log says so at the first failure (a warning), then at each that doubles their
+    /// number, so that a long outage leaves few lines.
+    ///
+    /// # Errors
+    /// `error`, if there should be no next attempt.
+    pub fn wait(&mut self, what: &str, error: Error) -> Result<()> {
+        let Some(pause) = self.next_pause(&error) else { return Err(error) };
+        if self.failures.is_power_of_two() {
+            tracing::warn!(failures = self.failures, error = error.chain(), "could not {what}, trying again");
+        }
+        self.environment.sleep(pause);
+        Ok(())
+    }
+}
+
+/// Answers in the stead of a system that has failed [`Breaker::FAILURES_MAX`] times in a row. Shared by all who call that
+/// system.
+#[derive(Debug)]
+pub struct Breaker {
+    /// The system, for people: `object store "s3://lake"`.
+    name: String,
+    environment: Environment,
+    state: Mutex<BreakerState>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum BreakerState {
+    /// Calls go through; so many failed in a row.
+    Closed { failures: u32 },
+    /// No call goes through before this time.
+    Open { until: Instant },
+    /// One call is on its way to find out; no other goes through.
+    HalfOpen,
+}
+
+impl Breaker {
+    /// Failures in a row that open it: 5.
+    pub const FAILURES_MAX: u32 = 5;
+    /// How long it stays open before it lets one call through: 30 s.
+    pub const OPEN_FOR: Duration = Duration::from_secs(30);
+
+    /// A closed breaker before the system `name`.
+    pub fn new(name: impl Into<String>, environment: Environment) -> Self {
+        Breaker { name: name.into(), environment, state: Mutex::new(BreakerState::Closed { failures: 0 }) }
+    }
+
+    /// Whether it answers in the system's stead now.
+    pub fn is_open(&self) -> bool {
+        !matches!(*self.state(), BreakerState::Closed { .. })
+    }
+
+    /// Makes `call`, unless the breaker is open. Only failures that are worth another attempt count: a refusal shows that the
+    /// system is there.
+    ///
+    /// # Errors
+    /// The call's; a retryable one that names the system while the breaker is open.
+    pub fn call<T>(&self, call: impl FnOnce() -> Result<T>) -> Result<T> {
+        self.admit()?;
+        let answer = call();
+        let failed = answer.as_ref().is_err_and(|error| error.retry() != Retry::Never);
+        let mut state = self.state();
+        *state = match *state {
+            _ if !failed => BreakerState::Closed { failures: 0 },
+            BreakerState::Closed { failures } if failures + 1 < Self::FAILURES_MAX => {
+                BreakerState::Closed { failures: failures + 1 }
+            }
+            _ => BreakerState::Open { until: self.environment.now() + Self::OPEN_FOR },
+        };
+        drop(state);
+        answer
+    }
+
+    fn admit(&self) -> Result<()> {
+        let mut state = self.state();
+        match *state {
+            BreakerState::Closed { .. } => return Ok(()),
+            BreakerState::Open { until } if self.environment.now() >= until => {
+                *state = BreakerState::HalfOpen;
+                return Ok(());
+            }
+            BreakerState::Open { .. } | BreakerState::HalfOpen => {}
+        }
+        Err(Error::remote(format!(
+            "{} has failed {} times in a row and is given a rest",
+            self.name,
+            Self::FAILURES_MAX
+        )))
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, BreakerState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn policy() -> RetryPolicy {
+        RetryPolicy {
+            pause_first: Duration::from_millis(10),
+            pause_max: Duration::from_millis(80),
+            patience: Duration::from_secs(1),
+        }
+    }
+
+    #[test]
+    fn pauses_double_up_to_the_longest() {
+        let (environment, _) = Environment::simulated(1);
+        let mut retries = Retries::new(policy(), environment);
+        for longest in [10, 20, 40, 80, 80, 80] {
+            let pause = retries.next_pause(&Error::remote("could not")).expect("there is time");
+            let longest = Duration::from_millis(longest);
+            assert!(pause >= longest / 2 && pause <= longest, "{pause:?} of {longest:?}");
+        }
+    }
+
+    #[test]
+    fn failures_count_since_the_last_progress() {
+        let (environment, clock) = Environment::simulated(2);
+        let mut retries = Retries::new(policy(), environment);
+        for _ in 0..10 {
+            clock.advance(Duration::from_millis(900));
+            retries.wait("read", Error::remote("could not read")).expect("the first failure of a series");
+            retries.progress();
+        }
+        retries.wait("read", Error::remote("could not read")).expect("the first failure of a series");
+        clock.advance(Duration::from_secs(1));
+        assert!(retries.wait("read", Error::remote("could not read")).is_err());
+    }
+
+    #[test]
+    fn what_fails_for_good_is_not_repeated_unless_its_outcome_is_unknown() {
+        let (environment, _) = Environment::simulated(3);
+        let mut retries = Retries::new(policy(), environment);
+        assert!(retries.next_pause(&Error::user("cannot")).is_none());
+        assert!(retries.next_pause(&Error::user("cannot").with_outcome(Outcome::Unknown)).is_some());
+    }
+
+    #[test]
+    fn a_breaker_opens_rests_and_tries_one_call() {
+        let (environment, clock) = Environment::simulated(4);
+        let breaker = Breaker::new("store", environment);
+        let mut calls = 0;
+        let mut fail = || {
+            calls += 1;
+            Err::<(), _>(Error::remote("could not"))
+        };
+        for _ in 0..10 {
+            assert!(breaker.call(&mut fail).is_err());
+        }
+        clock.advance(Breaker::OPEN_FOR);
+        assert!(breaker.call(&mut fail).is_err());
+        assert!(breaker.call(&mut fail).is_err());
+        assert_eq!(calls, Breaker::FAILURES_MAX + 1, "one call after the rest, none while it is open");
+        clock.advance(Breaker::OPEN_FOR);
+        breaker.call(|| Ok(())).expect("the call after the rest goes through");
+        assert!(!breaker.is_open());
+        assert!(breaker.call(|| Err::<(), _>(Error::user("refused"))).is_err());
+        assert!(!breaker.is_open(), "a refusal is an answer");
+    }
+}
