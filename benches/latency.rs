@@ -16,8 +16,8 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use catchment::generate::{RedditOptions, reddit};
 use catchment::{Job, RunOptions};
+use catchment_generate::{RedditOptions, reddit};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -1,7 +1,8 @@
 //! catchment keeps SQL views over streams exactly right, while records arrive, change and disappear, and writes them as
 //! Delta tables into an object-store data lake.
 //!
-//! This crate is the facade: the registry of connectors and sinks, jobs as one SQL text, and the command line.
+//! This crate is the facade: the registry of connectors and sinks, and jobs as one SQL text. The command line is a crate of
+//! its own over it (`cli`).
 //!
 //! ```no_run
 //! use std::sync::Arc;
@@ -20,8 +21,6 @@
 //! A program may add functions and operators of its own to the SQL of its jobs: see [`Extensions`], and
 //! `examples/custom_operator.rs`.
 
-pub mod cli;
-pub mod generate;
 pub mod job;
 pub mod registry;
 pub mod topics;

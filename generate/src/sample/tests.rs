@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::*;
 
 fn shipped() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/data")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/data")
 }
 
 /// The content of a file whatever its compression: another version of a compressor may write other bytes.

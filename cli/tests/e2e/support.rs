@@ -76,7 +76,7 @@ impl Place {
 
 /// A path in the repository.
 pub fn repository(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
 }
 
 /// The real inputs beside the repository, if they are there.

@@ -24,7 +24,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use catchment::TopicsLocation;
-use catchment::generate::{RedditOptions, reddit};
+use catchment_generate::{RedditOptions, reddit};
 use catchment_topics::batch::{BatchBuilder, Producer, batches};
 use catchment_topics::{Broker, Fetched, PartitionClient, TopicSpec};
 
@@ -145,7 +145,7 @@ fn serve(folder: &Path) -> Result<(Arc<dyn Broker>, Process)> {
 }
 
 fn start_job(folder: &Path, month: &Path, topics: &str, load: &Load, topic: bool) -> Result<Process> {
-    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/pulse.sql"))?;
+    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/pulse.sql"))?;
     let file =
         text.lines().find(|line| line.starts_with("CREATE SOURCE comments")).context("the job reads comments")?;
     let source = "CREATE SOURCE comments (id TEXT, subreddit TEXT, author TEXT, created_utc TIMESTAMP, score BIGINT,

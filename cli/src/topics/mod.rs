@@ -15,7 +15,7 @@ use clap::{Args, Subcommand};
 
 use super::Failure;
 use super::run::duration;
-use crate::topics::TopicsLocation;
+use catchment::TopicsLocation;
 
 /// See and serve topics
 #[derive(Args)]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::{Failure, print};
-use crate::generate::{RedditOptions, reddit, sample};
+use catchment_generate::{RedditOptions, reddit, sample};
 
 /// Make up data in the real formats
 #[derive(Args)]

@@ -1,6 +1,6 @@
 //! What the sample's people talk about: five hobbies, in sentences put together from a few parts.
 
-use crate::generate::rng::Rng;
+use crate::rng::Rng;
 
 /// A subreddit of the sample.
 pub(super) struct Topic {

@@ -2,7 +2,7 @@
 
 mod changes;
 mod custom;
-#[path = "../support/duckdb.rs"]
+#[path = "../../../tests/support/duckdb.rs"]
 mod duckdb;
 mod killed;
 mod messages;

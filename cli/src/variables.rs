@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::Failure;
-use crate::job::Job;
+use catchment::Job;
 
 /// A job file and what fills its variables.
 #[derive(Args)]

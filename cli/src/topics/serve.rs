@@ -10,7 +10,7 @@ use clap::Args;
 
 use super::super::{Failure, on_signal, print};
 use super::address;
-use crate::topics::TopicsLocation;
+use catchment::TopicsLocation;
 
 /// Run the embedded broker alone, until told to stop
 #[derive(Args)]
