@@ -194,7 +194,7 @@ impl<'a> Work<'a> {
         let rows: RecordBatch = build::batch(self.plan, columns.collect(), self.kept.len());
         let versions = self.versions.iter().any(Option::is_some).then(|| Int64Array::from(self.versions));
         let records = (rows.num_rows() + self.rejects.len()) as u64;
-        Decoded { rows, versions, tombstones: None, rejects: self.rejects, records }
+        Decoded { rows, versions, tombstones: None, rejects: self.rejects, records, passed_over: 0 }
     }
 }
 

@@ -29,7 +29,7 @@ impl Decoder for TranscriptDecoder {
         }
         let records = if transcripts.is_empty() { rejects.len() as u64 } else { 1 };
         let (rows, tombstones) = columns::batch(&transcripts, &payload.partition, &self.projection);
-        Decoded { rows, versions: None, tombstones, rejects, records }
+        Decoded { rows, versions: None, tombstones, rejects, records, passed_over: 0 }
     }
 }
 

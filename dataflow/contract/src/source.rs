@@ -162,7 +162,8 @@ impl Reject {
 
 /// What a decoder made of one payload.
 ///
-/// `records` = records that became rows + records that became rejects: the ledger adds up on it.
+/// Nothing that was read is uncounted: `records` = records that became rows + `rejects`, and beside them `passed_over`. The
+/// ledger adds up on it.
 #[derive(Clone, Debug)]
 pub struct Decoded {
     /// Rows in record order, with the projected columns in the projection's order. A string column may be
@@ -174,8 +175,11 @@ pub struct Decoded {
     pub tombstones: Option<BooleanArray>,
     /// Records that did not become rows, including those the reader rejected.
     pub rejects: Vec<Reject>,
-    /// Input records seen, accepted and rejected.
+    /// Input records that became rows or rejects.
     pub records: u64,
+    /// Records that were read and are of another kind than this source takes, such as a comment in a source of
+    /// submissions: neither rows nor rejects, and not among `records`.
+    pub passed_over: u64,
 }
 
 /// Makes sources of one kind out of `CREATE SOURCE … WITH (connector = '<name>', …)`.

@@ -108,7 +108,7 @@ impl Decoder for LineDecoder {
         }
         let records = (numbers.len() + rejects.len()) as u64;
         let rows = RecordBatch::try_new(schema(), vec![Arc::new(Int64Array::from(numbers)) as ArrayRef]).unwrap();
-        Decoded { rows, versions: None, tombstones: None, rejects, records }
+        Decoded { rows, versions: None, tombstones: None, rejects, records, passed_over: 0 }
     }
 }
 

@@ -142,6 +142,6 @@ impl Decoder for TopicDecoder {
         let mut rejects = payload.rejects.clone();
         let records = whole.records + rejects.len() as u64;
         rejects.extend(whole.rejects);
-        Decoded { rows, versions: None, tombstones, rejects, records }
+        Decoded { rows, versions: None, tombstones, rejects, records, passed_over: 0 }
     }
 }

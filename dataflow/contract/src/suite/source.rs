@@ -387,12 +387,13 @@ impl Player<'_> {
 
 /// Whether two decodings are the same.
 fn same(one: &Decoded, two: &Decoded) -> bool {
-    let Decoded { rows, versions, tombstones, rejects, records } = one;
+    let Decoded { rows, versions, tombstones, rejects, records, passed_over } = one;
     *rows == two.rows
         && *versions == two.versions
         && *tombstones == two.tombstones
         && *rejects == two.rejects
         && *records == two.records
+        && *passed_over == two.passed_over
 }
 
 /// Two columns of strings.

@@ -6,12 +6,12 @@ use catchment_contract::{Epoch, Error, Position, Reject, Result, Staged};
 use serde::{Deserialize, Serialize};
 
 /// Version of the manifest's format that this build writes and reads.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
 /// Everything that a later run must know.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// Format of this object: 2.
+    /// Format of this object: 3.
     pub format: u32,
     /// The job's name.
     pub job: String,
@@ -48,7 +48,8 @@ pub struct SourceState {
     pub state: Vec<StateFile>,
 }
 
-/// The account of a source: `records = accepted + rejects`; an accepted record made one or more `rows`.
+/// The account of a source: `records = accepted + rejects`; an accepted record made one or more `rows`. What was read
+/// beside them is in `passed_over`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ledger {
     /// Input records.
@@ -57,6 +58,8 @@ pub struct Ledger {
     pub rows: u64,
     /// Records that became rejects.
     pub rejects: u64,
+    /// Records of another kind than the source takes.
+    pub passed_over: u64,
 }
 
 /// A file of arrivals.

@@ -84,11 +84,12 @@ impl Inbox {
     /// Numbers the rows of a batch and moves its source's state on.
     pub fn accept(&self, source: usize, batch: Batch, state: &mut SourceState) -> Arrived {
         let Batch { partition, position, bytes_read, decoded } = batch;
-        let Decoded { rows, versions, tombstones, rejects, records } = decoded;
-        let ledger = Ledger { records, rows: rows.num_rows() as u64, rejects: rejects.len() as u64 };
+        let Decoded { rows, versions, tombstones, rejects, records, passed_over } = decoded;
+        let ledger = Ledger { records, rows: rows.num_rows() as u64, rejects: rejects.len() as u64, passed_over };
         state.ledger.records += ledger.records;
         state.ledger.rows += ledger.rows;
         state.ledger.rejects += ledger.rejects;
+        state.ledger.passed_over += ledger.passed_over;
         state.positions.insert(partition.to_string(), position);
         let mut arrived = Vec::new();
         if rows.num_rows() > 0 {

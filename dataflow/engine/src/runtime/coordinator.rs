@@ -421,6 +421,7 @@ impl Runtime {
         counters.records.fetch_add(arrived.ledger.records, Ordering::Relaxed);
         counters.rows.fetch_add(arrived.ledger.rows, Ordering::Relaxed);
         counters.rejects.fetch_add(arrived.ledger.rejects, Ordering::Relaxed);
+        counters.passed_over.fetch_add(arrived.ledger.passed_over, Ordering::Relaxed);
         let running = self.running.as_mut().expect("workers run before sources");
         if running.epoch_bytes == 0 {
             running.epoch_started = Instant::now();

@@ -21,10 +21,14 @@ pub struct SourceReport {
     pub rows: u64,
     /// Records that became rejects in this run.
     pub rejects: u64,
+    /// Records of this run that are of another kind than the source takes: neither rows nor rejects.
+    pub passed_over: u64,
     /// Records since the job's first run.
     pub records_total: u64,
     /// Rejects since the job's first run.
     pub rejects_total: u64,
+    /// Records passed over since the job's first run.
+    pub passed_over_total: u64,
     /// How far a topic's partitions are read; empty for sources without offsets.
     pub partitions_read: Vec<PartitionLag>,
 }
@@ -91,12 +95,15 @@ impl fmt::Display for RunReport {
         )?;
         writeln!(
             f,
-            "\n{:<28} {:>12} {:>12} {:>10} {:>8} {:>12}",
-            "source", "records", "rows", "rejects", "files", "bytes"
+            "\n{:<28} {:>12} {:>12} {:>10} {:>11} {:>8} {:>12}",
+            "source", "records", "rows", "rejects", "passed over", "files", "bytes"
         )?;
         for source in &self.sources {
-            let SourceReport { name, partitions, bytes, records, rows, rejects, .. } = source;
-            writeln!(f, "{name:<28} {records:>12} {rows:>12} {rejects:>10} {partitions:>8} {bytes:>12}")?;
+            let SourceReport { name, partitions, bytes, records, rows, rejects, passed_over, .. } = source;
+            writeln!(
+                f,
+                "{name:<28} {records:>12} {rows:>12} {rejects:>10} {passed_over:>11} {partitions:>8} {bytes:>12}"
+            )?;
         }
         writeln!(f, "\n{:<28} {:>12} {:>12}", "relation", "rows", "changes")?;
         for RelationReport { name, rows, changes } in &self.relations {
@@ -159,6 +166,8 @@ pub struct SourceProgress {
     pub rows: AtomicU64,
     /// Rejects.
     pub rejects: AtomicU64,
+    /// Records of another kind than the source takes.
+    pub passed_over: AtomicU64,
     /// Partitions begun.
     pub partitions: AtomicU64,
 }

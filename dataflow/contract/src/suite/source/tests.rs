@@ -173,7 +173,7 @@ impl Decoder for Decoding {
         let miscount = self.fault == Fault::Miscounts;
         let records = (rows.len() + if miscount { 0 } else { rejects.len() }) as u64;
         let rows = RecordBatch::try_new(self.schema.clone(), columns).unwrap();
-        Decoded { rows, versions: None, tombstones: None, rejects, records }
+        Decoded { rows, versions: None, tombstones: None, rejects, records, passed_over: 0 }
     }
 }
 

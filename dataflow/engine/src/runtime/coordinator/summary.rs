@@ -28,8 +28,10 @@ impl Runtime {
             records: count(&source.records),
             rows: count(&source.rows),
             rejects: count(&source.rejects),
+            passed_over: count(&source.passed_over),
             records_total: totals(&source.name).records,
             rejects_total: totals(&source.name).rejects,
+            passed_over_total: totals(&source.name).passed_over,
             partitions_read: self.lag_of(&source.name),
         });
         self.report.sources = sources.collect();
