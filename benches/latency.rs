@@ -16,7 +16,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use catchment::{Job, RunOptions};
+use catchment::{Environment, Job, Lake, RunOptions};
 use catchment_generate::{RedditOptions, reddit};
 
 #[global_allocator]
@@ -48,13 +48,10 @@ fn measure(month: &Path, lake: &Path, workers: usize, batches: u64) -> Result<()
         "transcripts" => Some(place("transcripts")),
         _ => None,
     };
-    let job = Job::from_file(&job, &variables).map_err(|error| anyhow::anyhow!(error.chain()))?;
-    let options = RunOptions {
-        workers,
-        lake: lake.display().to_string(),
-        checkpoint_interval: Duration::from_secs(3600),
-        ..RunOptions::default()
-    };
+    let failed = |error: catchment::Error| anyhow::anyhow!(error.chain());
+    let lake = Lake::new(&lake.display().to_string(), Environment::system()).map_err(failed)?;
+    let job = Job::from_file(&job, &lake, &variables).map_err(failed)?;
+    let options = RunOptions { workers, checkpoint_interval: Duration::from_secs(3600), ..RunOptions::default() };
     let mut runtime = job.open(options, Arc::new(AtomicBool::new(false)))?;
     let started = Instant::now();
     ensure!(runtime.drain()?, "the base has rows");

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, ensure};
-use catchment::TopicsLocation;
+use catchment::{Environment, Lake, TopicsLocation};
 use catchment_contract::arrow::array::{ArrayRef, Int64Array, RecordBatch, StringViewArray};
 use catchment_contract::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use catchment_contract::{Declaration, OptionSpan, Options, Run, SinkContext, Unfinished, UpdateBatch, ViewFacts};
@@ -174,10 +174,10 @@ impl Case {
         for (name, value) in [("topic", topic), ("format", "append"), ("key", "id"), ("delivery", delivery)] {
             options.insert(name, value, OptionSpan::default());
         }
-        let known = catchment_sinks::all(&self.topics()).into_iter().find(|known| known.name() == "fluvio");
+        let lake = Lake::new(&folder.join(topic).display().to_string(), Environment::system()).map_err(fail)?;
+        let known = catchment_sinks::all(&self.topics(), &lake).into_iter().find(|known| known.name() == "fluvio");
         let spec = known.context("a sink for topics")?.check("bench", &facts, &mut options).map_err(fail)?;
-        let lake = folder.join(topic).display().to_string();
-        let context = SinkContext { scratch: folder.to_path_buf(), ..SinkContext::alone("bench", &lake) };
+        let context = SinkContext { scratch: folder.to_path_buf(), ..SinkContext::alone("bench") };
         let mut sink = spec.open(&context, None).map_err(fail)?;
         sink.write(rows, 1).map_err(fail)?;
         if let Some(staged) = sink.stage(1, 1).map_err(fail)? {

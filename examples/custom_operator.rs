@@ -22,7 +22,7 @@ use catchment::arrow::array::{
 use catchment::arrow::compute::take;
 use catchment::arrow::datatypes::{DataType, Field, Schema, TimeUnit, TimestampMicrosecondType};
 use catchment::operators::reduce;
-use catchment::{Diff, Extensions, Job, OperatorSpec, Result, RunOptions, UpdateStream};
+use catchment::{Diff, Environment, Extensions, Job, Lake, OperatorSpec, Result, RunOptions, UpdateStream};
 
 const JOB: &str = "
 CREATE SOURCE comments WITH (connector = 'reddit', kind = 'comments', path = '${reddit}/RC_*');
@@ -103,15 +103,15 @@ fn main() -> Result<()> {
     let lake = arguments.next().unwrap_or_else(|| "lake".to_string());
     let reddit = arguments.next().unwrap_or_else(|| "examples/data/reddit".to_string());
 
+    let lake = Lake::new(&lake, Environment::system())?;
     let mut extensions = Extensions::new();
     extensions.function("reading_minutes", &[DataType::Utf8View], DataType::Float64, reading_minutes);
     extensions.operator(silences(), |_scope, inputs| build_silences(inputs));
     let variables = |name: &str| (name == "reddit").then(|| reddit.clone());
-    let job = Job::from_sql_with("custom_operator", JOB, &variables, &extensions)?;
+    let job = Job::from_sql_with("custom_operator", JOB, &lake, &variables, &extensions)?;
     println!("{}\n", job.checked().describe());
 
-    let options = RunOptions { lake, ..RunOptions::default() };
-    let mut runtime = job.open(options, Arc::new(AtomicBool::new(false)))?;
+    let mut runtime = job.open(RunOptions::default(), Arc::new(AtomicBool::new(false)))?;
     runtime.drain()?;
     println!("{}", runtime.finish()?);
     Ok(())

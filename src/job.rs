@@ -12,6 +12,7 @@ use catchment_engine::UpdateStream;
 use catchment_engine::runtime::job::REJECTS;
 use catchment_engine::runtime::{Dataflow, JobSink, JobSource, JobSpec, RunOptions, Runtime};
 use catchment_sql::Extensions;
+use catchment_store::Lake;
 use catchment_topics::{Broker, Topics};
 use timely::dataflow::Scope;
 
@@ -23,16 +24,17 @@ pub struct Job {
     name: String,
     checked: catchment_sql::Job,
     topics: Topics,
+    lake: Lake,
 }
 
 impl Job {
-    /// Checks the job `text` without touching disk or network. `name` owns its tables and checkpoints in the lake;
+    /// Checks the job `text` without touching disk or network. `name` owns its tables and checkpoints in `lake`;
     /// `variables` fills `${NAME}`.
     ///
     /// # Errors
     /// [`catchment_contract::Fault::User`] with line and column of what is wrong and what to write instead.
-    pub fn from_sql(name: &str, text: &str, variables: &dyn Fn(&str) -> Option<String>) -> Result<Job> {
-        Job::from_sql_with(name, text, variables, &Extensions::new())
+    pub fn from_sql(name: &str, text: &str, lake: &Lake, variables: &dyn Fn(&str) -> Option<String>) -> Result<Job> {
+        Job::from_sql_with(name, text, lake, variables, &Extensions::new())
     }
 
     /// As [`Job::from_sql`], for a text that also names the functions and operators in `extensions`. A table that is made of
@@ -43,6 +45,7 @@ impl Job {
     pub fn from_sql_with(
         name: &str,
         text: &str,
+        lake: &Lake,
         variables: &dyn Fn(&str) -> Option<String>,
         extensions: &Extensions,
     ) -> Result<Job> {
@@ -55,19 +58,19 @@ impl Job {
             ));
         }
         let topics = Topics::default();
-        let checked = catchment_sql::check_with(text, variables, &registry(&topics), extensions)?;
-        Ok(Job { name: name.to_string(), checked, topics })
+        let checked = catchment_sql::check_with(text, variables, &registry(&topics, lake), extensions)?;
+        Ok(Job { name: name.to_string(), checked, topics, lake: lake.clone() })
     }
 
     /// Reads and checks a job file; the job's name is the file's without its ending.
     ///
     /// # Errors
     /// If the file cannot be read, or as [`Job::from_sql`].
-    pub fn from_file(path: &Path, variables: &dyn Fn(&str) -> Option<String>) -> Result<Job> {
+    pub fn from_file(path: &Path, lake: &Lake, variables: &dyn Fn(&str) -> Option<String>) -> Result<Job> {
         let text = std::fs::read_to_string(path)
             .map_err(|error| Error::io(format_args!("read the job file \"{}\"", path.display()), error))?;
         let name = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-        Job::from_sql(name, &text, variables)
+        Job::from_sql(name, &text, lake, variables)
     }
 
     /// The job's name.
@@ -80,35 +83,34 @@ impl Job {
         &self.checked
     }
 
-    /// Starts or connects to the broker of the job's topics, unless it has none; `lake` is where an embedded broker's files
-    /// go if `location` does not say. [`Job::open`] does so too, with the default location, if nobody else has.
+    /// Starts or connects to the broker of the job's topics, unless it has none. An embedded broker's files go below the lake
+    /// if `location` does not say. [`Job::open`] does so too, with the default location, if nobody else has.
     ///
     /// # Errors
     /// As [`TopicsLocation::reach`].
-    pub fn reach_topics(&mut self, location: &TopicsLocation, lake: &str) -> Result<Option<Arc<dyn Broker>>> {
+    pub fn reach_topics(&mut self, location: &TopicsLocation) -> Result<Option<Arc<dyn Broker>>> {
         if !self.topics.wanted() {
             return Ok(None);
         }
         if self.topics.broker().is_err() {
-            let folder = catchment_store::open(lake)?.root().to_file_path().ok();
-            self.topics.bind(location.reach(folder)?);
+            self.topics.bind(location.reach(self.lake.folder().map(Path::to_owned))?);
         }
         self.topics.broker().map(Some)
     }
 
-    /// Opens the job at its last checkpoint in the lake `options.lake`. `stop`, once true, ends a drain early.
+    /// Opens the job at its last checkpoint in its lake. `stop`, once true, ends a drain early.
     ///
     /// # Errors
     /// If the lake cannot be used, holds tables of another job, or does not fit the job any more.
     pub fn open(mut self, options: RunOptions, stop: Arc<AtomicBool>) -> Result<Runtime> {
-        self.reach_topics(&TopicsLocation::default(), &options.lake)?;
-        let lake = catchment_store::open(&options.lake)?;
+        self.reach_topics(&TopicsLocation::default())?;
+        let lake = self.lake.open()?;
         lake.probe()?;
         Runtime::open(self.into_spec(), Arc::new(lake), options, stop)
     }
 
     fn into_spec(self) -> JobSpec {
-        let Job { name, mut checked, topics: _ } = self;
+        let Job { name, mut checked, topics: _, lake: _ } = self;
         let mut sinks = Vec::new();
         for sink in std::mem::take(&mut checked.sinks) {
             let fingerprint = fingerprint(&checked, &sink.from);

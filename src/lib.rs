@@ -10,7 +10,8 @@
 //!
 //! # fn main() -> catchment::Result<()> {
 //! let text = std::fs::read_to_string("pulse.sql").expect("the job file is there");
-//! let job = catchment::Job::from_sql("pulse", &text, &|name| std::env::var(name).ok())?;
+//! let lake = catchment::Lake::new("lake", catchment::Environment::system())?;
+//! let job = catchment::Job::from_sql("pulse", &text, &lake, &|name| std::env::var(name).ok())?;
 //! let mut runtime = job.open(catchment::RunOptions::default(), Arc::new(AtomicBool::new(false)))?;
 //! runtime.drain()?;
 //! println!("{}", runtime.finish()?);
@@ -25,10 +26,11 @@ pub mod job;
 pub mod registry;
 pub mod topics;
 
-pub use catchment_contract::{Diff, Epoch, Error, Result, Run, arrow};
+pub use catchment_contract::{Diff, Environment, Epoch, Error, Result, Run, arrow};
 pub use catchment_engine::runtime::{RunOptions, RunReport, Runtime};
 pub use catchment_engine::{UpdateStream, Updates};
 pub use catchment_operators as operators;
 pub use catchment_sql::extensions::{Extensions, OperatorSpec};
+pub use catchment_store::Lake;
 pub use job::Job;
 pub use topics::TopicsLocation;

@@ -1,9 +1,11 @@
 //! Every connector and sink that this build knows. The only place that names them all.
 
 use catchment_sql::Registry;
+use catchment_store::Lake;
 use catchment_topics::Topics;
 
-/// The connectors and sinks of this build; those of topics will use the broker that `topics` is bound to.
-pub fn registry(topics: &Topics) -> Registry {
-    Registry { sources: catchment_connectors::all(topics), sinks: catchment_sinks::all(topics) }
+/// The connectors and sinks of this build; sinks write to `lake`, and those of topics will use the broker that
+/// `topics` is bound to.
+pub fn registry(topics: &Topics, lake: &Lake) -> Registry {
+    Registry { sources: catchment_connectors::all(topics), sinks: catchment_sinks::all(topics, lake) }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use catchment::{Environment, Lake};
 use catchment_engine::runtime::{RunOptions, RunReport, Runtime};
 use clap::{Args, ValueEnum};
 
@@ -20,6 +21,9 @@ pub struct Run {
     /// Where tables and checkpoints lie: a folder, or a URL such as s3://bucket/prefix
     #[arg(long, default_value = "lake")]
     lake: String,
+    /// How long to wait for a lake that does not answer, before the job ends; ten minutes, if not said
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    lake_patience: Option<Duration>,
     /// When to end; without it the job stays up until it is told to stop
     #[arg(long, value_enum)]
     until: Option<Until>,
@@ -59,7 +63,11 @@ impl Run {
     /// Runs the job to its end and prints the summary.
     pub fn execute(&self) -> Result<(), Failure> {
         let location = self.topics.location()?;
-        let mut job = self.job.check()?;
+        let mut lake = Lake::new(&self.lake, Environment::system()).map_err(Failure::wrong)?;
+        if let Some(patience) = self.lake_patience {
+            lake = lake.with_patience(patience);
+        }
+        let mut job = self.job.check(&lake)?;
         let stop = Arc::new(AtomicBool::new(false));
         let told = stop.clone();
         on_signal(move || told.store(true, Ordering::Relaxed))?;
@@ -68,11 +76,10 @@ impl Run {
             workers: self.workers.map_or(cores, usize::from),
             checkpoint_interval: self.checkpoint_interval,
             epoch_interval: self.epoch_interval,
-            lake: self.lake.clone(),
             reset: self.reset,
             ..RunOptions::default()
         };
-        let topics = job.reach_topics(&location, &self.lake).map_err(Failure::failed)?;
+        let topics = job.reach_topics(&location).map_err(Failure::failed)?;
         if let Some(broker) = &topics {
             // Not in the summary's way: it may be one JSON object.
             eprintln!("topics at the {}", broker.describe());

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::Failure;
-use catchment::Job;
+use catchment::{Job, Lake};
 
 /// A job file and what fills its variables.
 #[derive(Args)]
@@ -28,15 +28,15 @@ fn assignment(text: &str) -> Result<(String, String), String> {
 }
 
 impl JobFile {
-    /// Reads and checks the job.
-    pub fn check(&self) -> Result<Job, Failure> {
+    /// Reads and checks the job, which writes to `lake`.
+    pub fn check(&self, lake: &Lake) -> Result<Job, Failure> {
         let set: BTreeMap<&str, &str> = self.set.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let asked = RefCell::new(BTreeSet::new());
         let variables = |name: &str| {
             asked.borrow_mut().insert(name.to_string());
             set.get(name).map(|value| value.to_string()).or_else(|| std::env::var(name).ok())
         };
-        let job = Job::from_file(&self.job, &variables).map_err(Failure::wrong)?;
+        let job = Job::from_file(&self.job, lake, &variables).map_err(Failure::wrong)?;
         let asked = asked.into_inner();
         match set.keys().find(|name| !asked.contains(**name)) {
             Some(unused) => Err(Failure::Wrong(self.no_variable(unused, &asked))),

@@ -20,8 +20,9 @@ use catchment_contract::arrow::array::{
 };
 use catchment_contract::arrow::compute::{concat_batches, interleave};
 use catchment_contract::arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimeUnit};
-use catchment_contract::{OptionSpan, Options, Run, Sink, SinkContext, UpdateBatch, ViewFacts};
+use catchment_contract::{Environment, OptionSpan, Options, Run, Sink, SinkContext, UpdateBatch, ViewFacts};
 use catchment_sinks::lake::{Identities, LakeSink, LakeSpec, Location, RowIndex, Rows, parquet_file};
+use catchment_store::{Lake, LakeStore};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
@@ -31,6 +32,10 @@ const BATCH_ROWS: usize = 4096;
 /// Many rows when measuring, few when `cargo test` looks whether the bench still runs.
 fn scale(measured: usize, tested: usize) -> usize {
     if std::env::args().any(|argument| argument == "--bench") { measured } else { tested }
+}
+
+fn lake_at(folder: &std::path::Path) -> LakeStore {
+    Lake::new(folder.to_str().unwrap(), Environment::system()).unwrap().open().unwrap()
 }
 
 fn schema() -> SchemaRef {
@@ -146,14 +151,14 @@ fn spec(schema: &SchemaRef, key: Vec<usize>, partition: Option<&str>) -> LakeSpe
     if let Some(columns) = partition {
         options.insert("partition_by", columns, OptionSpan::default());
     }
-    LakeSpec::check("bench", &facts, &mut options).unwrap()
+    LakeSpec::check("bench", &facts, &mut options, &Lake::default()).unwrap()
 }
 
 /// Loads `batches` into a new table and commits once; returns the rows that readers see.
 fn load(spec: &LakeSpec, batches: &[RecordBatch]) -> u64 {
     let folder = tempfile::tempdir().unwrap();
-    let lake = catchment_store::open(folder.path().to_str().unwrap()).unwrap();
-    let mut sink = spec.open_in(lake, &SinkContext::alone("job", ""), None).unwrap();
+    let lake = lake_at(folder.path());
+    let mut sink = spec.open_in(lake, &SinkContext::alone("job"), None).unwrap();
     for (epoch, rows) in (1..).zip(batches) {
         let updates = UpdateBatch { rows: rows.clone(), epochs: Run::One(epoch), diffs: Run::One(1) };
         sink.write(vec![updates], epoch).unwrap();
@@ -211,8 +216,8 @@ impl Loaded {
     fn new(batches: Vec<RecordBatch>) -> Self {
         let spec = spec(batches[0].schema_ref(), vec![0], Some("day(created_utc)"));
         let folder = tempfile::tempdir().unwrap();
-        let lake = catchment_store::open(folder.path().to_str().unwrap()).unwrap();
-        let mut sink = spec.open_in(lake, &SinkContext::alone("job", ""), None).unwrap();
+        let lake = lake_at(folder.path());
+        let mut sink = spec.open_in(lake, &SinkContext::alone("job"), None).unwrap();
         for rows in &batches {
             sink.write(vec![UpdateBatch { rows: rows.clone(), epochs: Run::One(1), diffs: Run::One(1) }], 1).unwrap();
         }

@@ -15,9 +15,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use catchment_contract::arrow::array::{ArrayRef, Int64Array, RecordBatch, StringViewArray, TimestampMicrosecondArray};
 use catchment_contract::arrow::datatypes::{DataType, Field, Schema, TimeUnit};
-use catchment_contract::{OptionSpan, Options, Run, Sink, SinkContext, UpdateBatch, ViewFacts};
+use catchment_contract::{Environment, OptionSpan, Options, Run, Sink, SinkContext, UpdateBatch, ViewFacts};
 use catchment_sinks::fluvio::{FluvioSink, FluvioSpec};
-use catchment_store::LakeStore;
+use catchment_store::{Lake, LakeStore};
 use catchment_topics::{Broker, Embedded, EmbeddedOptions, Topics};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use object_store::memory::InMemory;
@@ -102,9 +102,11 @@ impl Bench {
         ] {
             options.insert(name, value, OptionSpan::default());
         }
-        let spec = FluvioSpec::check("bench", &facts, &mut options, &Topics::default()).unwrap();
-        let lake = LakeStore::with_store(Arc::new(InMemory::new()), "memory:///lake/".parse().unwrap()).unwrap();
-        (topic, spec.open_in(lake, self.broker.clone(), &SinkContext::alone("bench", ""), None).unwrap())
+        let spec = FluvioSpec::check("bench", &facts, &mut options, &Topics::default(), &Lake::default()).unwrap();
+        let lake =
+            LakeStore::with_store(Arc::new(InMemory::new()), "memory:///lake/".parse().unwrap(), Environment::system())
+                .unwrap();
+        (topic, spec.open_in(lake, self.broker.clone(), &SinkContext::alone("bench"), None).unwrap())
     }
 
     /// Writes `updates`, and takes and publishes a checkpoint as far as `until` says.

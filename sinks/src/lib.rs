@@ -8,14 +8,15 @@ pub mod lake;
 use std::sync::Arc;
 
 use catchment_contract::SinkConnector;
+use catchment_store::Lake;
 use catchment_topics::Topics;
 
-/// Every sink connector that this build has; `topics` is where they will find the broker.
-pub fn all(topics: &Topics) -> Vec<Arc<dyn SinkConnector>> {
+/// Every sink connector that this build has. They write to `lake`; `topics` is where they will find the broker.
+pub fn all(topics: &Topics, lake: &Lake) -> Vec<Arc<dyn SinkConnector>> {
     vec![
         #[cfg(feature = "lake")]
-        lake::connector(),
+        lake::connector(lake),
         #[cfg(feature = "fluvio")]
-        fluvio::connector(topics),
+        fluvio::connector(topics, lake),
     ]
 }

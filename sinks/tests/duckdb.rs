@@ -36,7 +36,7 @@ fn checkpoint(sink: &mut LakeSink, n: u64) -> Staged {
 
 fn lake() -> (tempfile::TempDir, LakeStore) {
     let folder = tempfile::tempdir().unwrap();
-    let lake = catchment_store::open(folder.path().to_str().unwrap()).unwrap();
+    let lake = common::lake_at(folder.path());
     (folder, lake)
 }
 
@@ -74,7 +74,7 @@ fn duckdb_reads_a_current_table_with_deletion_vectors() {
     for partition in ["day(created_utc)", "subreddit"] {
         let (folder, lake) = lake();
         let spec = spec(&view(false), &[("partition_by", partition)]);
-        let mut sink = spec.open_in(lake.clone(), &SinkContext::alone("job", ""), None).unwrap();
+        let mut sink = spec.open_in(lake.clone(), &SinkContext::alone("job"), None).unwrap();
         sink.write(vec![updates(1, &rows(0..400, 1))], 1).unwrap();
         checkpoint(&mut sink, 1);
         sink.write(vec![updates(2, &rows(10..40, -1)), updates(2, &rows(400..420, 1))], 2).unwrap();
@@ -87,7 +87,7 @@ fn duckdb_reads_a_current_table_with_deletion_vectors() {
         sink.write(vec![updates(3, &rows(40..300, -1))], 3).unwrap();
         let last = checkpoint(&mut sink, 3);
         assert_eq!(texts(&duckdb, SCAN, &folder), expected((0..10).chain(300..420)), "{partition}");
-        let mut sink = spec.open_in(lake.clone(), &SinkContext::alone("job", ""), Some((3, &last))).unwrap();
+        let mut sink = spec.open_in(lake.clone(), &SinkContext::alone("job"), Some((3, &last))).unwrap();
         sink.write(vec![updates(4, &rows(0..5, -1))], 4).unwrap();
         checkpoint(&mut sink, 4);
         assert_eq!(texts(&duckdb, SCAN, &folder), expected((5..10).chain(300..420)), "{partition}");
@@ -106,12 +106,12 @@ fn duckdb_reads_times_before_the_year_1_and_after_9999() {
     for options in [[].as_slice(), &[("partition_by", "subreddit")], &[("partition_by", "day(created_utc)")]] {
         let (folder, lake) = lake();
         let spec = spec(&view(false), options);
-        let mut sink = spec.open_in(lake.clone(), &SinkContext::alone("job", ""), None).unwrap();
+        let mut sink = spec.open_in(lake.clone(), &SinkContext::alone("job"), None).unwrap();
         let strange = |number: i64, day: i64| (Row { day, ..row(number) }, 1);
         let rows = [strange(0, -1_200_000), strange(1, 0), strange(2, 3_000_000)];
         sink.write(vec![updates(1, &rows)], 1).unwrap();
         let last = checkpoint(&mut sink, 1);
-        let mut sink = spec.open_in(lake, &SinkContext::alone("job", ""), Some((1, &last))).unwrap();
+        let mut sink = spec.open_in(lake, &SinkContext::alone("job"), Some((1, &last))).unwrap();
         sink.write(vec![updates(2, &[(rows[0].0.clone(), -1), (row(3), 1)])], 2).unwrap();
         checkpoint(&mut sink, 2);
         let sql = "SELECT id, epoch_us(created_utc) FROM delta_scan(getvariable('t')) ORDER BY id";
@@ -131,7 +131,7 @@ fn duckdb_prunes_by_partition_and_statistics() {
     };
     let (folder, lake) = lake();
     let spec = spec(&view(false), &[("partition_by", "day(created_utc)")]);
-    let mut sink = spec.open_in(lake, &SinkContext::alone("job", ""), None).unwrap();
+    let mut sink = spec.open_in(lake, &SinkContext::alone("job"), None).unwrap();
     sink.write(vec![updates(1, &rows(0..400, 1))], 1).unwrap();
     checkpoint(&mut sink, 1);
     let path = folder.path().join("comments");
@@ -153,7 +153,7 @@ fn a_plain_reader_of_an_append_table_lags_and_never_doubles() {
     };
     let (folder, lake) = lake();
     let spec = spec(&view(true), &[("mode", "append")]);
-    let mut sink = spec.open_in(lake.clone(), &SinkContext::alone("job", ""), None).unwrap();
+    let mut sink = spec.open_in(lake.clone(), &SinkContext::alone("job"), None).unwrap();
     for n in 1..=20 {
         sink.write(vec![updates(n, &rows(n as i64 * 10..n as i64 * 10 + 10, 1))], n).unwrap();
         checkpoint(&mut sink, n);

@@ -11,7 +11,7 @@ use catchment_contract::arrow::array::{ArrayRef, Int64Array, RecordBatch, String
 use catchment_contract::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use catchment_contract::{Fault, Lease, Run, Sink, SinkContext, SinkSpec, Staged, UpdateBatch, ViewFacts};
 use catchment_sinks::fluvio::{FluvioSink, FluvioSpec, Patience};
-use catchment_store::LakeStore;
+use catchment_store::{Lake, LakeStore};
 use catchment_topics::{Broker, TopicSpec, Topics};
 use common::broker::{MemoryBroker, records, write_stranger};
 use common::options;
@@ -47,7 +47,7 @@ fn updates(epoch: u64, given: &[(Option<&str>, i64, i64, i64)]) -> Vec<UpdateBat
 
 fn checked(view: &ViewFacts, given: &[(&str, &str)]) -> FluvioSpec {
     let mut options = options(given);
-    let spec = FluvioSpec::check("sink", view, &mut options, &Topics::default()).unwrap();
+    let spec = FluvioSpec::check("sink", view, &mut options, &Topics::default(), &Lake::default()).unwrap();
     options.finish().unwrap();
     spec
 }
@@ -65,7 +65,7 @@ impl World {
     }
 
     fn lake(&self) -> LakeStore {
-        LakeStore::with_store(self.store.clone(), "memory:///lake/".parse().unwrap()).unwrap()
+        LakeStore::with_store(self.store.clone(), "memory:///lake/".parse().unwrap(), common::environment()).unwrap()
     }
 
     /// How many outboxes are in the lake.
@@ -77,7 +77,7 @@ impl World {
         let lake = self.lake();
         let patience = Patience { first: Duration::ZERO, longest: Duration::ZERO, deadline: Duration::from_millis(50) };
         let last = self.last.as_ref().map(|(n, staged)| (*n, staged));
-        FluvioSink::open_with(spec.clone(), lake, self.broker.clone(), &SinkContext::alone("job", ""), last, patience)
+        FluvioSink::open_with(spec.clone(), lake, self.broker.clone(), &SinkContext::alone("job"), last, patience)
     }
 
     fn commit(&mut self, sink: &mut FluvioSink, n: u64) -> bool {
@@ -520,7 +520,7 @@ fn what_a_newer_run_left_is_not_removed() {
     sink.write(updates(1, &[(Some("a"), 1, 1, 1)]), 1).unwrap();
     assert!(world.commit(&mut sink, 1));
     world.last = None;
-    let context = SinkContext { lease: Arc::new(Lost), ..SinkContext::alone("job", "") };
+    let context = SinkContext { lease: Arc::new(Lost), ..SinkContext::alone("job") };
     spec.open_in(world.lake(), world.broker.clone(), &context, None).unwrap();
     assert_eq!(world.outboxes(), 1);
     world.open(&spec).unwrap();
@@ -558,7 +558,8 @@ fn an_outbox_that_is_gone_or_damaged() {
     sink.write(updates(1, &[(Some("a"), 1, 1, 1)]), 1).unwrap();
     assert!(world.commit(&mut sink, 1));
     let path = world.last.as_ref().unwrap().1.0["outbox"]["path"].as_str().unwrap().to_owned();
-    let lake = LakeStore::with_store(world.store.clone(), "memory:///lake/".parse().unwrap()).unwrap();
+    let lake =
+        LakeStore::with_store(world.store.clone(), "memory:///lake/".parse().unwrap(), common::environment()).unwrap();
     let bytes = lake.get(&path).unwrap().unwrap();
     let mut damaged = bytes.to_vec();
     damaged[70] ^= 1;
@@ -580,7 +581,7 @@ fn an_outbox_that_is_gone_or_damaged() {
 /// The message of a check that must fail.
 fn wrong(facts: &ViewFacts, given: &[(&str, &str)]) -> String {
     let mut options = options(given);
-    let checked = FluvioSpec::check("sink", facts, &mut options, &Topics::default());
+    let checked = FluvioSpec::check("sink", facts, &mut options, &Topics::default(), &Lake::default());
     let error = checked.map(|_| ()).and_then(|()| options.finish()).unwrap_err();
     assert_eq!(error.fault(), Fault::User);
     error.chain()

@@ -18,7 +18,7 @@ use catchment_contract::arrow::array::{ArrayRef, Int64Array, RecordBatch, String
 use catchment_contract::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use catchment_contract::{Epoch, Run, Sink, SinkContext, Staged, UpdateBatch, ViewFacts};
 use catchment_sinks::fluvio::{FluvioSink, FluvioSpec, Patience};
-use catchment_store::LakeStore;
+use catchment_store::{Lake, LakeStore};
 use catchment_topics::{Broker, Embedded, EmbeddedOptions, Topics};
 use common::broker::{Fate, FatefulBroker, FatefulStore, Lie, MemoryBroker, TopicRecord, records, write_stranger};
 use common::options;
@@ -105,7 +105,7 @@ impl World {
         let append_only = format == "append";
         let facts = ViewFacts { name: "view".into(), schema: schema(), key: Some(vec![0]), append_only };
         let mut options = options(&given(format));
-        let mut spec = FluvioSpec::check("sink", &facts, &mut options, &Topics::default()).unwrap();
+        let mut spec = FluvioSpec::check("sink", &facts, &mut options, &Topics::default(), &Lake::default()).unwrap();
         options.finish().unwrap();
         spec.topic_spec.partitions = random.random_range(1..=3);
         // Far below what a person may write: checkpoints of a few rows are several chunks.
@@ -134,7 +134,7 @@ impl World {
 
     fn lake(&self) -> LakeStore {
         let store = FatefulStore { inner: self.store.clone(), fate: Arc::clone(&self.fate) };
-        LakeStore::with_store(Arc::new(store), "memory:///lake/".parse().unwrap()).unwrap()
+        LakeStore::with_store(Arc::new(store), "memory:///lake/".parse().unwrap(), common::environment()).unwrap()
     }
 
     fn open(&self) -> catchment_contract::Result<FluvioSink> {
@@ -145,7 +145,7 @@ impl World {
             self.spec.clone(),
             self.lake(),
             Arc::clone(&self.broker),
-            &SinkContext::alone("job", ""),
+            &SinkContext::alone("job"),
             last,
             patience,
         )

@@ -52,13 +52,13 @@ fn checkpoint(sink: &mut LakeSink, n: u64) -> Option<Staged> {
 }
 
 fn open(spec: &LakeSpec, lake: &LakeStore, last: Option<(u64, &Staged)>) -> LakeSink {
-    spec.open_in(lake.clone(), &SinkContext::alone("job", ""), last).unwrap()
+    spec.open_in(lake.clone(), &SinkContext::alone("job"), last).unwrap()
 }
 
 #[test]
 fn a_current_table_follows_its_view() {
     let folder = tempfile::tempdir().unwrap();
-    let lake = catchment_store::open(folder.path().to_str().unwrap()).unwrap();
+    let lake = common::lake_at(folder.path());
     let spec = spec(&view(false), &[("partition_by", "day(created_utc)")]);
     let mut sink = open(&spec, &lake, None);
     sink.write(vec![updates(1, &rows(0..200, 1))], 1).unwrap();
@@ -81,7 +81,7 @@ fn a_current_table_follows_its_view() {
 
 fn local() -> (tempfile::TempDir, LakeStore) {
     let folder = tempfile::tempdir().unwrap();
-    let lake = catchment_store::open(folder.path().to_str().unwrap()).unwrap();
+    let lake = common::lake_at(folder.path());
     (folder, lake)
 }
 
@@ -200,7 +200,7 @@ fn a_table_that_no_checkpoint_knows_is_replaced_in_one_commit() {
     let second = checkpoint(&mut sink, 2).unwrap();
     assert_eq!(found(&lake, "comments"), expected(&(5..20).map(row).collect::<Vec<_>>()));
     // A manifest that was put back is behind the table.
-    let error = spec.open_in(lake.clone(), &SinkContext::alone("job", ""), Some((1, &first))).unwrap_err();
+    let error = spec.open_in(lake.clone(), &SinkContext::alone("job"), Some((1, &first))).unwrap_err();
     assert!(
         error.to_string().contains("is at checkpoint 2 of job \"job\", and the job's own last one is 1"),
         "{error:?}"
@@ -246,7 +246,7 @@ fn a_table_gains_columns_with_its_view() {
         ]
     );
     // The narrower view cannot follow.
-    let error = old.open_in(lake.clone(), &SinkContext::alone("job", ""), Some((2, &last))).unwrap_err();
+    let error = old.open_in(lake.clone(), &SinkContext::alone("job"), Some((2, &last))).unwrap_err();
     assert_eq!(error.to_string(), "table \"comments\" cannot follow its view: column \"flair\" is gone");
     // A number that does not fit the signed type is an error that names its column.
     let mut sink = open(&new, &lake, Some((2, &last)));

@@ -9,13 +9,17 @@ use std::sync::Arc;
 use catchment_contract::arrow::datatypes::{DataType, Field, Schema};
 use catchment_contract::{ErrorKind, Fault, SinkContext, SinkSpec, ViewFacts};
 use catchment_sinks::lake::LakeSpec;
+use catchment_store::Lake;
 use common::faults::Faulty;
 use common::{options, spec, view};
 
 /// The message of a check that must fail.
 fn refused(facts: &ViewFacts, given: &[(&str, &str)]) -> String {
     let mut options = options(given);
-    let error = LakeSpec::check("lake", facts, &mut options).map(|_| ()).and_then(|()| options.finish()).unwrap_err();
+    let error = LakeSpec::check("lake", facts, &mut options, &Lake::default())
+        .map(|_| ())
+        .and_then(|()| options.finish())
+        .unwrap_err();
     assert_eq!(error.fault(), Fault::User);
     error.chain()
 }
@@ -115,10 +119,13 @@ fn a_lake_that_cannot_be_written() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");
     std::fs::write(&file, "x").unwrap();
-    let spec = spec(&view(false), &[]);
     let open = |lake: &str| {
-        let context = SinkContext { scratch: folder.path().into(), ..SinkContext::alone("job", lake) };
-        spec.open(&context, None).map(|_| ()).unwrap_err()
+        let context = SinkContext { scratch: folder.path().into(), ..SinkContext::alone("job") };
+        let opened = Lake::new(lake, common::environment()).and_then(|lake| {
+            let spec = LakeSpec::check("lake", &view(false), &mut options(&[]), &lake)?;
+            spec.open(&context, None).map(|_| ())
+        });
+        opened.unwrap_err()
     };
     let below = file.join("lake").display().to_string();
     let error = open(&below);
@@ -141,7 +148,7 @@ fn a_lake_that_cannot_be_written() {
 fn a_folder_without_permission() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
-    let lake = catchment_store::open(folder.path().to_str().unwrap()).unwrap();
+    let lake = common::lake_at(folder.path());
     std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o555)).unwrap();
     if std::fs::write(folder.path().join("x"), "x").is_ok() {
         println!("skipped: this user may write everywhere");
@@ -156,10 +163,10 @@ fn a_folder_without_permission() {
 #[test]
 fn a_table_of_somebody_else() {
     let folder = tempfile::tempdir().unwrap();
-    let lake = catchment_store::open(folder.path().to_str().unwrap()).unwrap();
+    let lake = common::lake_at(folder.path());
     let spec = spec(&view(false), &[]);
-    drop(spec.open_in(lake.clone(), &SinkContext::alone("pulse", ""), None).unwrap());
-    let error = spec.open_in(lake.clone(), &SinkContext::alone("other", ""), None).unwrap_err();
+    drop(spec.open_in(lake.clone(), &SinkContext::alone("pulse"), None).unwrap());
+    let error = spec.open_in(lake.clone(), &SinkContext::alone("other"), None).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Taken);
     assert_eq!(
         error.chain(),
@@ -168,17 +175,17 @@ fn a_table_of_somebody_else() {
     );
     let mut second = spec.clone();
     second.sink = "second".into();
-    let error = second.open_in(lake.clone(), &SinkContext::alone("pulse", ""), None).unwrap_err();
+    let error = second.open_in(lake.clone(), &SinkContext::alone("pulse"), None).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Taken);
     assert_eq!(
         error.to_string(),
         "table \"comments\" belongs to sink \"lake\" of this job, and this is sink \"second\""
     );
     let changes = common::spec(&view(false), &[("mode", "changes")]);
-    let error = changes.open_in(lake.clone(), &SinkContext::alone("pulse", ""), None).unwrap_err();
+    let error = changes.open_in(lake.clone(), &SinkContext::alone("pulse"), None).unwrap_err();
     assert_eq!(error.to_string(), "table \"comments\" has mode current, and the sink asks for changes");
     let parted = common::spec(&view(false), &[("partition_by", "good")]);
-    let error = parted.open_in(lake.clone(), &SinkContext::alone("pulse", ""), None).unwrap_err();
+    let error = parted.open_in(lake.clone(), &SinkContext::alone("pulse"), None).unwrap_err();
     assert_eq!(
         error.to_string(),
         "table \"comments\" cannot follow its view: it is partitioned by no column, and the sink asks for good"
@@ -186,7 +193,7 @@ fn a_table_of_somebody_else() {
     // A folder that holds somebody's files and no table.
     let elsewhere = common::spec(&view(false), &[("table", "notes")]);
     lake.put("notes/readme.txt", "mine").unwrap();
-    let error = elsewhere.open_in(lake.clone(), &SinkContext::alone("pulse", ""), None).unwrap_err();
+    let error = elsewhere.open_in(lake.clone(), &SinkContext::alone("pulse"), None).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Taken);
     assert_eq!(error.to_string(), "cannot make table \"notes\": its folder holds \"notes/readme.txt\" and no table");
 }
@@ -194,7 +201,7 @@ fn a_table_of_somebody_else() {
 #[test]
 fn a_store_that_accepts_both_creates() {
     let folder = tempfile::tempdir().unwrap();
-    let lake = catchment_store::open(folder.path().to_str().unwrap()).unwrap();
+    let lake = common::lake_at(folder.path());
     lake.probe().unwrap();
     let mut faulty = Faulty::new(Arc::clone(lake.object_store()), 1);
     faulty.honest = false;
@@ -205,9 +212,6 @@ fn a_store_that_accepts_both_creates() {
     assert_eq!(lying.list("_catchment").unwrap(), [], "the probe leaves nothing");
     let spec = spec(&view(false), &[]);
     assert!(
-        spec.open_in(lying, &SinkContext::alone("job", ""), None)
-            .unwrap_err()
-            .to_string()
-            .contains("accepted two puts")
+        spec.open_in(lying, &SinkContext::alone("job"), None).unwrap_err().to_string().contains("accepted two puts")
     );
 }

@@ -130,7 +130,7 @@ impl World {
 
     fn try_open(&self) -> Option<LakeSink> {
         let last = self.manifest.as_ref().and_then(|(n, staged, _)| Some((*n, staged.as_ref()?)));
-        match self.spec.open_in(self.lake.clone(), &SinkContext::alone("job", ""), last) {
+        match self.spec.open_in(self.lake.clone(), &SinkContext::alone("job"), last) {
             Ok(sink) => Some(sink.with_held_bytes_max(self.held_bytes_max)),
             Err(error) if self.faulty.is_fair() => panic!("{}", error.chain()),
             Err(_) => None,
@@ -299,7 +299,7 @@ fn suite(seeds: std::ops::Range<u64>, checkpoints: u64, mut make: impl FnMut(u64
 #[test]
 fn tables_equal_their_views_on_a_folder() {
     let folder = tempfile::tempdir().unwrap();
-    suite(0..10, 12, |seed| catchment_store::open(folder.path().join(seed.to_string()).to_str().unwrap()).unwrap());
+    suite(0..10, 12, |seed| common::lake_at(folder.path().join(seed.to_string())));
 }
 
 /// The server's address and keys come from the environment, as a user gives them: hence a process of its own.
@@ -325,7 +325,7 @@ fn suite_on_s3_of_the_environment() {
         println!("nothing to do: tables_equal_their_views_on_s3 calls this with a server");
         return;
     }
-    suite(100..106, 10, |seed| catchment_store::open(&format!("s3://bucket/some/prefix/{seed}")).unwrap());
+    suite(100..106, 10, |seed| common::lake_at(format!("s3://bucket/some/prefix/{seed}")));
 }
 
 /// The canary: a tester that does not see a missing row is no tester.
@@ -333,7 +333,7 @@ fn suite_on_s3_of_the_environment() {
 #[should_panic(expected = "rows: [")]
 fn the_tester_sees_a_lost_row() {
     let folder = tempfile::tempdir().unwrap();
-    let mut world = World::new(catchment_store::open(folder.path().to_str().unwrap()).unwrap(), 0);
+    let mut world = World::new(common::lake_at(folder.path()), 0);
     let mut sink = world.open();
     for n in 1..=2 {
         world.faulty.set(Weather::Fair);

@@ -13,6 +13,7 @@ use catchment_contract::suite::sink::{self, SinkFixture};
 use catchment_contract::{SinkContext, SinkSpec};
 use catchment_sinks::fluvio::FluvioSpec;
 use catchment_sinks::lake::LakeSpec;
+use catchment_store::Lake;
 use catchment_topics::cluster::{ClusterOptions, connect};
 use catchment_topics::{Broker, Embedded, EmbeddedOptions, Topics};
 use common::broker::records;
@@ -21,19 +22,22 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 fn context(folder: &TempDir) -> SinkContext {
-    let lake = folder.path().join("lake").display().to_string();
-    SinkContext { scratch: folder.path().to_owned(), ..SinkContext::alone("suite", &lake) }
+    SinkContext { scratch: folder.path().to_owned(), ..SinkContext::alone("suite") }
 }
 
-struct Lake {
+fn lake_in(folder: &TempDir) -> Lake {
+    Lake::new(folder.path().join("lake").to_str().unwrap(), common::environment()).unwrap()
+}
+
+struct Table {
     folder: TempDir,
     mode: &'static str,
 }
 
-impl SinkFixture for Lake {
+impl SinkFixture for Table {
     fn spec(&self) -> Box<dyn SinkSpec> {
         let mut options = options(&[("mode", self.mode)]);
-        Box::new(LakeSpec::check("lake", &self.facts(), &mut options).unwrap())
+        Box::new(LakeSpec::check("lake", &self.facts(), &mut options, &lake_in(&self.folder)).unwrap())
     }
 
     fn context(&self) -> SinkContext {
@@ -41,7 +45,7 @@ impl SinkFixture for Lake {
     }
 
     fn read(&mut self) -> Vec<String> {
-        let lake = catchment_store::open(&self.context().lake).unwrap();
+        let lake = lake_in(&self.folder).open().unwrap();
         read(&lake, "suite").iter().flat_map(sink::batch_texts).collect()
     }
 
@@ -55,7 +59,7 @@ fn lake() {
     for seed in 0..8 {
         let mode = ["current", "append"][seed as usize % 2];
         println!("seed {seed}, {mode}");
-        sink::run(&mut Lake { folder: tempfile::tempdir().unwrap(), mode }, seed);
+        sink::run(&mut Table { folder: tempfile::tempdir().unwrap(), mode }, seed);
     }
 }
 
@@ -94,7 +98,8 @@ impl SinkFixture for Topic {
         let topics = Topics::default();
         let mut given = self.given.to_vec();
         given.push(("topic", &self.topic));
-        let spec = FluvioSpec::check("topic", &self.facts(), &mut options(&given), &topics).unwrap();
+        let spec =
+            FluvioSpec::check("topic", &self.facts(), &mut options(&given), &topics, &lake_in(&self.folder)).unwrap();
         topics.bind(Arc::clone(self.broker()));
         Box::new(spec)
     }

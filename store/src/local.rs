@@ -1,38 +1,205 @@
 //! A local folder as an object store whose commits survive a power cut.
 //!
 //! `object_store` renames a file into place without bringing it to disk, so that a commit could come back empty after a
-//! power cut. This wrapper writes what lies under a folder whose name begins with `_` (the Delta log, our checkpoints)
-//! to disk before it becomes visible, and the folder after; everything else goes straight through. Checksum files of
-//! the log are left out: they can be made again.
+//! power cut. Here a file is written beside its place and moved there. What lies under a folder whose name begins with
+//! `_` (a table's log, our checkpoints) is on disk when a put returns: its bytes before it becomes visible, then its
+//! folder's entry for it, and the entries of all folders above up to the lake's own. Everything else is brought there by
+//! [`DurableLocal::sync`]. Checksum files of a log are left out: they can be made again.
+//!
+//! An entry of a folder is brought to disk once a run: a folder that was there when the run began may be on its way to the
+//! disk still, since the run that made it may have been killed.
 
+use std::collections::{BTreeSet, HashSet};
+use std::ffi::OsStr;
 use std::fmt;
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path as FilePath, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use bytes::Bytes;
-use futures::stream::BoxStream;
+use catchment_contract::Environment;
+use futures::TryStreamExt;
+use futures::stream::{BoxStream, StreamExt};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMode,
-    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, UploadPart,
+    CopyOptions, Error as StoreError, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
+    PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
-use rand::Rng;
 
-/// The local file system, with durable commits.
-#[derive(Debug)]
-pub struct DurableLocal {
+use crate::disk::Disk;
+
+/// Files that are brought to disk at a time.
+const SYNCS: usize = 8;
+
+/// The local file system, with durable commits below one folder.
+#[derive(Clone, Debug)]
+pub(crate) struct DurableLocal {
     inner: Arc<LocalFileSystem>,
+    root: PathBuf,
+    disk: Arc<dyn Disk>,
+    environment: Environment,
+    /// Folders whose own entries are on disk.
+    settled: Arc<Mutex<HashSet<PathBuf>>>,
 }
 
 impl DurableLocal {
-    /// The whole local file system.
-    pub fn new() -> Self {
-        DurableLocal { inner: Arc::new(LocalFileSystem::new()) }
+    /// The lake in the folder `root`, which exists.
+    pub fn new(root: PathBuf, disk: Arc<dyn Disk>, environment: Environment) -> Self {
+        DurableLocal { inner: Arc::new(LocalFileSystem::new()), root, disk, environment, settled: Arc::default() }
     }
+
+    /// The lake's folder.
+    pub fn root(&self) -> &FilePath {
+        &self.root
+    }
+
+    /// Makes a folder and those above it that are missing.
+    pub fn make_folder(&self, folder: &FilePath) -> io::Result<()> {
+        match self.disk.make_folder(folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let above = folder.parent().ok_or(error)?;
+                self.make_folder(above)?;
+                match self.disk.make_folder(folder) {
+                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
+                    made => made.inspect(|()| self.unsettle(folder)),
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
+            made => made.inspect(|()| self.unsettle(folder)),
+        }
+    }
+
+    fn unsettle(&self, folder: &FilePath) {
+        self.settled.lock().unwrap_or_else(PoisonError::into_inner).remove(folder);
+    }
+
+    /// Brings to disk that `folder`, the folders above it and the lake's own exist.
+    fn settle(&self, folder: &FilePath) -> io::Result<()> {
+        for at in folder.ancestors().take_while(|at| at.starts_with(&self.root)) {
+            if self.settled.lock().unwrap_or_else(PoisonError::into_inner).contains(at) {
+                continue;
+            }
+            if let Some(above) = at.parent() {
+                match self.disk.sync_folder(above) {
+                    // What lies around the lake may be closed to us.
+                    Err(_) if at == self.root => {}
+                    synced => synced?,
+                }
+            }
+            self.settled.lock().unwrap_or_else(PoisonError::into_inner).insert(at.to_owned());
+        }
+        Ok(())
+    }
+
+    /// Writes beside `file` and moves that into place; on disk when it returns if `durable`.
+    fn write(&self, file: &FilePath, payload: &PutPayload, mode: &PutMode, durable: bool) -> io::Result<()> {
+        let folder = file.parent().ok_or(io::ErrorKind::InvalidInput)?;
+        // A name that ends with # and digits is one that lists leave out.
+        let beside = PathBuf::from(format!("{}#{}", file.display(), self.environment.random_u64()));
+        match self.disk.write_new(&beside, payload, durable) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.make_folder(folder)?;
+                self.disk.write_new(&beside, payload, durable)
+            }
+            written => written,
+        }
+        .and_then(|()| match mode {
+            PutMode::Overwrite => self.disk.rename(&beside, file),
+            PutMode::Create => self.disk.link(&beside, file),
+            PutMode::Update(_) => Err(io::ErrorKind::Unsupported.into()),
+        })
+        .inspect_err(|_| drop(self.disk.remove(&beside)))?;
+        if durable {
+            self.disk.sync_folder(folder)?;
+            self.settle(folder)?;
+        }
+        if matches!(mode, PutMode::Create) {
+            // The link under the right name stays; should this one stay too, the next run removes it.
+            let _ = self.disk.remove(&beside);
+        }
+        Ok(())
+    }
+
+    /// Brings the named objects and the entries of their folders to disk.
+    pub fn sync(&self, objects: &[Path]) -> Result<()> {
+        let failed = |error: io::Error| StoreError::Generic { store: "local", source: error.into() };
+        let files = objects.iter().map(|path| self.inner.path_to_filesystem(path)).collect::<Result<Vec<_>>>()?;
+        for some in files.chunks(SYNCS) {
+            self.sync_files(some).map_err(failed)?;
+        }
+        let folders: BTreeSet<&FilePath> = files.iter().filter_map(|file| file.parent()).collect();
+        folders
+            .into_iter()
+            .try_for_each(|folder| self.disk.sync_folder(folder).and_then(|()| self.settle(folder)))
+            .map_err(failed)
+    }
+
+    fn sync_files(&self, files: &[PathBuf]) -> io::Result<()> {
+        std::thread::scope(|scope| {
+            let waiting: Vec<_> = files
+                .iter()
+                .map(|file| {
+                    let thread = std::thread::Builder::new().name("lake-sync".into());
+                    // A system that gives no thread waits for one file after the other.
+                    thread.spawn_scoped(scope, || self.disk.sync_file(file)).map_err(|_| file)
+                })
+                .collect();
+            waiting.into_iter().try_for_each(|one| match one {
+                Ok(thread) => thread.join().unwrap_or_else(|_| Err(io::Error::other("a thread panicked"))),
+                Err(file) => self.disk.sync_file(file),
+            })
+        })
+    }
+
+    /// Removes files beside their place from `folder` and those below it.
+    pub fn remove_unfinished(&self, folder: &FilePath) -> io::Result<()> {
+        let entries = match std::fs::read_dir(folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            entries => entries?,
+        };
+        for entry in entries {
+            let entry = entry?;
+            let path = entry.path();
+            if entry.file_type()?.is_dir() {
+                self.remove_unfinished(&path)?;
+            } else if is_beside(&entry.file_name().to_string_lossy()) {
+                tracing::info!(path = %path.display(), "removing a file that was never finished");
+                match self.disk.remove(&path) {
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    removed => removed?,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn on_thread<T: Send + 'static>(
+        &self,
+        location: &Path,
+        work: impl FnOnce(&DurableLocal, &FilePath) -> io::Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (local, file, path) = (self.clone(), self.inner.path_to_filesystem(location)?, location.to_string());
+        let done = tokio::task::spawn_blocking(move || work(&local, &file)).await?;
+        done.map_err(|source| match source.kind() {
+            io::ErrorKind::AlreadyExists => StoreError::AlreadyExists { path, source: source.into() },
+            io::ErrorKind::NotFound => StoreError::NotFound { path, source: source.into() },
+            io::ErrorKind::PermissionDenied => StoreError::PermissionDenied { path, source: source.into() },
+            _ => StoreError::Generic { store: "local", source: source.into() },
+        })
+    }
+}
+
+/// Whether a put of `path`, below the lake's folder, must be on disk when it returns.
+fn is_commit(path: &FilePath) -> bool {
+    let below = |part: &OsStr| part.as_encoded_bytes().starts_with(b"_");
+    path.extension().is_none_or(|ending| ending != "crc") && path.iter().any(below)
+}
+
+/// Whether it is the name of a file beside its place.
+fn is_beside(name: &str) -> bool {
+    let digits = name.rsplit_once('#').map(|(_, digits)| digits);
+    digits.is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 impl fmt::Display for DurableLocal {
@@ -41,27 +208,20 @@ impl fmt::Display for DurableLocal {
     }
 }
 
-/// Whether a put of `location` must be on disk when it returns.
-fn is_commit(location: &Path) -> bool {
-    !location.as_ref().ends_with(".crc") && location.parts().any(|part| part.as_ref().starts_with('_'))
-}
-
 #[async_trait]
 impl ObjectStore for DurableLocal {
     async fn put_opts(&self, location: &Path, payload: PutPayload, opts: PutOptions) -> Result<PutResult> {
-        if !is_commit(location) {
-            return self.inner.put_opts(location, payload, opts).await;
-        }
-        let file = self.inner.path_to_filesystem(location)?;
-        put_on_thread(file, location.to_string(), payload, opts.mode).await
+        self.on_thread(location, move |local, file| {
+            let durable = is_commit(file.strip_prefix(&local.root).unwrap_or(file));
+            local.write(file, &payload, &opts.mode, durable)
+        })
+        .await?;
+        Ok(PutResult { e_tag: None, version: None })
     }
 
-    async fn put_multipart_opts(&self, location: &Path, opts: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
-        if is_commit(location) {
-            let file = self.inner.path_to_filesystem(location)?;
-            return Ok(Box::new(Gathered { file, shown: location.to_string(), parts: Vec::new() }));
-        }
-        self.inner.put_multipart_opts(location, opts).await
+    async fn put_multipart_opts(&self, _: &Path, _: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
+        let operation = "multipart uploads: objects are put whole".to_owned();
+        Err(StoreError::NotImplemented { operation, implementer: self.to_string() })
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
@@ -69,7 +229,15 @@ impl ObjectStore for DurableLocal {
     }
 
     fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
-        self.inner.delete_stream(locations)
+        let local = self.clone();
+        let delete = move |location: Path| {
+            let local = local.clone();
+            async move {
+                local.on_thread(&location, |local, file| local.disk.remove(file)).await?;
+                Ok(location)
+            }
+        };
+        locations.and_then(delete).boxed()
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
@@ -89,101 +257,39 @@ impl ObjectStore for DurableLocal {
     }
 }
 
-/// The parts of a large object that becomes visible at once (a checkpoint of a log).
-#[derive(Debug)]
-struct Gathered {
-    file: PathBuf,
-    shown: String,
-    parts: Vec<Bytes>,
-}
-
-#[async_trait]
-impl MultipartUpload for Gathered {
-    fn put_part(&mut self, data: PutPayload) -> UploadPart {
-        self.parts.extend(data);
-        Box::pin(std::future::ready(Ok(())))
-    }
-
-    async fn complete(&mut self) -> Result<PutResult> {
-        let parts = std::mem::take(&mut self.parts);
-        put_on_thread(self.file.clone(), self.shown.clone(), parts.into_iter().collect(), PutMode::Overwrite).await
-    }
-
-    async fn abort(&mut self) -> Result<()> {
-        self.parts.clear();
-        Ok(())
-    }
-}
-
-async fn put_on_thread(file: PathBuf, shown: String, payload: PutPayload, mode: PutMode) -> Result<PutResult> {
-    let written = tokio::task::spawn_blocking(move || put_durably(&file, &payload, &mode)).await?;
-    written.map_err(|source| match source.kind() {
-        io::ErrorKind::AlreadyExists => object_store::Error::AlreadyExists { path: shown, source: source.into() },
-        io::ErrorKind::PermissionDenied => object_store::Error::PermissionDenied { path: shown, source: source.into() },
-        _ => object_store::Error::Generic { store: "local", source: source.into() },
-    })?;
-    Ok(PutResult { e_tag: None, version: None })
-}
-
-/// Writes beside `file`, brings that to disk, and moves it into place.
-fn put_durably(file: &FilePath, payload: &PutPayload, mode: &PutMode) -> io::Result<()> {
-    let folder = file.parent().ok_or(io::ErrorKind::InvalidInput)?;
-    fs::create_dir_all(folder)?;
-    // A name that ends with # and digits is one that listings of a local store leave out.
-    let beside = PathBuf::from(format!("{}#{}", file.display(), rand::rng().random::<u32>()));
-    let moved = write_synced(&beside, payload).and_then(|()| match mode {
-        PutMode::Overwrite => fs::rename(&beside, file),
-        PutMode::Create => fs::hard_link(&beside, file),
-        PutMode::Update(_) => Err(io::ErrorKind::Unsupported.into()),
-    });
-    if moved.is_err() || matches!(mode, PutMode::Create) {
-        // The link under the right name stays; what is left of the other is a file that nobody lists.
-        let _ = fs::remove_file(&beside);
-    }
-    moved?;
-    sync_folder(folder)
-}
-
-fn write_synced(path: &FilePath, payload: &PutPayload) -> io::Result<()> {
-    let mut open = File::options().write(true).create_new(true).open(path)?;
-    payload.iter().try_for_each(|bytes| open.write_all(bytes))?;
-    open.sync_all()
-}
-
-/// Brings a folder's entries to disk.
-pub fn sync_folder(folder: &FilePath) -> io::Result<()> {
-    File::open(folder)?.sync_all()
-}
-
 #[cfg(test)]
 mod tests {
     use object_store::ObjectStoreExt;
 
     use super::*;
+    use crate::disk::SystemDisk;
 
     #[test]
-    fn commits_are_put_once_and_large_ones_whole() {
+    fn commits_are_put_once_and_unfinished_files_removed() {
         let folder = tempfile::tempdir().unwrap();
-        let path = |name: &str| Path::from_filesystem_path(folder.path()).unwrap().join("_delta_log").join(name);
+        let log = folder.path().join("a/_delta_log");
+        let path =
+            |name: &str| Path::from_filesystem_path(folder.path()).unwrap().join("a").join("_delta_log").join(name);
+        let store = DurableLocal::new(folder.path().into(), Arc::new(SystemDisk), Environment::simulated(1).0);
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
-            let store = DurableLocal::new();
             let create = || PutOptions::from(PutMode::Create);
             store.put_opts(&path("1.json"), "one".into(), create()).await.unwrap();
             let again = store.put_opts(&path("1.json"), "two".into(), create()).await.unwrap_err();
-            assert!(matches!(again, object_store::Error::AlreadyExists { .. }), "{again}");
+            assert!(matches!(again, StoreError::AlreadyExists { .. }), "{again}");
             store.put(&path("2.json"), "old".into()).await.unwrap();
             store.put(&path("2.json"), "new".into()).await.unwrap();
-            let mut upload = store.put_multipart(&path("3.parquet")).await.unwrap();
-            upload.put_part("first ".into()).await.unwrap();
-            upload.put_part("second".into()).await.unwrap();
-            assert!(store.head(&path("3.parquet")).await.is_err(), "not visible yet");
-            upload.complete().await.unwrap();
-            for (name, expect) in [("1.json", "one"), ("2.json", "new"), ("3.parquet", "first second")] {
+            for (name, expect) in [("1.json", "one"), ("2.json", "new")] {
                 assert_eq!(store.get(&path(name)).await.unwrap().bytes().await.unwrap(), expect);
             }
+            let none = store.delete(&path("3.json")).await.unwrap_err();
+            assert!(matches!(none, StoreError::NotFound { .. }), "{none}");
         });
-        let names = fs::read_dir(folder.path().join("_delta_log")).unwrap().count();
-        assert_eq!(names, 3, "nothing is left beside them");
+        std::fs::write(log.join("3.json#17"), "half").unwrap();
+        std::fs::write(log.join("a#b"), "whole").unwrap();
+        store.remove_unfinished(folder.path()).unwrap();
+        let mut names: Vec<_> = std::fs::read_dir(&log).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        assert_eq!(names, ["1.json", "2.json", "a#b"], "nothing is left beside them");
     }
 }

@@ -62,16 +62,14 @@ pub struct SinkContext {
     pub job: String,
     /// The right to write for the job.
     pub lease: Arc<dyn Lease>,
-    /// The lake: a folder (absolute or relative path) or a URL (`s3://bucket/prefix`, `file:///…`).
-    pub lake: String,
     /// Folder for scratch files, if the sink needs one.
     pub scratch: PathBuf,
 }
 
 impl SinkContext {
     /// For a job that nobody else runs, with scratch files where the system keeps them.
-    pub fn alone(job: &str, lake: &str) -> Self {
-        SinkContext { job: job.into(), lease: Arc::new(()), lake: lake.into(), scratch: std::env::temp_dir() }
+    pub fn alone(job: &str) -> Self {
+        SinkContext { job: job.into(), lease: Arc::new(()), scratch: std::env::temp_dir() }
     }
 }
 

@@ -16,6 +16,9 @@ pub enum PutOutcome {
 
 /// An object store, as far as checkpoints need one.
 pub trait Store: Send + Sync {
+    /// Where it lies, for people: a folder or a URL, without credentials.
+    fn describe(&self) -> String;
+
     /// Writes the whole object durably, whether or not it exists.
     ///
     /// # Errors
@@ -46,4 +49,14 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// After retries; the outcome may be unknown.
     fn delete(&self, path: &str) -> Result<()>;
+
+    /// Removes what killed writes have left below `folder` and no list returns. Called when no other run writes there.
+    /// Nothing by default: most stores keep whole objects only.
+    ///
+    /// # Errors
+    /// After retries.
+    fn remove_unfinished(&self, folder: &str) -> Result<()> {
+        let _ = folder;
+        Ok(())
+    }
 }

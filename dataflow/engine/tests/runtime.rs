@@ -163,6 +163,10 @@ impl Memory {
 }
 
 impl Store for Memory {
+    fn describe(&self) -> String {
+        "memory".into()
+    }
+
     fn put(&self, path: &str, bytes: Vec<u8>) -> Result<()> {
         self.faulty(|objects| drop(objects.insert(path.into(), bytes)))
     }

@@ -34,7 +34,7 @@ use catchment_contract::{
 use catchment_topics::{Broker, TopicSpec, Topics};
 
 use crate::fluvio::sink::FluvioSink;
-use catchment_store::LakeStore;
+use catchment_store::{Lake, LakeStore};
 
 /// A member of `upsert` and `append` values that holds the epoch.
 pub const EPOCH_MEMBER: &str = "_epoch";
@@ -74,6 +74,7 @@ pub enum Delivery {
 #[derive(Clone, Default)]
 pub struct FluvioConnector {
     topics: Topics,
+    lake: Lake,
 }
 
 /// A checked sink.
@@ -100,12 +101,13 @@ pub struct FluvioSpec {
     /// Size that batches are filled to.
     pub batch_bytes: usize,
     topics: Topics,
+    lake: Lake,
 }
 
 impl FluvioConnector {
-    /// A connector whose sinks ask `topics` for their broker when they are opened.
-    pub fn new(topics: &Topics) -> Self {
-        FluvioConnector { topics: topics.clone() }
+    /// A connector whose sinks ask `topics` for their broker when they are opened, and have their outboxes in `lake`.
+    pub fn new(topics: &Topics, lake: &Lake) -> Self {
+        FluvioConnector { topics: topics.clone(), lake: lake.clone() }
     }
 }
 
@@ -115,16 +117,16 @@ impl SinkConnector for FluvioConnector {
     }
 
     fn check(&self, name: &str, view: &ViewFacts, options: &mut Options) -> Result<Box<dyn SinkSpec>> {
-        Ok(Box::new(FluvioSpec::check(name, view, options, &self.topics)?))
+        Ok(Box::new(FluvioSpec::check(name, view, options, &self.topics, &self.lake)?))
     }
 }
 
 impl FluvioSpec {
-    /// See [`SinkConnector::check`]; `topics` is where the broker will be.
+    /// See [`SinkConnector::check`]; `topics` is where the broker will be, `lake` where the outbox will.
     ///
     /// # Errors
     /// For options that are wrong or do not fit the relation.
-    pub fn check(name: &str, view: &ViewFacts, options: &mut Options, topics: &Topics) -> Result<Self> {
+    pub fn check(name: &str, view: &ViewFacts, options: &mut Options, topics: &Topics, lake: &Lake) -> Result<Self> {
         let topic = check_topic(&view.name, options)?;
         let format_span = span_of("format", options);
         let format = match options.take_choice("format", &["debezium", "upsert", "append"])? {
@@ -164,10 +166,11 @@ impl FluvioSpec {
             emit_first,
             batch_bytes,
             topics: topics.clone(),
+            lake: lake.clone(),
         })
     }
 
-    /// Opens the sink with its outbox in `lake` instead of the context's, and its topic at `broker`; see [`SinkSpec::open`].
+    /// Opens the sink with its outbox in `lake` instead of its own, and its topic at `broker`; see [`SinkSpec::open`].
     ///
     /// # Errors
     /// As [`SinkSpec::open`].
@@ -214,7 +217,7 @@ impl SinkSpec for FluvioSpec {
     }
 
     fn open(&self, context: &SinkContext, last: Option<(u64, &Staged)>) -> Result<Box<dyn Sink>> {
-        let lake = catchment_store::open(&context.lake)?;
+        let lake = self.lake.open()?;
         Ok(Box::new(self.open_in(lake, self.topics.broker()?, context, last)?))
     }
 }
@@ -352,6 +355,6 @@ fn check_retention(options: &mut Options) -> Result<Option<Duration>> {
 }
 
 /// The sinks of this module.
-pub(crate) fn connector(topics: &Topics) -> Arc<dyn SinkConnector> {
-    Arc::new(FluvioConnector::new(topics))
+pub(crate) fn connector(topics: &Topics, lake: &Lake) -> Arc<dyn SinkConnector> {
+    Arc::new(FluvioConnector::new(topics, lake))
 }

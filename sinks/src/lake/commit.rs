@@ -14,7 +14,7 @@ use catchment_contract::arrow::array::{
 };
 use catchment_contract::arrow::datatypes::{DataType, Field, Schema};
 use catchment_contract::arrow::json::ReaderBuilder;
-use catchment_contract::{Error, Fault, Outcome, Result};
+use catchment_contract::{Error, Fault, Outcome, Result, Retries, RetryPolicy};
 use delta_kernel::committer::FileSystemCommitter;
 use delta_kernel::engine::arrow_conversion::{TryIntoArrow, TryIntoKernel};
 use delta_kernel::engine::arrow_data::{ArrowEngineData, EngineDataArrowExt};
@@ -24,10 +24,6 @@ use delta_kernel::{EngineData, FilteredEngineData, KernelError};
 
 use crate::lake::staged::{AddedFile, NewVector};
 use crate::lake::table::{ENGINE, Table, kernel_error};
-use catchment_store::pause;
-
-/// How often a commit is tried before the run ends: about a second of pauses.
-pub const COMMIT_ATTEMPTS_MAX: u32 = 14;
 
 /// One change of a table's files.
 #[derive(Debug)]
@@ -54,7 +50,8 @@ impl Table {
     /// removes rows from is not in the table any more.
     pub fn commit(&mut self, change: &Change<'_>) -> Result<()> {
         let (app, number) = change.transaction;
-        let mut attempt = 0;
+        let mut retries = Retries::new(RetryPolicy::default(), self.lake.environment().clone());
+        let what = format!("commit to table \"{}\"", self.name);
         loop {
             if self.last_number(app)?.is_some_and(|last| last >= number) {
                 return Ok(());
@@ -76,28 +73,11 @@ impl Table {
                 Err(error) if error.fault() == Fault::Data => return Err(error),
                 Err(error) => error,
             };
-            attempt += 1;
-            if attempt >= COMMIT_ATTEMPTS_MAX {
-                return Err(Error::remote(format!("could not commit to table \"{}\"", self.name))
-                    .with_outcome(Outcome::Unknown)
-                    .with_source(failure));
-            }
-            tracing::warn!(table = self.name, attempt, error = failure.chain(), "trying a commit again");
-            pause(attempt);
-            self.refresh_patiently(attempt)?;
+            retries.wait(&what, failure).map_err(|failure| {
+                Error::remote(format!("could not {what}")).with_outcome(Outcome::Unknown).with_source(failure)
+            })?;
+            self.refresh()?;
         }
-    }
-
-    /// A refresh whose failure counts only when no attempt is left.
-    fn refresh_patiently(&mut self, attempt: u32) -> Result<()> {
-        for again in attempt.. {
-            match self.refresh() {
-                Err(error) if again + 1 >= COMMIT_ATTEMPTS_MAX => return Err(error),
-                Err(_) => pause(again),
-                Ok(()) => break,
-            }
-        }
-        Ok(())
     }
 
     fn try_commit(&self, change: &Change<'_>) -> Result<CommitResult> {

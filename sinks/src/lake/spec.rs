@@ -18,7 +18,7 @@ use delta_kernel::expressions::ColumnName;
 
 use crate::lake::columns::{PartitionColumn, TableColumns, Transform, can_partition, stored_type};
 use crate::lake::sink::LakeSink;
-use catchment_store::LakeStore;
+use catchment_store::{Lake, LakeStore};
 
 /// The column of a table of changes that holds an update's epoch.
 pub const EPOCH_COLUMN: &str = "_epoch";
@@ -48,12 +48,23 @@ impl Mode {
 }
 
 /// Makes lake sinks.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct LakeConnector;
+#[derive(Clone, Debug, Default)]
+pub struct LakeConnector {
+    lake: Lake,
+}
+
+impl LakeConnector {
+    /// A connector whose tables lie in `lake`.
+    pub fn new(lake: &Lake) -> Self {
+        LakeConnector { lake: lake.clone() }
+    }
+}
 
 /// A checked lake sink.
 #[derive(Clone, Debug)]
 pub struct LakeSpec {
+    /// The lake that the table lies in.
+    pub lake: Lake,
     /// The sink's name: second part of its transaction ids.
     pub sink: String,
     /// The table's path below the lake.
@@ -72,7 +83,7 @@ impl SinkConnector for LakeConnector {
     }
 
     fn check(&self, name: &str, view: &ViewFacts, options: &mut Options) -> Result<Box<dyn SinkSpec>> {
-        Ok(Box::new(LakeSpec::check(name, view, options)?))
+        Ok(Box::new(LakeSpec::check(name, view, options, &self.lake)?))
     }
 }
 
@@ -81,7 +92,7 @@ impl LakeSpec {
     ///
     /// # Errors
     /// For options that are wrong or do not fit the view.
-    pub fn check(name: &str, view: &ViewFacts, options: &mut Options) -> Result<Self> {
+    pub fn check(name: &str, view: &ViewFacts, options: &mut Options, lake: &Lake) -> Result<Self> {
         let mode_span = options.clone().take("mode").map(|(_, span)| span).unwrap_or_default();
         let mode = match options.take_choice("mode", &["current", "append", "changes"])? {
             "append" => Mode::Append,
@@ -103,7 +114,7 @@ impl LakeSpec {
                 .with_hint("leave one out of partition_by"));
         }
         let sort = sort_columns(&columns, view);
-        Ok(LakeSpec { sink: name.to_owned(), table, mode, columns, sort })
+        Ok(LakeSpec { lake: lake.clone(), sink: name.to_owned(), table, mode, columns, sort })
     }
 
     /// The columns whose least and greatest values the log keeps: at most 32, numbers and times first of all, and of
@@ -119,7 +130,7 @@ impl LakeSpec {
         columns.map(|index| ColumnName::new([self.columns.stored.field(index).name()]).to_string()).collect()
     }
 
-    /// Opens the sink in `lake` instead of the context's; see [`SinkSpec::open`].
+    /// Opens the sink in `lake` instead of its own; see [`SinkSpec::open`].
     ///
     /// # Errors
     /// As [`SinkSpec::open`].
@@ -155,7 +166,7 @@ impl SinkSpec for LakeSpec {
     }
 
     fn open(&self, context: &SinkContext, last: Option<(u64, &Staged)>) -> Result<Box<dyn Sink>> {
-        let lake = catchment_store::open(&context.lake)?;
+        let lake = self.lake.open()?;
         Ok(Box::new(self.open_in(lake, context, last)?))
     }
 
@@ -286,6 +297,6 @@ fn sort_columns(columns: &TableColumns, view: &ViewFacts) -> Vec<usize> {
 }
 
 /// The sinks of this module.
-pub(crate) fn connector() -> Arc<dyn SinkConnector> {
-    Arc::new(LakeConnector)
+pub(crate) fn connector(lake: &Lake) -> Arc<dyn SinkConnector> {
+    Arc::new(LakeConnector::new(lake))
 }

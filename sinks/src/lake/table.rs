@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use catchment_contract::arrow::array::AsArray;
-use catchment_contract::{Error, ErrorKind, Result};
+use catchment_contract::{Error, ErrorKind, Result, Retries, RetryPolicy};
 use delta_kernel::committer::FileSystemCommitter;
 use delta_kernel::engine::arrow_data::EngineDataArrowExt;
 use delta_kernel::scan::state::ScanFile;
@@ -21,11 +21,10 @@ use object_store::path::Path;
 use url::Url;
 
 use crate::lake::columns::PartitionValues;
-use crate::lake::commit::COMMIT_ATTEMPTS_MAX;
 use crate::lake::spec::LakeSpec;
 use crate::lake::staged::Vector;
 use crate::lake::upkeep::vector_at;
-use catchment_store::{LakeStore, pause, runtime};
+use catchment_store::{LakeStore, runtime};
 
 /// What writes our tables, in their commits.
 pub(super) const ENGINE: &str = concat!("catchment/", env!("CARGO_PKG_VERSION"));
@@ -206,7 +205,9 @@ impl Table {
     }
 
     fn add_columns(&mut self, new: Vec<StructField>) -> Result<()> {
-        for attempt in 1.. {
+        let mut retries = Retries::new(RetryPolicy::default(), self.lake.environment().clone());
+        let what = format!("add columns to table \"{}\"", self.name);
+        loop {
             let mut builder = self.snapshot.clone().update_table(UpdateTableOperation::AlterTable, ENGINE, false);
             for field in &new {
                 builder = builder.add_column(field.clone());
@@ -218,15 +219,12 @@ impl Table {
             if new.iter().all(|field| self.snapshot.schema().field(field.name()).is_some()) {
                 return Ok(());
             }
-            if attempt >= COMMIT_ATTEMPTS_MAX {
-                return Err(match done {
-                    Err(error) => kernel_error(&format!("add columns to table \"{}\"", self.name), error),
-                    Ok(_) => Error::remote(format!("could not add columns to table \"{}\"", self.name)),
-                });
-            }
-            pause(attempt);
+            let failure = match done {
+                Err(error) => kernel_error(&what, error),
+                Ok(_) => Error::remote(format!("could not {what}")),
+            };
+            retries.wait(&what, failure)?;
         }
-        unreachable!("the loop ends by returning")
     }
 
     /// The lake that holds the table.

@@ -7,16 +7,18 @@ pub mod broker;
 pub mod faults;
 pub mod s3;
 
+use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use catchment_contract::arrow::array::{
     ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringViewArray, TimestampMicrosecondArray,
 };
 use catchment_contract::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use catchment_contract::arrow::util::display::{ArrayFormatter, FormatOptions};
-use catchment_contract::{OptionSpan, Options, Run, UpdateBatch, ViewFacts};
+use catchment_contract::{Environment, OptionSpan, Options, Run, UpdateBatch, ViewFacts};
 use catchment_sinks::lake::LakeSpec;
-use catchment_store::LakeStore;
+use catchment_store::{Lake, LakeStore};
 use delta_kernel::engine::arrow_data::EngineDataArrowExt;
 use delta_kernel::{Engine, Snapshot};
 use delta_kernel_default_engine::DefaultEngineBuilder;
@@ -86,10 +88,21 @@ pub fn options(given: &[(&str, &str)]) -> Options {
     options
 }
 
+/// A clock that stands still and chance of its own: calls that fail for ten minutes take none.
+pub fn environment() -> Environment {
+    static SEED: AtomicU64 = AtomicU64::new(1);
+    Environment::simulated(SEED.fetch_add(1, Ordering::Relaxed)).0
+}
+
+/// The lake at a folder or URL.
+pub fn lake_at(place: impl AsRef<Path>) -> LakeStore {
+    Lake::new(place.as_ref().to_str().unwrap(), environment()).unwrap().open().unwrap()
+}
+
 /// The checked sink.
 pub fn spec(view: &ViewFacts, given: &[(&str, &str)]) -> LakeSpec {
     let mut options = options(given);
-    let spec = LakeSpec::check("lake", view, &mut options).unwrap();
+    let spec = LakeSpec::check("lake", view, &mut options, &Lake::default()).unwrap();
     options.finish().unwrap();
     spec
 }

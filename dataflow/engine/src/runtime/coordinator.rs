@@ -54,8 +54,6 @@ pub struct RunOptions {
     pub epoch_bytes: usize,
     /// Time between checkpoints.
     pub checkpoint_interval: Duration,
-    /// The lake, as sinks take it.
-    pub lake: String,
     /// Folder for scratch files.
     pub scratch: PathBuf,
     /// Whether to forget what earlier runs read and wrote.
@@ -63,14 +61,13 @@ pub struct RunOptions {
 }
 
 impl Default for RunOptions {
-    /// One worker, epochs of 100 ms or 32 MiB, a checkpoint every 10 s, the lake in `lake`.
+    /// One worker, epochs of 100 ms or 32 MiB, a checkpoint every 10 s.
     fn default() -> Self {
         RunOptions {
             workers: 1,
             epoch_interval: Duration::from_millis(100),
             epoch_bytes: 32 << 20,
             checkpoint_interval: Duration::from_secs(10),
-            lake: "lake".into(),
             scratch: std::env::temp_dir(),
             reset: false,
         }
@@ -170,8 +167,7 @@ impl Runtime {
         let lease: Arc<dyn Lease> = if options.reset { Arc::new(NoLease) } else { log.clone() };
         let state_folder = format!("{}/state", log.root());
         state_log::remove_orphans(&*store, &state_folder, &manifest, &*lease)?;
-        let context =
-            SinkContext { job: spec.name.clone(), lease, lake: options.lake.clone(), scratch: options.scratch.clone() };
+        let context = SinkContext { job: spec.name.clone(), lease, scratch: options.scratch.clone() };
         let refused = unbounded();
         let open = |sink| open_sink(sink, &context, &manifest, refused.0.clone());
         let sinks = spec.sinks.iter().map(open).collect::<Result<Vec<_>>>()?;
@@ -186,7 +182,7 @@ impl Runtime {
             ..Default::default()
         };
         let counters = spec.sinks.iter().map(|sink| (sink.from.clone(), RelationCounter::default())).collect();
-        let report = RunReport { job: spec.name.clone(), lake: options.lake.clone(), ..Default::default() };
+        let report = RunReport { job: spec.name.clone(), lake: store.describe(), ..Default::default() };
         Ok(Runtime {
             sources: inbox.states(&manifest),
             progress: Arc::new(progress),

@@ -123,7 +123,7 @@ impl SinkFixture for MemoryFixture {
     }
 
     fn context(&self) -> SinkContext {
-        SinkContext::alone("job", "")
+        SinkContext::alone("job")
     }
 
     fn read(&mut self) -> Vec<String> {

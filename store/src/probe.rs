@@ -1,0 +1,31 @@
+//! Does the store honour "create if absent"? Without it two runs could overwrite each other's commits.
+
+use catchment_contract::{Error, PutOutcome, Result};
+
+use crate::lake_store::LakeStore;
+
+impl LakeStore {
+    /// Creates a small object, tries to create it again with other bytes, and takes it away: shows that the lake can be
+    /// written and that a second create is refused.
+    ///
+    /// # Errors
+    /// [`catchment_contract::ErrorKind::Denied`] or [`catchment_contract::ErrorKind::NotFound`] if it cannot be written,
+    /// [`catchment_contract::ErrorKind::Invalid`] if the store accepts both creates.
+    pub fn probe(&self) -> Result<()> {
+        let name = self.environment().unique_name();
+        let path = format!("_catchment/probe-{name}");
+        let create = |text: &str| self.put_if_absent_as("", &path, format!("{text} {name}"));
+        create("first")?;
+        let second = create("second")?;
+        self.delete(&path)?;
+        if second == PutOutcome::Exists {
+            return Ok(());
+        }
+        Err(Error::user(format!(
+            "the store of the lake \"{self}\" accepted two puts that each said \"only if it does not exist\""
+        ))
+        .with_hint(
+            "tables would lose commits there: use a store that honours If-None-Match on PUT (AWS S3, MinIO, R2)",
+        ))
+    }
+}
