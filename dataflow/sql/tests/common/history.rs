@@ -161,9 +161,14 @@ pub struct Ran {
 impl Ran {
     /// The relation `name` after `epoch`.
     pub fn at(&self, name: &str, epoch: u64) -> Multiset {
+        self.written(name, epoch, &texts)
+    }
+
+    /// The relation `name` after `epoch`, its rows written by `write`.
+    pub fn written(&self, name: &str, epoch: u64, write: &dyn Fn(&[ArrayRef], usize) -> Vec<String>) -> Multiset {
         let mut rows = Multiset::new();
         for updates in self.outputs.get(name).map(Vec::as_slice).unwrap_or_default() {
-            for (row, text) in texts(updates.columns(), updates.len()).into_iter().enumerate() {
+            for (row, text) in write(updates.columns(), updates.len()).into_iter().enumerate() {
                 if updates.epochs().at(row) <= epoch {
                     *rows.entry(text).or_default() += updates.diffs().at(row);
                 }
