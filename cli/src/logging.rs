@@ -21,7 +21,7 @@ const QUIET: &str = "delta_kernel=warn,delta_kernel_default_engine=warn";
 /// Logs what `RUST_LOG` asks for, else warnings and progress. Spans (of epochs, checkpoints, commits) are logged when they
 /// close.
 pub fn start(format: Format) {
-    let wanted = std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_else(|_| "warn,catchment=info".into());
+    let wanted = std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_else(|_| "warn,progress=info".into());
     let filter = EnvFilter::new(format!("{QUIET},{wanted}"));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -78,7 +78,7 @@ fn log(progress: &Progress, stop: &AtomicBool) {
                     (source.bytes_total.load(Ordering::Relaxed), source.rejects.load(Ordering::Relaxed));
                 let checkpoint = progress.checkpoint.load(Ordering::Relaxed);
                 if std::mem::replace(seen, records) != records {
-                    tracing::info!(source = source.name, records, rejects, bytes, total, checkpoint, "reading");
+                    tracing::info!(target: "progress", source = source.name, records, rejects, bytes, total, checkpoint, "reading");
                 }
             }
         }

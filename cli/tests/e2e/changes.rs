@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::duckdb::DuckDb;
 use crate::support::{Place, Ran};
+use catchment_tests::DuckDb;
 
 const COMMENTS: &str = "CREATE SOURCE comments WITH (connector = 'reddit', kind = 'comments', path = 'in/*');\n";
 
@@ -57,8 +57,9 @@ fn topic(place: &Place, name: &str) -> Vec<(String, Value)> {
 }
 
 #[test]
+#[cfg_attr(not(has_python), ignore = "needs python3")]
 fn a_sink_that_was_left_out_misses_nothing() {
-    let Some(duckdb) = DuckDb::find() else { return };
+    let duckdb = DuckDb::find();
     let place = Place::new();
     let keep = format!(
         "{COMMENTS}CREATE VIEW v AS SELECT subreddit, sum(score) AS score FROM comments GROUP BY subreddit;\n\
@@ -89,8 +90,9 @@ fn a_sink_that_was_left_out_misses_nothing() {
 }
 
 #[test]
+#[cfg_attr(not(has_python), ignore = "needs python3")]
 fn rejects_of_views_that_come_and_go() {
-    let Some(duckdb) = DuckDb::find() else { return };
+    let duckdb = DuckDb::find();
     let place = Place::new();
     let job = format!(
         "{COMMENTS}CREATE VIEW v AS SELECT id, score FROM comments;\n\
@@ -124,8 +126,9 @@ fn rejects_of_views_that_come_and_go() {
 }
 
 #[test]
+#[cfg_attr(not(has_python), ignore = "needs python3")]
 fn another_topic_is_another_source() {
-    let Some(duckdb) = DuckDb::find() else { return };
+    let duckdb = DuckDb::find();
     let place = Place::new();
     let publish = format!(
         "{COMMENTS}CREATE VIEW one AS SELECT id, score FROM comments WHERE score < 10;\n\
@@ -163,8 +166,9 @@ fn another_topic_is_another_source() {
 }
 
 #[test]
+#[cfg_attr(not(has_python), ignore = "needs python3")]
 fn a_view_that_changed_is_loaded_anew_when_told_to() {
-    let Some(duckdb) = DuckDb::find() else { return };
+    let duckdb = DuckDb::find();
     let place = Place::new();
     let job = |filter: &str| {
         format!(
@@ -187,8 +191,9 @@ fn a_view_that_changed_is_loaded_anew_when_told_to() {
 
 /// A reset that cannot be carried through forgets nothing.
 #[test]
+#[cfg_attr(not(has_python), ignore = "needs python3")]
 fn a_table_does_not_lose_columns_and_a_reset_that_fails_forgets_nothing() {
-    let Some(duckdb) = DuckDb::find() else { return };
+    let duckdb = DuckDb::find();
     let place = Place::new();
     let job = |columns: &str| {
         format!(
@@ -213,8 +218,9 @@ fn a_table_does_not_lose_columns_and_a_reset_that_fails_forgets_nothing() {
 }
 
 #[test]
+#[cfg_attr(not(has_python), ignore = "needs python3")]
 fn a_job_may_read_fewer_columns_than_before() {
-    let Some(duckdb) = DuckDb::find() else { return };
+    let duckdb = DuckDb::find();
     let place = Place::new();
     let view = |name: &str, columns: &str| {
         format!(
@@ -236,8 +242,9 @@ fn a_job_may_read_fewer_columns_than_before() {
 }
 
 #[test]
+#[cfg_attr(not(has_python), ignore = "needs python3")]
 fn a_checkpoint_that_cannot_be_read_is_left_behind_by_a_reset() {
-    let Some(duckdb) = DuckDb::find() else { return };
+    let duckdb = DuckDb::find();
     let place = Place::new();
     let job = format!(
         "{COMMENTS}CREATE VIEW v AS SELECT id FROM comments;\nCREATE SINK v FROM v WITH (connector = 'lake');\n"
@@ -256,8 +263,9 @@ fn a_checkpoint_that_cannot_be_read_is_left_behind_by_a_reset() {
 
 /// The way back leads over the state that the source had left.
 #[test]
+#[cfg_attr(not(has_python), ignore = "needs python3")]
 fn a_source_that_was_left_out_goes_on() {
-    let Some(duckdb) = DuckDb::find() else { return };
+    let duckdb = DuckDb::find();
     let place = Place::new();
     let base = format!(
         "{COMMENTS}CREATE VIEW v AS SELECT id FROM comments;\nCREATE SINK v FROM v WITH (connector = 'lake');\n"
@@ -288,8 +296,9 @@ fn a_source_that_was_left_out_goes_on() {
 
 /// What a sink publishes, a source reads back: groups whose key is null, the last day of 9999, and rows that go.
 #[test]
+#[cfg_attr(not(has_python), ignore = "needs python3")]
 fn a_topic_gives_back_what_was_published() {
-    let Some(duckdb) = DuckDb::find() else { return };
+    let duckdb = DuckDb::find();
     let place = Place::new();
     let publish = format!(
         "{COMMENTS}CREATE VIEW one AS SELECT CASE WHEN score > 1 THEN subreddit END AS k, count(*) AS n,\n\

@@ -4,8 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::duckdb::DuckDb;
-use crate::support::{Place, repository};
+use crate::support::Place;
+use catchment_tests::{DuckDb, repository};
 
 /// The example beside the binary: `cargo test` builds both.
 fn example() -> PathBuf {
@@ -68,8 +68,9 @@ fn checked(place: &Place, duckdb: &DuckDb, lake: &Path, reddit: &Path) -> (u64, 
 }
 
 #[test]
+#[cfg_attr(not(has_python), ignore = "needs python3")]
 fn the_sample_has_right_silences() {
-    let Some(duckdb) = DuckDb::find() else { return };
+    let duckdb = DuckDb::find();
     let place = Place::new();
     let (lake, reddit) = (place.path("lake"), repository("examples/data/reddit"));
     let printed = run_example(&lake, &reddit);
@@ -79,8 +80,9 @@ fn the_sample_has_right_silences() {
 
 /// A month, and then comments that are edited, deleted and late: the second run changes what the first one said.
 #[test]
+#[cfg_attr(not(has_python), ignore = "needs python3")]
 fn later_files_change_what_was_said() {
-    let Some(duckdb) = DuckDb::find() else { return };
+    let duckdb = DuckDb::find();
     let place = Place::new();
     let out = place.path("month").display().to_string();
     let ran = place.catchment(&["generate", "reddit", "--records", "1000", "--seed", "3", "--out", &out]);

@@ -22,8 +22,8 @@ use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use serde_json::Value;
 
-use crate::duckdb::DuckDb;
-use crate::support::{Place, repository};
+use crate::support::Place;
+use catchment_tests::{DuckDb, repository};
 
 /// Longest wait for a checkpoint of a job that has something to commit; one that has nothing takes none.
 const PROGRESS: Duration = Duration::from_secs(10);
@@ -327,7 +327,7 @@ fn assert_same(rig: &Rig, duckdb: &DuckDb, table: &str, columns: &str, rows: &[V
 }
 
 fn survive(topics: Topics, seed: u64) {
-    let Some(duckdb) = DuckDb::find() else { return };
+    let duckdb = DuckDb::find();
     let kills = setting("KILLS", 4);
     let mut rig = Rig::new(topics, seed, kills);
     for _ in 0..kills {
@@ -353,16 +353,19 @@ fn survive(topics: Topics, seed: u64) {
 }
 
 #[test]
+#[cfg_attr(not(has_python), ignore = "needs python3")]
 fn killed_with_the_broker_inside() {
     survive(Topics::Inside, setting("SEED", 21));
 }
 
 #[test]
+#[cfg_attr(not(has_python), ignore = "needs python3")]
 fn killed_beside_a_broker_that_is_killed_too() {
     survive(Topics::Apart { serving: None, address: String::new() }, setting("SEED", 22));
 }
 
 #[test]
+#[cfg_attr(not(has_python), ignore = "needs python3")]
 fn killed_beside_a_cluster() {
     let Ok(endpoint) = std::env::var("FLUVIO_ENDPOINT") else {
         println!("skipped: FLUVIO_ENDPOINT names no cluster");

@@ -2,8 +2,6 @@
 
 mod changes;
 mod custom;
-#[path = "../../../tests/support/duckdb.rs"]
-mod duckdb;
 mod killed;
 mod messages;
 mod pulse;

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::duckdb::DuckDb;
-use crate::support::{Place, repository, shared};
+use crate::support::Place;
+use catchment_tests::{DuckDb, repository, shared};
 use serde_json::Value;
 
 const JOB: &str = "examples/pulse.sql";
@@ -17,16 +17,16 @@ CREATE SINK decoded_submissions FROM decoded_submissions WITH (connector = 'lake
 CREATE SINK decoded_transcripts FROM decoded_transcripts WITH (connector = 'lake', table = 'transcripts');
 ";
 
-/// Runs the reference; `None`, after saying why, if there is no DuckDB.
-fn reference(place: &Place, arguments: &[&str]) -> Option<String> {
-    let duckdb = DuckDb::find()?;
+/// Runs the reference.
+fn reference(place: &Place, arguments: &[&str]) -> String {
+    let duckdb = DuckDb::find();
     let mut command = Command::new(duckdb.python());
     command.current_dir(place.path(".")).arg(repository("tests/reference/pulse.py")).args(arguments);
     let output = command.output().expect("the interpreter runs");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "pulse.py {arguments:?}:\n{text}{errors}");
-    Some(text)
+    text
 }
 
 fn text(path: &Path) -> String {
@@ -69,6 +69,7 @@ fn table_files(lake: &Path) -> Vec<String> {
 }
 
 #[test]
+#[cfg_attr(not(has_python), ignore = "needs python3")]
 fn the_sample_ends_with_right_tables() {
     let place = Place::new();
     let (reddit, transcripts) = (repository("examples/data/reddit"), repository("examples/data/transcripts"));
@@ -90,6 +91,7 @@ fn the_sample_ends_with_right_tables() {
 
 /// The sample again without paths: what the README's first command does, in the repository's folder.
 #[test]
+#[cfg_attr(not(has_python), ignore = "needs python3")]
 fn the_sample_is_the_default() {
     let place = Place::new();
     let lake = text(&place.path("lake"));
@@ -99,13 +101,14 @@ fn the_sample_is_the_default() {
     let printed = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(printed.contains("trending_terms"), "{printed}");
-    let Some(duckdb) = DuckDb::find() else { return };
+    let duckdb = DuckDb::find();
     let query = "SELECT count(*) FROM delta_scan(getvariable('lake') || '/rejects')";
     let rows = duckdb.query(query, &[("lake", &lake)]).expect("DuckDB reads the lake");
     assert_eq!(rows, [[Some("1".to_string())]]);
 }
 
 #[test]
+#[cfg_attr(not(has_python), ignore = "needs python3")]
 fn later_changes_give_what_one_run_over_everything_gives() {
     let place = Place::new();
     let out = text(&place.path("month"));
@@ -150,8 +153,9 @@ fn link(place: &Place, folder: &Path, into: &str, prefix: &str) {
 }
 
 #[test]
+#[cfg_attr(not(all(has_python, has_shared)), ignore = "needs python3 and the real inputs in ../shared")]
 fn real_dumps_snapshots_and_transcripts_give_right_tables() {
-    let (Some(reddit), Some(youtube)) = (shared("data/reddit"), shared("data/youtube")) else { return };
+    let (reddit, youtube) = (shared("data/reddit"), shared("data/youtube"));
     let place = Place::new();
     let job = place.write("real.sql", std::fs::read_to_string(repository(JOB)).expect("the job is there") + DECODED);
     // Each file holds comments, submissions or both: both sources read all, and take what is theirs.
@@ -173,7 +177,7 @@ fn real_dumps_snapshots_and_transcripts_give_right_tables() {
             std::fs::remove_file(entry.path()).expect("ours to remove");
         }
     });
-    let Some(counted) = reference(&place, &["count", "all"]) else { return };
+    let counted = reference(&place, &["count", "all"]);
     let counted: Value = serde_json::from_str(&counted).expect("JSON");
     let total = &counted["total"];
     let (comments, submissions) = (&summary["sources"][0], &summary["sources"][1]);

@@ -1,8 +1,9 @@
 //! The real binary in a folder of its own.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output};
 
+use catchment_tests::repository;
 use tempfile::TempDir;
 
 /// A scratch folder with a job in it.
@@ -72,19 +73,4 @@ impl Place {
         assert_eq!(ran.status, 0, "{all:?}: {}", ran.err);
         serde_json::from_str(&ran.out).expect("the summary is one JSON object")
     }
-}
-
-/// A path in the repository.
-pub fn repository(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
-}
-
-/// The real inputs beside the repository, if they are there.
-pub fn shared(path: &str) -> Option<PathBuf> {
-    let path = repository("../shared").join(path);
-    if !path.exists() {
-        println!("skipped: {} is not there", path.display());
-        return None;
-    }
-    Some(path)
 }

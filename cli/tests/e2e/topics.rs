@@ -11,8 +11,8 @@ use catchment_topics::TopicSpec;
 use catchment_topics::batch::{BatchBuilder, Producer};
 use serde_json::Value;
 
-use crate::duckdb::DuckDb;
-use crate::support::{Place, Ran, repository};
+use crate::support::{Place, Ran};
+use catchment_tests::{DuckDb, repository};
 
 fn sample(place: &Place, more: &[&str]) -> Value {
     let job = repository("examples/pulse.sql").display().to_string();
@@ -97,6 +97,7 @@ fn the_main_jobs_topics_are_listed_and_read() {
 }
 
 #[test]
+#[cfg_attr(not(has_python), ignore = "needs python3")]
 fn a_second_job_reads_the_first_ones_topic() {
     let place = Place::new();
     sample(&place, &[]);
@@ -105,7 +106,7 @@ fn a_second_job_reads_the_first_ones_topic() {
     assert_eq!(summary["sources"][0]["records"], 8, "{summary}");
     assert_eq!(summary["sources"][0]["partitions_read"][0]["behind"], 0, "{summary}");
     assert_eq!(place.run(&[&job])["sources"][0]["records"], 0, "nothing is read twice");
-    let Some(duckdb) = DuckDb::find() else { return };
+    let duckdb = DuckDb::find();
     let table = |name: &str| place.path("lake").join(name).display().to_string();
     let sql = "CREATE TABLE board AS FROM delta_scan(getvariable('board'));
                CREATE TABLE buzz AS SELECT row_number() OVER (ORDER BY mentions DESC, score DESC, video_id) AS rank,

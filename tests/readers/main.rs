@@ -2,16 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "this is a test's code")]
 
+#[path = "../../sinks/tests/common/mod.rs"]
 mod common;
-#[path = "../../tests/support/duckdb.rs"]
-#[allow(dead_code, reason = "tests of other crates use the rest")]
-mod duckdb;
 
 use catchment_contract::{Sink, SinkContext, Staged};
 use catchment_sinks::lake::LakeSink;
 use catchment_store::LakeStore;
+use catchment_tests::DuckDb;
 use common::{Row, spec, updates, view};
-use duckdb::DuckDb;
 
 fn row(number: i64) -> Row {
     Row {
@@ -66,11 +64,9 @@ fn expected(numbers: impl Iterator<Item = i64>) -> Vec<String> {
 const SCAN: &str = "delta_scan(getvariable('t'))";
 
 #[test]
+#[cfg_attr(not(has_python), ignore = "needs python3")]
 fn duckdb_reads_a_current_table_with_deletion_vectors() {
-    let Some(duckdb) = DuckDb::find() else {
-        println!("skipped: duckdb_reads_a_current_table_with_deletion_vectors");
-        return;
-    };
+    let duckdb = DuckDb::find();
     for partition in ["day(created_utc)", "subreddit"] {
         let (folder, lake) = lake();
         let spec = spec(&view(false), &[("partition_by", partition)]);
@@ -98,11 +94,9 @@ fn duckdb_reads_a_current_table_with_deletion_vectors() {
 
 /// Times that a view has computed: no calendar that Delta's log knows has them.
 #[test]
+#[cfg_attr(not(has_python), ignore = "needs python3")]
 fn duckdb_reads_times_before_the_year_1_and_after_9999() {
-    let Some(duckdb) = DuckDb::find() else {
-        println!("skipped: duckdb_reads_times_before_the_year_1_and_after_9999");
-        return;
-    };
+    let duckdb = DuckDb::find();
     for options in [[].as_slice(), &[("partition_by", "subreddit")], &[("partition_by", "day(created_utc)")]] {
         let (folder, lake) = lake();
         let spec = spec(&view(false), options);
@@ -124,11 +118,9 @@ fn duckdb_reads_times_before_the_year_1_and_after_9999() {
 }
 
 #[test]
+#[cfg_attr(not(has_python), ignore = "needs python3")]
 fn duckdb_prunes_by_partition_and_statistics() {
-    let Some(duckdb) = DuckDb::find() else {
-        println!("skipped: duckdb_prunes_by_partition_and_statistics");
-        return;
-    };
+    let duckdb = DuckDb::find();
     let (folder, lake) = lake();
     let spec = spec(&view(false), &[("partition_by", "day(created_utc)")]);
     let mut sink = spec.open_in(lake, &SinkContext::alone("job"), None).unwrap();
@@ -146,11 +138,9 @@ fn duckdb_prunes_by_partition_and_statistics() {
 }
 
 #[test]
+#[cfg_attr(not(has_python), ignore = "needs python3")]
 fn a_plain_reader_of_an_append_table_lags_and_never_doubles() {
-    let Some(duckdb) = DuckDb::find() else {
-        println!("skipped: a_plain_reader_of_an_append_table_lags_and_never_doubles");
-        return;
-    };
+    let duckdb = DuckDb::find();
     let (folder, lake) = lake();
     let spec = spec(&view(true), &[("mode", "append")]);
     let mut sink = spec.open_in(lake.clone(), &SinkContext::alone("job"), None).unwrap();

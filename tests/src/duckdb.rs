@@ -1,11 +1,7 @@
 //! DuckDB for tests: a Python virtual environment under `target/`, and queries in it.
 //!
 //! Tests read the lake as its users do. [`DuckDb::find`] makes `target/duckdb-venv` with the pinned packages when it is
-//! missing (a minute, once); several test processes may call it at once, a file lock lets one of them do it. Without
-//! `python3`, or without a package registry, it says on standard error, past the test harness's capture, what is missing
-//! and returns `None`: the test ends as ignored. Where the environment sets `CI`, it fails instead.
-//!
-//! Included by `#[path]`, since tests of several crates use it; it depends on `serde_json` and the standard library.
+//! missing (a minute, once); several test processes may call it at once, a file lock lets one of them do it.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -37,21 +33,17 @@ pub struct DuckDb {
 }
 
 impl DuckDb {
-    /// The environment under `target/` of the workspace, made if it is missing; `None`, after saying why, if it cannot
-    /// be made.
+    /// The environment under `target/` of the workspace, made if it is missing.
     ///
     /// # Panics
-    /// If it cannot be made and the environment sets `CI`: there no test passes without having tested.
-    pub fn find() -> Option<DuckDb> {
+    /// If it cannot be made, with what is missing: without `python3` the tests that call this are ignored.
+    pub fn find() -> DuckDb {
         let target = target_folder();
         let python = target.join("duckdb-venv/bin/python");
         match fs::create_dir_all(&target).and_then(|()| make(&target, &python)) {
-            Ok(()) => Some(DuckDb { python }),
-            Err(reason) if std::env::var_os("CI").is_some() => panic!("no DuckDB: {reason}"),
+            Ok(()) => DuckDb { python },
             Err(reason) => {
-                let test = std::thread::current().name().unwrap_or("a test").to_owned();
-                let _ = writeln!(std::io::stderr(), "test {test} ... ignored, no DuckDB: {reason}");
-                None
+                panic!("could not make a Python environment with DuckDB in \"{}\": {reason}", target.display())
             }
         }
     }
