@@ -350,13 +350,13 @@ mod tests {
     use std::net::TcpListener;
     use std::sync::Arc;
 
-    use fluvio::config::TlsPolicy;
     use rcgen::{CertificateParams, KeyPair};
-    use rustls::crypto::aws_lc_rs;
+    use rustls::crypto::ring;
     use rustls::pki_types::PrivateKeyDer;
     use rustls::{ServerConfig, ServerConnection};
 
     use super::*;
+    use crate::cluster::profile::TlsPolicy;
     use crate::cluster::tls::Tls;
 
     const TIMEOUT: Duration = Duration::from_millis(300);
@@ -412,7 +412,7 @@ mod tests {
         let key = KeyPair::generate().unwrap();
         let certificate = CertificateParams::new(vec!["localhost".to_string()]).unwrap().self_signed(&key).unwrap();
         let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-        let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_no_client_auth()

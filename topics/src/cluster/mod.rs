@@ -10,9 +10,9 @@
 //!                  └▶ link: Produce, Fetch, FetchOffsets ─▶ leader
 //! ```
 //!
-//! The stock client is used for its profiles only. Its connection to a controller opens three watches and a background
-//! task each before the first question, waits without a deadline, believes the lengths a peer claims, and with rustls
-//! cannot connect anonymously at all (it takes `host:port` for a server's name).
+//! The stock client is not used. Its connection to a controller opens three watches and a background task each before the
+//! first question, waits without a deadline, believes the lengths a peer claims, and with rustls cannot connect
+//! anonymously at all (it takes `host:port` for a server's name). Its profiles are read ([`profile`]).
 //!
 //! What is tried again, and for how long: reaching the controller or a leader, and every question that changes nothing,
 //! until [`ClusterOptions::connect_timeout`] has passed since the call began, with pauses that double from 20 ms to 2 s
@@ -24,21 +24,22 @@ mod failure;
 mod fetch;
 mod link;
 mod pauses;
+mod profile;
 mod tls;
 mod wire;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use catchment_contract::{Error, ErrorKind, Result};
-use fluvio::FluvioClusterConfig;
-use fluvio::config::ConfigFile;
+use catchment_contract::{Error, Result};
 
 use crate::broker::{Broker, PartitionClient, TopicFacts, TopicSpec};
 use crate::cluster::client::ClusterPartition;
 use crate::cluster::failure::Failure;
 use crate::cluster::link::Link;
 use crate::cluster::pauses::Pauses;
+use crate::cluster::profile::{ClusterProfile, Profiles};
 use crate::cluster::tls::Tls;
 
 pub use crate::cluster::fetch::FETCH_BYTES_MAX;
@@ -53,9 +54,11 @@ const CHANGE_TIMEOUT: Duration = Duration::from_secs(1);
 pub struct ClusterOptions {
     /// The controller's `host:port`; empty for the profile's.
     pub endpoint: String,
-    /// A profile of the stock client (`~/.fluvio/config`), whose TLS settings are used. Without one the current profile's
-    /// are, if it names the same endpoint.
+    /// A profile of the stock client, whose TLS settings are used. Without one the current profile's are, if it names the
+    /// same endpoint.
     pub profile: Option<String>,
+    /// The file of profiles; `None` for the stock client's: the one that `FLV_PROFILE_PATH` names, or `~/.fluvio/config`.
+    pub profiles_file: Option<PathBuf>,
     /// How long a call tries to reach a server before it gives up.
     pub connect_timeout: Duration,
     /// How long a server may take to answer one request, and to accept a connection.
@@ -68,6 +71,7 @@ impl Default for ClusterOptions {
         ClusterOptions {
             endpoint: String::new(),
             profile: None,
+            profiles_file: None,
             connect_timeout: Duration::from_secs(30),
             request_timeout: Duration::from_secs(10),
         }
@@ -180,29 +184,23 @@ impl Cluster {
     }
 }
 
-/// The stock client's settings for the options.
-fn configure(options: &ClusterOptions) -> Result<FluvioClusterConfig> {
-    let profiles = ConfigFile::load_default_or_new().map_err(|error| Error::io("read Fluvio's profiles", error))?;
-    let named = match &options.profile {
-        Some(name) => Some(profiles.config().cluster_with_profile(name).cloned().ok_or_else(|| no_profile(name))?),
-        None => profiles.config().current_cluster().ok().cloned(),
+/// Where the cluster is and how it is talked to, by the options and the profiles.
+fn configure(options: &ClusterOptions) -> Result<ClusterProfile> {
+    let profiles = Profiles::load(options.profiles_file.as_deref())?;
+    let found = match &options.profile {
+        Some(name) => Some(profiles.named(name)?),
+        None => profiles.current(),
     };
-    match named {
-        Some(config) if options.endpoint.is_empty() || options.endpoint == config.endpoint => Ok(config),
+    match found {
+        Some(cluster) if options.endpoint.is_empty() || options.endpoint == cluster.endpoint => Ok(cluster.clone()),
         // The profile says how to talk, the endpoint to whom.
-        Some(config) if options.profile.is_some() => {
-            Ok(FluvioClusterConfig::new(&options.endpoint).with_tls(config.tls))
+        Some(cluster) if options.profile.is_some() => {
+            Ok(ClusterProfile { tls: cluster.tls.clone(), ..ClusterProfile::new(&options.endpoint) })
         }
         _ if options.endpoint.is_empty() => Err(Error::user("no endpoint is given and no Fluvio profile is active")
             .with_hint("name the controller's host:port, or switch to a profile with fluvio profile switch NAME")),
-        _ => Ok(FluvioClusterConfig::new(&options.endpoint)),
+        _ => Ok(ClusterProfile::new(&options.endpoint)),
     }
-}
-
-fn no_profile(name: &str) -> Error {
-    Error::user(format!("there is no Fluvio profile \"{name}\""))
-        .with_kind(ErrorKind::NotFound)
-        .with_hint("fluvio profile list shows those in ~/.fluvio/config, or the file that FLV_PROFILE_PATH names")
 }
 
 /// A cluster as a [`Broker`].

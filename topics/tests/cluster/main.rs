@@ -24,6 +24,8 @@ fn options(endpoint: impl ToString) -> ClusterOptions {
     ClusterOptions {
         endpoint: endpoint.to_string(),
         profile: None,
+        // Not the profiles of whoever runs the tests.
+        profiles_file: Some("no such file".into()),
         connect_timeout: Duration::from_secs(20),
         request_timeout: Duration::from_secs(5),
     }

@@ -1,9 +1,7 @@
-//! Encrypted connections as profiles configure them. Profiles are found by an environment variable, so each test runs
-//! its client in a process of its own.
+//! Encrypted connections as profiles configure them.
 
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,8 +15,6 @@ use crate::peer::{Peer, TOPIC, UNIT};
 use crate::{numbered, options};
 
 const DOMAIN: &str = "fluvio.local";
-/// Set in the child: the endpoint that it connects to.
-const CHILD: &str = "CATCHMENT_TLS_ENDPOINT";
 
 /// An authority, and certificates that it signed.
 struct Authority {
@@ -48,7 +44,7 @@ impl Authority {
     /// A server for `names`, which asks clients for a certificate of this authority.
     fn server(&self, names: &[&str], ask: bool) -> Peer {
         let (certificate, key) = self.sign(names);
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder =
             ServerConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions().unwrap();
         let builder = match ask {
@@ -66,7 +62,7 @@ impl Authority {
     }
 }
 
-/// Runs the child below with a profile, and returns what it printed.
+/// What comes of a connection with a profile: the partition's end, or why there is none.
 fn run(folder: &Path, endpoint: &str, tls: &str) -> String {
     let path = folder.join("config");
     let profile = format!(
@@ -74,28 +70,15 @@ fn run(folder: &Path, endpoint: &str, tls: &str) -> String {
          endpoint = \"{endpoint}\"\n[cluster.test.tls]\n{tls}\n"
     );
     std::fs::write(&path, profile).unwrap();
-    let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "tls::child", "--nocapture"])
-        .env("FLV_PROFILE_PATH", path)
-        .env(CHILD, endpoint)
-        .output()
-        .unwrap();
-    String::from_utf8(output.stdout).unwrap()
-}
-
-/// Not a test: the client that the tests below start. Without their variable it does nothing.
-#[test]
-fn child() {
-    let Ok(endpoint) = std::env::var(CHILD) else { return };
     let options = ClusterOptions {
+        profiles_file: Some(path),
         connect_timeout: Duration::from_secs(3),
         request_timeout: Duration::from_secs(1),
         ..options(endpoint)
     };
-    let end = connect(options).and_then(|broker| Ok(broker.partition(TOPIC, 0)?.bounds()?.end));
-    match end {
-        Ok(end) => println!("RESULT the end is {end}"),
-        Err(error) => println!("RESULT {}", error.chain()),
+    match connect(options).and_then(|broker| Ok(broker.partition(TOPIC, 0)?.bounds()?.end)) {
+        Ok(end) => format!("the end is {end}"),
+        Err(error) => error.chain(),
     }
 }
 
@@ -125,8 +108,8 @@ fn a_verified_profile_with_files_connects_and_reads() {
     let (folder, authority) = (tempfile::tempdir().unwrap(), authority());
     let names = names();
     let peer = authority.server(&[&names[0], &names[1]], true);
-    let printed = run(folder.path(), &peer.controller.to_string(), &files(&authority, folder.path()));
-    assert!(printed.contains("RESULT the end is 3"), "{printed}");
+    let outcome = run(folder.path(), &peer.controller.to_string(), &files(&authority, folder.path()));
+    assert!(outcome.contains("the end is 3"), "{outcome}");
 }
 
 #[test]
@@ -142,16 +125,16 @@ fn a_verified_profile_with_inline_certificates_connects_and_reads() {
         certificate.pem(),
         authority.pem
     );
-    let printed = run(folder.path(), &peer.controller.to_string(), &tls);
-    assert!(printed.contains("RESULT the end is 3"), "{printed}");
+    let outcome = run(folder.path(), &peer.controller.to_string(), &tls);
+    assert!(outcome.contains("the end is 3"), "{outcome}");
 }
 
 #[test]
 fn an_anonymous_profile_takes_any_certificate() {
     let (folder, authority) = (tempfile::tempdir().unwrap(), authority());
     let peer = authority.server(&["somebody.else"], false);
-    let printed = run(folder.path(), &peer.controller.to_string(), "tls_policy = \"anonymous\"");
-    assert!(printed.contains("RESULT the end is 3"), "{printed}");
+    let outcome = run(folder.path(), &peer.controller.to_string(), "tls_policy = \"anonymous\"");
+    assert!(outcome.contains("the end is 3"), "{outcome}");
 }
 
 #[test]
@@ -160,9 +143,9 @@ fn another_authority_or_another_domain_is_refused() {
     let names = names();
     let files = files(&one, folder.path());
     for peer in [other.server(&[&names[0], &names[1]], false), one.server(&["somebody.else"], false)] {
-        let printed = run(folder.path(), &peer.controller.to_string(), &files);
-        assert!(printed.contains("no encrypted connection could be agreed on: invalid peer certificate"), "{printed}");
-        assert!(printed.contains("; check the certificates and the domain in the Fluvio profile"), "{printed}");
+        let outcome = run(folder.path(), &peer.controller.to_string(), &files);
+        assert!(outcome.contains("no encrypted connection could be agreed on: invalid peer certificate"), "{outcome}");
+        assert!(outcome.contains("; check the certificates and the domain in the Fluvio profile"), "{outcome}");
     }
 }
 
@@ -170,11 +153,11 @@ fn another_authority_or_another_domain_is_refused() {
 fn a_server_in_the_clear_is_told_from_one_with_tls() {
     let folder = tempfile::tempdir().unwrap();
     let peer = Peer::start();
-    let printed = run(folder.path(), &peer.controller.to_string(), "tls_policy = \"anonymous\"");
-    assert!(printed.contains("could not agree on an encrypted connection within 1.0 s"), "{printed}");
+    let outcome = run(folder.path(), &peer.controller.to_string(), "tls_policy = \"anonymous\"");
+    assert!(outcome.contains("could not agree on an encrypted connection within 1.0 s"), "{outcome}");
     assert!(
-        printed.contains("; if the server speaks no TLS, use a Fluvio profile whose tls_policy is \"disabled\""),
-        "{printed}"
+        outcome.contains("; if the server speaks no TLS, use a Fluvio profile whose tls_policy is \"disabled\""),
+        "{outcome}"
     );
 }
 
@@ -183,8 +166,8 @@ fn a_missing_certificate_file_is_named() {
     let (folder, authority) = (tempfile::tempdir().unwrap(), authority());
     let tls = files(&authority, folder.path());
     std::fs::remove_file(folder.path().join("client.key")).unwrap();
-    let printed = run(folder.path(), "localhost:1", &tls);
+    let outcome = run(folder.path(), "localhost:1", &tls);
     let file = folder.path().join("client.key");
-    let expect = format!("RESULT cannot read \"{}\" of the Fluvio profile: no such file or folder", file.display());
-    assert!(printed.contains(&expect), "{printed}");
+    let expect = format!("cannot read \"{}\" of the Fluvio profile: no such file or folder", file.display());
+    assert!(outcome.contains(&expect), "{outcome}");
 }
