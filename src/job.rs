@@ -57,7 +57,7 @@ impl Job {
                 "name the job's file with letters, digits, \"_\", \"-\" and \".\" only, and not \"topics\"",
             ));
         }
-        let topics = Topics::default();
+        let topics = Topics::new(lake.environment().clone());
         let checked = catchment_sql::check_with(text, variables, &registry(&topics, lake), extensions)?;
         Ok(Job { name: name.to_string(), checked, topics, lake: lake.clone() })
     }
@@ -93,7 +93,8 @@ impl Job {
             return Ok(None);
         }
         if self.topics.broker().is_err() {
-            self.topics.bind(location.reach(self.lake.folder().map(Path::to_owned))?);
+            let folder = self.lake.folder().map(Path::to_owned);
+            self.topics.bind(location.reach(folder, self.topics.environment())?);
         }
         self.topics.broker().map(Some)
     }

@@ -12,7 +12,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use catchment_contract::arrow::datatypes::DataType;
 use catchment_contract::suite::source::{SourceFixture, TestRecord, run};
-use catchment_contract::{Declaration, Options, Source, SourceConnector};
+use catchment_contract::{Declaration, Environment, Options, Source, SourceConnector};
 use catchment_topics::cluster::{ClusterOptions, connect};
 use catchment_topics::{Broker, TopicSpec, Topics};
 
@@ -234,7 +234,7 @@ fn topics_of_a_cluster() {
         println!("FLUVIO_ENDPOINT names no cluster: nothing is tested");
         return;
     };
-    let broker = connect(ClusterOptions { endpoint, ..ClusterOptions::default() }).unwrap();
+    let broker = connect(ClusterOptions { endpoint, ..ClusterOptions::default() }, &Environment::system()).unwrap();
     for seed in 0..4 {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos();
         let topic = format!("suite-{now}-{seed}");

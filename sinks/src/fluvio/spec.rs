@@ -100,7 +100,7 @@ pub struct FluvioSpec {
     pub emit_first: bool,
     /// Size that batches are filled to.
     pub batch_bytes: usize,
-    topics: Topics,
+    pub(super) topics: Topics,
     lake: Lake,
 }
 
@@ -169,20 +169,6 @@ impl FluvioSpec {
             lake: lake.clone(),
         })
     }
-
-    /// Opens the sink with its outbox in `lake` instead of its own, and its topic at `broker`; see [`SinkSpec::open`].
-    ///
-    /// # Errors
-    /// As [`SinkSpec::open`].
-    pub fn open_in(
-        &self,
-        lake: LakeStore,
-        broker: Arc<dyn Broker>,
-        context: &SinkContext,
-        last: Option<(u64, &Staged)>,
-    ) -> Result<FluvioSink> {
-        FluvioSink::open(self.clone(), lake, broker, context, last)
-    }
 }
 
 impl FluvioSpec {
@@ -218,7 +204,7 @@ impl SinkSpec for FluvioSpec {
 
     fn open(&self, context: &SinkContext, last: Option<(u64, &Staged)>) -> Result<Box<dyn Sink>> {
         let lake = self.lake.open()?;
-        Ok(Box::new(self.open_in(lake, self.topics.broker()?, context, last)?))
+        Ok(Box::new(FluvioSink::open(self.clone(), lake, self.topics.broker()?, context, last)?))
     }
 }
 

@@ -14,33 +14,30 @@
 //! first question, waits without a deadline, believes the lengths a peer claims, and with rustls cannot connect
 //! anonymously at all (it takes `host:port` for a server's name). Its profiles are read ([`profile`]).
 //!
-//! What is tried again, and for how long: reaching the controller or a leader, and every question that changes nothing,
-//! until [`ClusterOptions::connect_timeout`] has passed since the call began, with pauses that double from 20 ms to 2 s
-//! and are halved at random. A write is sent once.
+//! What is tried again, and for how long: reaching the controller or a leader, and every question that changes nothing, by
+//! [`RetryPolicy`] until [`ClusterOptions::connect_timeout`] has passed since the first failure. A write is sent once.
 
 mod admin;
 mod client;
 mod failure;
 mod fetch;
 mod link;
-mod pauses;
 mod profile;
 mod tls;
 mod wire;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use catchment_contract::{Error, Result};
+use catchment_contract::{Environment, Error, Result, Retries, RetryPolicy};
 
 use crate::broker::{Broker, PartitionClient, TopicFacts, TopicSpec};
 use crate::cluster::client::ClusterPartition;
 use crate::cluster::failure::Failure;
 use crate::cluster::link::Link;
-use crate::cluster::pauses::Pauses;
 use crate::cluster::profile::{ClusterProfile, Profiles};
-use crate::cluster::tls::Tls;
+use crate::cluster::tls::{Secured, Tls};
 
 pub use crate::cluster::fetch::FETCH_BYTES_MAX;
 pub use crate::cluster::wire::REQUEST_BYTES_MAX;
@@ -83,8 +80,8 @@ impl Default for ClusterOptions {
 /// # Errors
 /// [`catchment_contract::Fault::User`] if the profile does not exist, its certificates cannot be read, or what answers is
 /// no controller; [`catchment_contract::Fault::Remote`] if nothing answered in [`ClusterOptions::connect_timeout`].
-pub fn connect(options: ClusterOptions) -> Result<Arc<dyn Broker>> {
-    let cluster = Arc::new(Cluster::new(options)?);
+pub fn connect(options: ClusterOptions, environment: &Environment) -> Result<Arc<dyn Broker>> {
+    let cluster = Arc::new(Cluster::new(options, environment)?);
     cluster.ask("connect to the controller", |link| link.expect_controller())?;
     Ok(Arc::new(ClusterBroker { cluster }))
 }
@@ -95,12 +92,14 @@ pub(crate) struct Cluster {
     tls: Tls,
     /// Whether leaders are reached at their local address (a profile's setting, for port-forwarded clusters).
     local: bool,
-    connect_timeout: Duration,
+    /// How long a question is repeated.
+    policy: RetryPolicy,
     request_timeout: Duration,
+    environment: Environment,
 }
 
 impl Cluster {
-    fn new(options: ClusterOptions) -> Result<Cluster> {
+    fn new(options: ClusterOptions, environment: &Environment) -> Result<Cluster> {
         let config = configure(&options)?;
         if !config.endpoint.contains(':') {
             return Err(Error::user(format!("the endpoint \"{}\" has no port", config.endpoint))
@@ -110,13 +109,22 @@ impl Cluster {
             tls: Tls::new(&config.tls)?,
             local: config.use_spu_local_address,
             endpoint: config.endpoint,
-            connect_timeout: options.connect_timeout,
+            policy: RetryPolicy::default().with_patience(options.connect_timeout),
             request_timeout: options.request_timeout,
+            environment: environment.clone(),
         })
     }
 
     fn dial_controller(&self) -> Result<Link, Failure> {
-        Link::dial(&self.endpoint, &self.tls.controller(&self.endpoint)?, self.request_timeout)
+        self.dial(&self.endpoint, &self.tls.controller(&self.endpoint)?)
+    }
+
+    fn dial(&self, address: &str, secured: &Secured) -> Result<Link, Failure> {
+        Link::dial(address, secured, self.request_timeout, &self.environment)
+    }
+
+    fn retries(&self) -> Retries {
+        Retries::new(self.policy, self.environment.clone())
     }
 
     /// Puts a question that changes nothing to the controller, on a connection of its own, until it is answered.
@@ -145,37 +153,26 @@ impl Cluster {
         match answer {
             Err(failure) if !failure.passes() => Err(failure.into_error(what, &self.controller())),
             Err(failure) => {
-                tracing::warn!(endpoint = self.controller(), cause = %failure.chain(), "{what}: no answer, looking for it");
+                tracing::warn!(endpoint = self.controller(), cause = %failure.chain(), "{what}: no answer came, so its effect is looked for");
                 Ok(())
             }
             Ok(()) => Ok(()),
         }
     }
 
-    /// Tries until it succeeds, fails for good, or [`ClusterOptions::connect_timeout`] has passed. `place` is whom we
+    /// Tries until it succeeds, fails for good, or has failed for [`ClusterOptions::connect_timeout`]. `place` is whom we
     /// talk to.
     fn patiently<T>(&self, what: &str, place: &str, mut attempt: impl FnMut() -> Result<T, Failure>) -> Result<T> {
-        let begun = Instant::now();
-        let mut pauses = Pauses::default();
+        let begun = self.environment.now();
+        let mut retries = self.retries();
         loop {
             let failure = match attempt() {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             };
-            let pause = pauses.next();
-            if !failure.passes() {
-                return Err(failure.into_error(what, place));
+            if !retries.wait_if(what, failure.passes(), || failure.chain_at(place)) {
+                return Err(failure.into_final(what, place, self.environment.now() - begun));
             }
-            if begun.elapsed() + pause >= self.connect_timeout {
-                return Err(failure.into_tired(what, place, begun.elapsed()));
-            }
-            tracing::warn!(
-                endpoint = place,
-                cause = %failure.chain(),
-                pause_ms = pause.as_millis() as u64,
-                "could not {what}, trying again"
-            );
-            std::thread::sleep(pause);
         }
     }
 
@@ -232,9 +229,9 @@ impl Broker for ClusterBroker {
     fn create(&self, name: &str, spec: &TopicSpec) -> Result<()> {
         let what = format!("create topic \"{name}\"");
         let answer = self.cluster.ask_once(&what, |link| admin::create(link, name, spec))?;
-        let told = answer.is_ok();
+        let answered = answer.is_ok();
         self.cluster.done_or_doubtful(&what, answer)?;
-        if !told {
+        if !answered {
             self.cluster.ask(&what, |link| admin::expect_topic(link, name, spec))?;
         }
         // A partition can be used when its leader says where it begins and ends; until then it refuses or is unknown.

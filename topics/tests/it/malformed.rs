@@ -2,9 +2,6 @@
 //!
 //! No thread of the process may panic (release builds would abort), memory stays bounded, and a well-behaved connection
 //! goes on all the while. `FUZZ_SECONDS` (default 2) says how long; the seed is printed, and `SEED` repeats it.
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
-
-mod wire;
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr};
@@ -15,7 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use catchment_topics::batch::batches;
-use catchment_topics::{Broker, Embedded, EmbeddedOptions, Fetched, TopicSpec};
+use catchment_topics::{Broker, EmbeddedOptions, Fetched, TopicSpec};
 use fluvio_protocol::link::ErrorCode;
 use fluvio_protocol::record::{RawRecords, RecordSet};
 use fluvio_spu_schema::fetch::FetchResponse;
@@ -25,7 +22,8 @@ use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use tempfile::TempDir;
 
-use wire::{Wire, batch, controller_requests, fetch, framed, produce, storage_of, storage_requests};
+use crate::alone;
+use crate::wire::{Wire, batch, controller_requests, fetch, framed, produce, storage_of, storage_requests};
 
 /// What peers may make the broker hold, with room for the test itself.
 const GROWTH_BYTES_MAX: u64 = 400 * 1024 * 1024;
@@ -42,7 +40,7 @@ fn seed() -> u64 {
     seed
 }
 
-fn resident_bytes() -> u64 {
+pub fn resident_bytes() -> u64 {
     let text = std::fs::read_to_string("/proc/self/statm").unwrap();
     text.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 4096
 }
@@ -134,97 +132,101 @@ fn behave(address: SocketAddr, stop: &AtomicBool) -> i64 {
 
 #[test]
 fn hostile_bytes_end_their_connection_and_nothing_else() {
-    let usual = panic::take_hook();
-    panic::set_hook(Box::new(move |info| {
-        PANICS.fetch_add(1, Ordering::Relaxed);
-        usual(info);
-    }));
-    let folder = TempDir::new().unwrap();
-    let options = EmbeddedOptions { folder: folder.path().to_owned(), ..EmbeddedOptions::default() };
-    let broker = Embedded::start(options.clone()).unwrap();
-    for topic in ["good", "bad"] {
-        broker.create(topic, &TopicSpec::default()).unwrap();
-    }
-    let (controller, storage) = (broker.controller(), storage_of(broker.controller()));
-    let stop = Arc::new(AtomicBool::new(false));
-    let good = thread::spawn({
-        let stop = Arc::clone(&stop);
-        move || behave(storage, &stop)
-    });
-    let seed = seed();
-    let (start, before) = (Instant::now(), resident_bytes());
-    let attackers: Vec<_> = (0..2)
-        .map(|number| {
-            let mut random = SmallRng::seed_from_u64(seed ^ number);
-            thread::spawn(move || {
-                let (controls, stores) = (controller_requests("bad"), storage_requests("bad"));
-                let mut connections = 0;
-                while start.elapsed() < seconds() {
-                    if random.random_bool(0.4) {
-                        attack(&mut random, controller, &controls);
-                    } else {
-                        attack(&mut random, storage, &stores);
-                    }
-                    let grown = resident_bytes().saturating_sub(before);
-                    assert!(grown < GROWTH_BYTES_MAX, "memory has grown by {grown} bytes");
-                    connections += 1;
-                }
-                connections
-            })
-        })
-        .collect();
-    let connections: usize = attackers.into_iter().map(|attacker| attacker.join().unwrap()).sum();
-    stop.store(true, Ordering::Relaxed);
-    let records = good.join().unwrap();
-    println!("{connections} hostile connections, {records} good records");
-    assert_eq!(PANICS.load(Ordering::Relaxed), 0);
-    assert!(connections > 10);
-    // What was written is whole, and is recovered.
-    drop(broker);
-    let broker = Embedded::start(options).unwrap();
-    for topic in ["good", "bad"] {
-        let Ok(mut client) = broker.partition(topic, 0) else { continue };
-        let mut from = client.bounds().unwrap().start;
-        while let Fetched::Batches { bytes, next } = client.fetch(from, 1 << 20).unwrap()
-            && !bytes.is_empty()
-        {
-            assert!(batches(&bytes).all(|batch| batch.is_intact()));
-            from = next;
+    alone("malformed::hostile_bytes_end_their_connection_and_nothing_else", || {
+        let usual = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            PANICS.fetch_add(1, Ordering::Relaxed);
+            usual(info);
+        }));
+        let folder = TempDir::new().unwrap();
+        let options = EmbeddedOptions { folder: folder.path().to_owned(), ..EmbeddedOptions::default() };
+        let broker = crate::start(options.clone());
+        for topic in ["good", "bad"] {
+            broker.create(topic, &TopicSpec::default()).unwrap();
         }
-        assert_eq!(from, client.bounds().unwrap().end);
-        assert!(topic != "good" || from == records);
-    }
+        let (controller, storage) = (broker.controller(), storage_of(broker.controller()));
+        let stop = Arc::new(AtomicBool::new(false));
+        let good = thread::spawn({
+            let stop = Arc::clone(&stop);
+            move || behave(storage, &stop)
+        });
+        let seed = seed();
+        let (start, before) = (Instant::now(), resident_bytes());
+        let attackers: Vec<_> = (0..2)
+            .map(|number| {
+                let mut random = SmallRng::seed_from_u64(seed ^ number);
+                thread::spawn(move || {
+                    let (controls, stores) = (controller_requests("bad"), storage_requests("bad"));
+                    let mut connections = 0;
+                    while start.elapsed() < seconds() {
+                        if random.random_bool(0.4) {
+                            attack(&mut random, controller, &controls);
+                        } else {
+                            attack(&mut random, storage, &stores);
+                        }
+                        let grown = resident_bytes().saturating_sub(before);
+                        assert!(grown < GROWTH_BYTES_MAX, "memory has grown by {grown} bytes");
+                        connections += 1;
+                    }
+                    connections
+                })
+            })
+            .collect();
+        let connections: usize = attackers.into_iter().map(|attacker| attacker.join().unwrap()).sum();
+        stop.store(true, Ordering::Relaxed);
+        let records = good.join().unwrap();
+        println!("{connections} hostile connections, {records} good records");
+        assert_eq!(PANICS.load(Ordering::Relaxed), 0);
+        assert!(connections > 10);
+        // What was written is whole, and is recovered.
+        drop(broker);
+        let broker = crate::start(options);
+        for topic in ["good", "bad"] {
+            let Ok(mut client) = broker.partition(topic, 0) else { continue };
+            let mut from = client.bounds().unwrap().start;
+            while let Fetched::Batches { bytes, next } = client.fetch(from, 1 << 20).unwrap()
+                && !bytes.is_empty()
+            {
+                assert!(batches(&bytes).all(|batch| batch.is_intact()));
+                from = next;
+            }
+            assert_eq!(from, client.bounds().unwrap().end);
+            assert!(topic != "good" || from == records);
+        }
+    });
 }
 
 #[test]
 fn a_claimed_length_is_not_believed() {
-    let folder = TempDir::new().unwrap();
-    let options = EmbeddedOptions { folder: folder.path().to_owned(), ..EmbeddedOptions::default() };
-    let broker = Embedded::start(options).unwrap();
-    let storage = storage_of(broker.controller());
-    let before = resident_bytes();
-    let produce = produce("any", 0, &batch(1, 10, -1, -1));
-    // Each claims 32 MB and sends little; none is answered, none is held in memory.
-    let claimed: Vec<Wire> = (0..100)
-        .map(|_| {
-            let mut wire = Wire::connect(storage).unwrap();
-            wire.0.write_all(&32_000_000_u32.to_be_bytes()).unwrap();
-            wire.0.write_all(&produce).unwrap();
-            wire
-        })
-        .collect();
-    let mut wire = Wire::connect(storage).unwrap();
-    let reply: ProduceResponse = wire.ask(&produce, 25).unwrap();
-    assert_eq!(reply.responses[0].partitions[0].error_code, ErrorCode::NotLeaderForPartition);
-    let grown = resident_bytes().saturating_sub(before);
-    assert!(grown < 64 * 1024 * 1024, "memory has grown by {grown} bytes");
-    drop(claimed);
-    // Negative, or large where no large request can be: closed at once.
-    for (port, length) in [(storage, -1_i32), (storage, i32::MAX), (broker.controller(), 2_000_000)] {
-        let mut wire = Wire::connect(port).unwrap();
-        wire.0.write_all(&length.to_be_bytes()).unwrap();
-        let _ = wire.0.write_all(&[0xff; 5000]);
-        let read = wire.0.read_to_end(&mut Vec::new());
-        assert!(matches!(read, Ok(0) | Err(_)), "{read:?}");
-    }
+    alone("malformed::a_claimed_length_is_not_believed", || {
+        let folder = TempDir::new().unwrap();
+        let options = EmbeddedOptions { folder: folder.path().to_owned(), ..EmbeddedOptions::default() };
+        let broker = crate::start(options);
+        let storage = storage_of(broker.controller());
+        let before = resident_bytes();
+        let produce = produce("any", 0, &batch(1, 10, -1, -1));
+        // Each claims 32 MB and sends little; none is answered, none is held in memory.
+        let claimed: Vec<Wire> = (0..100)
+            .map(|_| {
+                let mut wire = Wire::connect(storage).unwrap();
+                wire.0.write_all(&32_000_000_u32.to_be_bytes()).unwrap();
+                wire.0.write_all(&produce).unwrap();
+                wire
+            })
+            .collect();
+        let mut wire = Wire::connect(storage).unwrap();
+        let reply: ProduceResponse = wire.ask(&produce, 25).unwrap();
+        assert_eq!(reply.responses[0].partitions[0].error_code, ErrorCode::NotLeaderForPartition);
+        let grown = resident_bytes().saturating_sub(before);
+        assert!(grown < 64 * 1024 * 1024, "memory has grown by {grown} bytes");
+        drop(claimed);
+        // Negative, or large where no large request can be: closed at once.
+        for (port, length) in [(storage, -1_i32), (storage, i32::MAX), (broker.controller(), 2_000_000)] {
+            let mut wire = Wire::connect(port).unwrap();
+            wire.0.write_all(&length.to_be_bytes()).unwrap();
+            let _ = wire.0.write_all(&[0xff; 5000]);
+            let read = wire.0.read_to_end(&mut Vec::new());
+            assert!(matches!(read, Ok(0) | Err(_)), "{read:?}");
+        }
+    });
 }

@@ -1,6 +1,5 @@
 //! The wire client against a hand-made server that misbehaves on purpose, and against the embedded broker through a
 //! network that cuts connections.
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod connect;
 mod cuts;
@@ -15,8 +14,9 @@ mod tls;
 use std::sync::Arc;
 use std::time::Duration;
 
+use catchment_contract::{Environment, Result};
 use catchment_topics::batch::{BatchBuilder, Producer, batches};
-use catchment_topics::cluster::{ClusterOptions, connect};
+use catchment_topics::cluster::{self, ClusterOptions};
 use catchment_topics::{Broker, Fetched, PartitionClient};
 
 /// Options for tests: patient with a slow machine, quick to give up on silence.
@@ -29,6 +29,10 @@ fn options(endpoint: impl ToString) -> ClusterOptions {
         connect_timeout: Duration::from_secs(20),
         request_timeout: Duration::from_secs(5),
     }
+}
+
+fn connect(options: ClusterOptions) -> Result<Arc<dyn Broker>> {
+    cluster::connect(options, &Environment::system())
 }
 
 fn connected(endpoint: impl ToString) -> Arc<dyn Broker> {

@@ -5,15 +5,15 @@ use std::time::{Duration, Instant};
 
 use catchment_contract::Outcome;
 use catchment_topics::batch::{Producer, batches};
-use catchment_topics::cluster::{ClusterOptions, connect};
+use catchment_topics::cluster::ClusterOptions;
 use catchment_topics::scan::last_sequence;
 use catchment_topics::{Broker, Embedded, EmbeddedOptions, PartitionClient, TopicSpec};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use crate::proxy::{Cuts, Proxy};
-use crate::stock::storage_of;
-use crate::{fetched, numbered, options};
+use super::proxy::{Cuts, Proxy};
+use super::stock::storage_of;
+use super::{connect, fetched, numbered, options};
 
 const TOPIC: &str = "numbers";
 /// Not above 0: the broker remembers such writers' sequences and would refuse a repetition that a test must find.
@@ -33,8 +33,7 @@ struct Cut {
 
 fn cut(seed: u64) -> Cut {
     let folder = tempfile::tempdir().unwrap();
-    let broker =
-        Embedded::start(EmbeddedOptions { folder: folder.path().to_owned(), ..EmbeddedOptions::default() }).unwrap();
+    let broker = crate::start(EmbeddedOptions { folder: folder.path().to_owned(), ..EmbeddedOptions::default() });
     broker.create(TOPIC, &TopicSpec::default()).unwrap();
     let unit: SocketAddr = storage_of(broker.controller());
     let storage = Proxy::start(unit, Cuts { seed, mean: 200_000 }, None);
@@ -149,8 +148,8 @@ fn admin_calls_leave_no_connections() {
     let folder = tempfile::tempdir().unwrap();
     let options =
         EmbeddedOptions { folder: folder.path().to_owned(), connections_max: 4, ..EmbeddedOptions::default() };
-    let broker = Embedded::start(options).unwrap();
-    let cluster = crate::connected(broker.controller());
+    let broker = crate::start(options);
+    let cluster = super::connected(broker.controller());
     for _ in 0..20 {
         cluster.create("again", &TopicSpec { partitions: 2, ..TopicSpec::default() }).unwrap();
         assert_eq!(cluster.topic("again").unwrap().unwrap().partitions, 2);

@@ -1,6 +1,4 @@
 //! Raw requests of Fluvio's protocol for tests: built by the protocol crates, sent and answered as bytes.
-#![allow(dead_code, reason = "each test file uses its part")]
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};

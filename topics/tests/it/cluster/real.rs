@@ -7,11 +7,11 @@ use std::time::{Duration, Instant, SystemTime};
 
 use catchment_contract::{ErrorKind, Fault, Outcome};
 use catchment_topics::batch::{BatchBuilder, Producer};
-use catchment_topics::cluster::{ClusterOptions, connect};
+use catchment_topics::cluster::ClusterOptions;
 use catchment_topics::scan::last_sequence;
 use catchment_topics::{Bounds, Broker, Fetched, TopicSpec};
 
-use crate::{numbered, options, read_to_end};
+use super::{connect, numbered, options, read_to_end};
 
 /// A topic of its own, deleted again.
 struct Topic {

@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 use catchment_contract::{ErrorKind, Fault as Whose, Outcome, Retry};
 use catchment_topics::PartitionClient;
 use catchment_topics::batch::Producer;
-use catchment_topics::cluster::{ClusterOptions, connect};
+use catchment_topics::cluster::ClusterOptions;
 use catchment_topics::scan::last_sequence;
 use fluvio_protocol::link::ErrorCode;
 
-use crate::peer::{Fault, LIST, PRODUCE, Peer, TOPIC};
-use crate::{connected, numbered, options, read_to_end};
+use super::peer::{Fault, LIST, PRODUCE, Peer, TOPIC};
+use super::{connect, connected, numbered, options, read_to_end};
 
 const WRITER: Producer = Producer { id: 77, epoch: 1 };
 

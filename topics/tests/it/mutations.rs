@@ -2,7 +2,6 @@
 //! reads batches. Nothing panics, and memory stays below the limits that the decoder promises.
 //!
 //! `FUZZ_SECONDS` sets the time (2 by default), `SEED` the seed.
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::time::{Duration, Instant};
 
@@ -13,6 +12,8 @@ use fluvio_protocol::record::{Batch as StockBatch, RawRecords, Record as StockRe
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, RngCore, SeedableRng};
+
+use crate::alone;
 
 /// Most bytes that a batch's records may have decompressed, here.
 const LIMIT_BYTES: usize = 1 << 20;
@@ -158,24 +159,26 @@ fn read(bytes: &[u8], scratch: &mut Vec<u8>) -> u64 {
 
 #[test]
 fn nothing_panics_and_memory_is_bounded() {
-    let (seed, seconds) = (setting("SEED", 1), setting("FUZZ_SECONDS", 2));
-    println!("SEED={seed} FUZZ_SECONDS={seconds}");
-    let mut random = StdRng::seed_from_u64(seed);
-    let mut scratch = Vec::new();
-    // What the compressors of the test itself take is not counted.
-    for _ in 0..500 {
-        read(&input(&mut random), &mut scratch);
-    }
-    let (before, until) = (peak_bytes(), Instant::now() + Duration::from_secs(seconds));
-    let (mut inputs, mut records) = (0u64, 0);
-    while Instant::now() < until {
-        records += read(&input(&mut random), &mut scratch);
-        inputs += 1;
-    }
-    let grown = peak_bytes().zip(before).map(|(after, before)| after - before);
-    println!("{inputs} inputs, {records} records read, memory grew by {grown:?} bytes");
-    assert!(records > inputs, "most inputs must get as far as records");
-    assert!(grown.is_none_or(|grown| grown <= GROWTH_BYTES_MAX), "memory grew by {grown:?} bytes");
+    alone("mutations::nothing_panics_and_memory_is_bounded", || {
+        let (seed, seconds) = (setting("SEED", 1), setting("FUZZ_SECONDS", 2));
+        println!("SEED={seed} FUZZ_SECONDS={seconds}");
+        let mut random = StdRng::seed_from_u64(seed);
+        let mut scratch = Vec::new();
+        // What the compressors of the test itself take is not counted.
+        for _ in 0..500 {
+            read(&input(&mut random), &mut scratch);
+        }
+        let (before, until) = (peak_bytes(), Instant::now() + Duration::from_secs(seconds));
+        let (mut inputs, mut records) = (0u64, 0);
+        while Instant::now() < until {
+            records += read(&input(&mut random), &mut scratch);
+            inputs += 1;
+        }
+        let grown = peak_bytes().zip(before).map(|(after, before)| after - before);
+        println!("{inputs} inputs, {records} records read, memory grew by {grown:?} bytes");
+        assert!(records > inputs, "most inputs must get as far as records");
+        assert!(grown.is_none_or(|grown| grown <= GROWTH_BYTES_MAX), "memory grew by {grown:?} bytes");
+    });
 }
 
 /// A zstd frame that asks for a window of 128 MiB is refused before anything is allocated for it.

@@ -5,14 +5,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use catchment_topics::cluster::{ClusterOptions, connect};
+use catchment_topics::cluster::ClusterOptions;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 
-use crate::peer::{Peer, TOPIC, UNIT};
-use crate::{numbered, options};
+use super::peer::{Peer, TOPIC, UNIT};
+use super::{connect, numbered, options};
 
 const DOMAIN: &str = "fluvio.local";
 

@@ -1,16 +1,14 @@
 //! What the embedded broker refuses over the wire, and what it survives: large requests, many connections, silent ones,
 //! being killed while it appends.
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
-
-mod wire;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::Shutdown;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
+use std::time::Duration;
 
-use catchment_contract::ErrorKind;
+use catchment_contract::{Environment, ErrorKind};
 use catchment_topics::batch::batches;
 use catchment_topics::{Broker, Embedded, EmbeddedOptions, Fetched, TopicSpec};
 use fluvio_protocol::link::ErrorCode;
@@ -23,7 +21,9 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use tempfile::TempDir;
 
-use wire::{Wire, batch, encoded, fetch, produce, storage_of, storage_requests};
+use crate::alone;
+use crate::malformed::resident_bytes;
+use crate::wire::{Wire, batch, encoded, fetch, produce, storage_of, storage_requests};
 
 fn options(folder: &Path) -> EmbeddedOptions {
     EmbeddedOptions { folder: folder.to_owned(), ..EmbeddedOptions::default() }
@@ -39,7 +39,7 @@ fn answered(wire: &mut Wire, set: &[u8]) -> (ErrorCode, i64) {
 #[test]
 fn requests_over_the_limit_are_refused_and_the_connection_goes_on() {
     let folder = TempDir::new().unwrap();
-    let broker = Embedded::start(EmbeddedOptions { request_bytes_max: 3 << 20, ..options(folder.path()) }).unwrap();
+    let broker = crate::start(EmbeddedOptions { request_bytes_max: 3 << 20, ..options(folder.path()) });
     broker.create("n", &TopicSpec::default()).unwrap();
     let mut wire = Wire::connect(storage_of(broker.controller())).unwrap();
     // Over the limit of a batch, over that of a request, and one of just the limit.
@@ -58,7 +58,7 @@ fn requests_over_the_limit_are_refused_and_the_connection_goes_on() {
 #[test]
 fn batches_are_refused_over_the_wire_as_in_the_process() {
     let folder = TempDir::new().unwrap();
-    let broker = Embedded::start(EmbeddedOptions { fsync: true, ..options(folder.path()) }).unwrap();
+    let broker = crate::start(EmbeddedOptions { fsync: true, ..options(folder.path()) });
     broker.create("n", &TopicSpec::default()).unwrap();
     let mut wire = Wire::connect(storage_of(broker.controller())).unwrap();
     assert_eq!(answered(&mut wire, &batch(2, 10, 5, 1)), (ErrorCode::None, 0));
@@ -90,7 +90,7 @@ fn batches_are_refused_over_the_wire_as_in_the_process() {
 #[test]
 fn a_flood_of_connections_is_turned_away_and_those_there_go_on() {
     let folder = TempDir::new().unwrap();
-    let broker = Embedded::start(EmbeddedOptions { connections_max: 8, ..options(folder.path()) }).unwrap();
+    let broker = crate::start(EmbeddedOptions { connections_max: 8, ..options(folder.path()) });
     broker.create("n", &TopicSpec::default()).unwrap();
     let storage = storage_of(broker.controller());
     let mut good = Wire::connect(storage).unwrap();
@@ -109,11 +109,92 @@ fn a_flood_of_connections_is_turned_away_and_those_there_go_on() {
     assert!(again);
 }
 
+/// Lost before: as many greeted connections that did nothing as there are places locked everybody out for good.
+#[test]
+fn quiet_connections_make_room_and_active_ones_keep_their_places() {
+    let folder = TempDir::new().unwrap();
+    let (environment, clock) = Environment::simulated(1);
+    let options = EmbeddedOptions { connections_max: 8, ..options(folder.path()) };
+    let broker = Embedded::start(options, &environment).unwrap();
+    broker.create("n", &TopicSpec::default()).unwrap();
+    let storage = storage_of(broker.controller());
+    let mut good = Wire::connect(storage).unwrap();
+    let mut next = 0;
+    let mut write = |wire: &mut Wire| {
+        assert_eq!(answered(wire, &batch(1, 10, -1, -1)), (ErrorCode::None, next));
+        next += 1;
+    };
+    write(&mut good);
+    // The one that asked for the storage unit's address may not be gone yet.
+    let mut idle: Vec<Wire> = (0..100).filter_map(|_| greeted(storage)).take(7).collect();
+    assert!(idle.len() >= 6, "{}", idle.len());
+    // Round trips, in which the broker's thread gets on.
+    (0..5).for_each(|_| write(&mut good));
+    clock.advance(Duration::from_secs(11));
+    write(&mut good);
+    for _ in 0..6 {
+        idle.push(greeted(storage).expect("a quiet connection makes room"));
+    }
+    write(&mut good);
+    let closed = |wire: &mut Wire| matches!(wire.0.read(&mut [0]), Ok(0) | Err(_));
+    assert!(idle[..5].iter_mut().all(closed));
+}
+
+/// A connection whose first request was answered.
+fn greeted(storage: std::net::SocketAddr) -> Option<Wire> {
+    let mut wire = Wire::connect(storage).ok()?;
+    wire.send(&fetch("n", 0, 0, 100)).ok()?;
+    wire.receive().ok().map(|_| wire)
+}
+
+/// Lost before: 320,000 streams took 585 MB.
+#[test]
+fn streams_take_bounded_memory_and_lock_nobody_out() {
+    alone("limits::streams_take_bounded_memory_and_lock_nobody_out", || {
+        let folder = TempDir::new().unwrap();
+        let broker = crate::start(options(folder.path()));
+        broker.create("n", &TopicSpec::default()).unwrap();
+        let storage = storage_of(broker.controller());
+        let stream = &storage_requests("n")[5];
+        let before = resident_bytes();
+        let mut greedy: Vec<Wire> = Vec::new();
+        for _ in 0..32 {
+            let mut wire = Wire::connect(storage).unwrap();
+            // It may be closed while it sends.
+            let _ = (0..10_000).try_for_each(|_| wire.send(stream));
+            greedy.push(wire);
+        }
+        let mut good = greeted(storage).expect("a place is left");
+        let grown = resident_bytes().saturating_sub(before);
+        assert!(grown < 96 << 20, "memory has grown by {grown} bytes");
+        good.send(stream).unwrap();
+        broker.partition("n", 0).unwrap().produce(&batch(1, 10, -1, -1)).unwrap();
+        let reply = good.receive().unwrap();
+        assert!(reply.len() > 10, "the stream has begun");
+    });
+}
+
+/// Lost before: on 0.0.0.0 everybody could do everything, and nobody was told.
+#[test]
+fn an_address_beyond_loopback_must_be_asked_for() {
+    let folder = TempDir::new().unwrap();
+    for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:9003"] {
+        let listen = address.parse().unwrap();
+        let error = crate::try_start(EmbeddedOptions { listen, ..options(folder.path()) }).err().unwrap();
+        assert_eq!(error.kind(), ErrorKind::Denied);
+        assert!(error.to_string().starts_with(&format!("cannot listen on {address}: ")), "{error}");
+        assert!(error.hint().unwrap().contains("--topics-insecure"), "{}", error.chain());
+    }
+    assert!(!folder.path().join("lock").exists(), "nothing was touched");
+    let listen = "127.0.0.2:0".parse().unwrap();
+    drop(crate::start(EmbeddedOptions { listen, ..options(folder.path()) }));
+}
+
 /// Lost before: the place of a peer that asks, half-closes and reads nothing was given away, again and again.
 #[test]
 fn a_half_closed_connection_keeps_its_place_until_its_replies_are_taken() {
     let folder = TempDir::new().unwrap();
-    let broker = Embedded::start(EmbeddedOptions { connections_max: 1, ..options(folder.path()) }).unwrap();
+    let broker = crate::start(EmbeddedOptions { connections_max: 1, ..options(folder.path()) });
     broker.create("n", &TopicSpec::default()).unwrap();
     let mut client = broker.partition("n", 0).unwrap();
     for _ in 0..8 {
@@ -149,7 +230,7 @@ fn a_half_closed_connection_keeps_its_place_until_its_replies_are_taken() {
 #[test]
 fn a_consumer_offset_is_not_kept_for_a_topic_that_was_deleted() {
     let folder = TempDir::new().unwrap();
-    let broker = Embedded::start(options(folder.path())).unwrap();
+    let broker = crate::start(options(folder.path()));
     broker.create("n", &TopicSpec::default()).unwrap();
     let mut wire = Wire::connect(storage_of(broker.controller())).unwrap();
     let requests = storage_requests("n");
@@ -173,7 +254,7 @@ fn a_consumer_offset_is_not_kept_for_a_topic_that_was_deleted() {
 #[test]
 fn a_connection_that_says_nothing_is_closed() {
     let folder = TempDir::new().unwrap();
-    let broker = Embedded::start(options(folder.path())).unwrap();
+    let broker = crate::start(options(folder.path()));
     let silent = [&[][..], &[0, 0], &[0, 0, 0, 50, 0, 18]].map(|sent| {
         let mut wire = Wire::connect(broker.controller()).unwrap();
         wire.0.write_all(sent).unwrap();
@@ -188,7 +269,7 @@ fn a_connection_that_says_nothing_is_closed() {
 #[test]
 fn dropping_the_broker_ends_its_connections() {
     let folder = TempDir::new().unwrap();
-    let broker = Embedded::start(options(folder.path())).unwrap();
+    let broker = crate::start(options(folder.path()));
     broker.create("n", &TopicSpec::default()).unwrap();
     let storage = storage_of(broker.controller());
     let mut wire = Wire::connect(storage).unwrap();
@@ -196,15 +277,15 @@ fn dropping_the_broker_ends_its_connections() {
     drop(broker);
     assert!(matches!(wire.0.read(&mut [0]), Ok(0) | Err(_)));
     assert!(Wire::connect(storage).is_err());
-    Embedded::start(options(folder.path())).unwrap();
+    crate::start(options(folder.path()));
 }
 
 #[test]
 fn an_address_in_use_is_named() {
     let (one, other) = (TempDir::new().unwrap(), TempDir::new().unwrap());
-    let broker = Embedded::start(options(one.path())).unwrap();
+    let broker = crate::start(options(one.path()));
     let listen = broker.controller();
-    let error = Embedded::start(EmbeddedOptions { listen, ..options(other.path()) }).err().unwrap();
+    let error = crate::try_start(EmbeddedOptions { listen, ..options(other.path()) }).err().unwrap();
     let text = error.chain();
     assert!(text.contains(&format!("listen on {listen}")) && text.contains("--topics-listen"), "{text}");
 }
@@ -213,7 +294,7 @@ fn an_address_in_use_is_named() {
 #[test]
 fn child_is_short_of_files() {
     let Ok(folder) = std::env::var("SHORT_FOLDER") else { return };
-    let broker = Embedded::start(options(Path::new(&folder))).unwrap();
+    let broker = crate::start(options(Path::new(&folder)));
     let error = broker.create("many", &TopicSpec { partitions: 150, ..TopicSpec::default() }).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Invalid);
     assert!(error.to_string().contains("`ulimit -n`"), "{error}");
@@ -224,7 +305,7 @@ fn child_is_short_of_files() {
 #[test]
 fn partitions_stay_within_the_files_that_may_be_open() {
     let folder = TempDir::new().unwrap();
-    let run = "ulimit -n 200; exec \"$0\" --exact child_is_short_of_files";
+    let run = "ulimit -n 200; exec \"$0\" --exact limits::child_is_short_of_files";
     let status = Command::new("sh")
         .args(["-c", run])
         .arg(std::env::current_exe().unwrap())
@@ -241,7 +322,7 @@ fn partitions_stay_within_the_files_that_may_be_open() {
 fn child_appends() {
     let Ok(folder) = std::env::var("CHILD_FOLDER") else { return };
     let options = EmbeddedOptions { segment_bytes: 100_000, ..options(Path::new(&folder)) };
-    let broker = Embedded::start(options).unwrap();
+    let broker = crate::start(options);
     let mut client = broker.partition("n", 0).unwrap();
     let mut sequence = i32::try_from(client.bounds().unwrap().end / 3).unwrap();
     let mut out = std::io::stdout().lock();
@@ -256,14 +337,14 @@ fn child_appends() {
 #[test]
 fn a_killed_broker_loses_nothing_acknowledged() {
     let folder = TempDir::new().unwrap();
-    Embedded::start(options(folder.path())).unwrap().create("n", &TopicSpec::default()).unwrap();
+    crate::start(options(folder.path())).create("n", &TopicSpec::default()).unwrap();
     let seed = std::env::var("SEED").map_or(1, |text| text.parse().unwrap());
     println!("SEED={seed}");
     let mut random = SmallRng::seed_from_u64(seed);
     let kills: usize = std::env::var("KILLS").map_or(5, |text| text.parse().unwrap());
     for _ in 0..kills {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "child_appends", "--nocapture"])
+            .args(["--exact", "limits::child_appends", "--nocapture"])
             .env("CHILD_FOLDER", folder.path())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -284,7 +365,7 @@ fn a_killed_broker_loses_nothing_acknowledged() {
         child.wait().unwrap();
         // What it said between the last line looked at and its end counts too.
         let acknowledged = rest.last().or(seen).unwrap();
-        let broker = Embedded::start(options(folder.path())).unwrap();
+        let broker = crate::start(options(folder.path()));
         let mut client = broker.partition("n", 0).unwrap();
         let end = client.bounds().unwrap().end;
         assert!(end >= (acknowledged + 1) * 3, "acknowledged {acknowledged}, and the end is {end}");

@@ -4,12 +4,12 @@ use std::time::{Duration, Instant};
 
 use catchment_contract::{ErrorKind, Fault as Whose};
 use catchment_topics::batch::{BatchBuilder, Producer, batches};
-use catchment_topics::cluster::{ClusterOptions, FETCH_BYTES_MAX, connect};
+use catchment_topics::cluster::{ClusterOptions, FETCH_BYTES_MAX};
 use catchment_topics::{Bounds, Fetched};
 use fluvio_protocol::link::ErrorCode;
 
-use crate::peer::{FETCH, Fault, LIST, Peer, TOPIC, VERSIONS};
-use crate::{connected, fetched, numbered, options, read_to_end};
+use super::peer::{FETCH, Fault, LIST, Peer, TOPIC, VERSIONS};
+use super::{connect, connected, fetched, numbered, options, read_to_end};
 
 /// A log whose batches are of one record, of many, and of 4 MB.
 fn uneven(peer: &Peer) -> Vec<Vec<u8>> {

@@ -1,5 +1,4 @@
 //! The embedded broker for callers in its own process: appending, reading, waiting, retention, recovery, its lock.
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,7 +18,7 @@ fn options(folder: &Path) -> EmbeddedOptions {
 }
 
 fn started(folder: &TempDir) -> Arc<Embedded> {
-    Embedded::start(options(folder.path())).unwrap()
+    crate::start(options(folder.path()))
 }
 
 fn partitions(count: u32) -> TopicSpec {
@@ -144,7 +143,7 @@ fn what_is_appended_is_read_in_order_over_segments_and_restarts() {
     let options = EmbeddedOptions { segment_bytes: 20_000, ..options(folder.path()) };
     let mut written = 0;
     for _ in 0..3 {
-        let broker = Embedded::start(options.clone()).unwrap();
+        let broker = crate::start(options.clone());
         if broker.topic("n").unwrap().is_none() {
             broker.create("n", &partitions(1)).unwrap();
         }
@@ -188,7 +187,7 @@ fn the_end_is_empty_and_beyond_it_is_an_error() {
 fn malformed_and_large_batches_are_refused_and_change_nothing() {
     let folder = TempDir::new().unwrap();
     let options = EmbeddedOptions { request_bytes_max: 10_000, ..options(folder.path()) };
-    let broker = Embedded::start(options).unwrap();
+    let broker = crate::start(options);
     broker.create("n", &partitions(1)).unwrap();
     let mut client = broker.partition("n", 0).unwrap();
     let good = numbers(0, 10, 100);
@@ -217,7 +216,7 @@ fn a_repeated_sequence_is_refused_also_after_a_restart_and_after_retention() {
     let options = EmbeddedOptions { segment_bytes: 1_000, retention: Duration::ZERO, ..options(folder.path()) };
     let one = Producer { id: 7, epoch: 0 };
     let other = Producer { id: 8, epoch: 0 };
-    let broker = Embedded::start(options.clone()).unwrap();
+    let broker = crate::start(options.clone());
     broker.create("n", &partitions(2)).unwrap();
     let mut client = broker.partition("n", 0).unwrap();
     assert_eq!(client.produce(&batch_of(0, 2, 10, one, 0)).unwrap(), 0);
@@ -242,13 +241,13 @@ fn a_repeated_sequence_is_refused_also_after_a_restart_and_after_retention() {
     drop(broker);
     for _ in 0..2 {
         // A start drops what is too old: here all but the active segment.
-        let broker = Embedded::start(options.clone()).unwrap();
+        let broker = crate::start(options.clone());
         let mut client = broker.partition("n", 0).unwrap();
         assert!(client.bounds().unwrap().start > 6);
         assert_eq!(client.produce(&batch_of(0, 1, 10, one, 5)).unwrap_err().kind(), ErrorKind::Taken);
         assert_eq!(client.produce(&batch_of(0, 1, 10, other, 0)).unwrap_err().kind(), ErrorKind::Taken);
     }
-    let broker = Embedded::start(options).unwrap();
+    let broker = crate::start(options);
     broker.partition("n", 0).unwrap().produce(&batch_of(0, 1, 10, one, 6)).unwrap();
 }
 
@@ -256,7 +255,7 @@ fn a_repeated_sequence_is_refused_also_after_a_restart_and_after_retention() {
 fn old_segments_are_dropped_but_never_the_active_one() {
     let folder = TempDir::new().unwrap();
     let options = EmbeddedOptions { segment_bytes: 1_000, ..options(folder.path()) };
-    let broker = Embedded::start(options.clone()).unwrap();
+    let broker = crate::start(options.clone());
     let keep = TopicSpec { retention: Some(Duration::from_secs(3600)), ..partitions(1) };
     broker.create("n", &keep).unwrap();
     let mut client = broker.partition("n", 0).unwrap();
@@ -272,7 +271,7 @@ fn old_segments_are_dropped_but_never_the_active_one() {
     for file in files[..4].iter().chain(files.last()) {
         fs::File::options().write(true).open(file).unwrap().set_modified(old).unwrap();
     }
-    let broker = Embedded::start(options).unwrap();
+    let broker = crate::start(options);
     assert_eq!(log_files(folder.path(), "n", 0), files[4..]);
     let mut client = broker.partition("n", 0).unwrap();
     let Bounds { start, end } = client.bounds().unwrap();
@@ -330,7 +329,7 @@ fn damage_in_the_middle_is_an_error_with_file_and_place() {
     let folder = TempDir::new().unwrap();
     let options = EmbeddedOptions { segment_bytes: 2_000, ..options(folder.path()) };
     {
-        let broker = Embedded::start(options.clone()).unwrap();
+        let broker = crate::start(options.clone());
         broker.create("n", &partitions(1)).unwrap();
         let mut client = broker.partition("n", 0).unwrap();
         for number in 0..10 {
@@ -354,14 +353,14 @@ fn damage_in_the_middle_is_an_error_with_file_and_place() {
     for at in [8, 9, 16, 20, one / 2] {
         let (other, file) = damaged(active, at);
         let options = EmbeddedOptions { folder: other.path().to_owned(), ..options.clone() };
-        let error = Embedded::start(options).err().unwrap();
+        let error = crate::try_start(options).err().unwrap();
         assert_eq!(error.fault(), Fault::Data, "byte {at}: {error:?}");
         let text = error.to_string();
         assert!(text.contains(&format!("\"{}\" is damaged at byte 0", file.display())), "{text}");
     }
     // A sealed segment's records: found when they are read, and nothing else is lost.
     let (other, file) = damaged(&files[0], one / 2);
-    let broker = Embedded::start(EmbeddedOptions { folder: other.path().to_owned(), ..options.clone() }).unwrap();
+    let broker = crate::start(EmbeddedOptions { folder: other.path().to_owned(), ..options.clone() });
     let mut client = broker.partition("n", 0).unwrap();
     let error = client.fetch(0, 10).unwrap_err();
     assert_eq!(error.fault(), Fault::Data);
@@ -372,7 +371,7 @@ fn damage_in_the_middle_is_an_error_with_file_and_place() {
     // A segment that is gone.
     let (other, file) = damaged(&files[1], 0);
     fs::remove_file(&file).unwrap();
-    let error = Embedded::start(EmbeddedOptions { folder: other.path().to_owned(), ..options }).err().unwrap();
+    let error = crate::try_start(EmbeddedOptions { folder: other.path().to_owned(), ..options }).err().unwrap();
     assert!(error.to_string().contains("a file is missing"), "{error}");
 }
 
@@ -381,7 +380,7 @@ fn a_folder_has_one_broker_at_a_time() {
     let folder = TempDir::new().unwrap();
     let broker = started(&folder);
     broker.create("n", &partitions(1)).unwrap();
-    let error = Embedded::start(options(folder.path())).err().unwrap();
+    let error = crate::try_start(options(folder.path())).err().unwrap();
     assert_eq!(error.kind(), ErrorKind::Taken);
     let text = error.chain();
     assert!(text.contains(&folder.path().display().to_string()), "{text}");
@@ -389,7 +388,7 @@ fn a_folder_has_one_broker_at_a_time() {
     // Who can still write holds the folder.
     let client = broker.partition("n", 0).unwrap();
     drop(broker);
-    assert_eq!(Embedded::start(options(folder.path())).err().unwrap().kind(), ErrorKind::Taken);
+    assert_eq!(crate::try_start(options(folder.path())).err().unwrap().kind(), ErrorKind::Taken);
     drop(client);
     started(&folder);
 }
@@ -417,7 +416,7 @@ fn waiting_ends_with_the_append() {
 fn readers_and_writers_at_once_see_every_record_once() {
     let folder = TempDir::new().unwrap();
     let options = EmbeddedOptions { segment_bytes: 50_000, ..options(folder.path()) };
-    let broker = Embedded::start(options).unwrap();
+    let broker = crate::start(options);
     broker.create("n", &partitions(1)).unwrap();
     let (writers, each) = (4, 200);
     let writing: Vec<_> = (0..writers)
@@ -486,7 +485,7 @@ fn a_changed_byte_anywhere_is_noticed_or_costs_only_the_end() {
         let mut bytes = whole.clone();
         bytes[at] ^= 1 << (at % 8);
         fs::write(&file, &bytes).unwrap();
-        match Embedded::start(options(folder.path())) {
+        match crate::try_start(options(folder.path())) {
             Ok(broker) => {
                 let seen = read_all(broker.partition("n", 0).unwrap().as_mut(), 50);
                 assert_eq!(seen, expected(8)[..seen.len()], "byte {at}");
@@ -543,7 +542,7 @@ fn what_a_kill_leaves_of_topics_and_segments_is_put_in_order() {
     // A spec that is damaged is an error that names it.
     let spec = topics.join("n/topic.json");
     fs::write(&spec, b"{\"format\": 1").unwrap();
-    let error = Embedded::start(options(folder.path())).err().unwrap();
+    let error = crate::try_start(options(folder.path())).err().unwrap();
     assert_eq!(error.fault(), Fault::Data);
     assert!(error.to_string().contains(&spec.display().to_string()), "{error}");
 }

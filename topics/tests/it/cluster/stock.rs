@@ -10,8 +10,8 @@ use fluvio::metadata::spu::SpuSpec;
 use fluvio::{Compression, Fluvio, FluvioAdmin, FluvioClusterConfig, TopicProducerConfigBuilder};
 use tokio::runtime::Runtime;
 
-use crate::peer::{Peer, TOPIC};
-use crate::{connected, read_to_end};
+use super::peer::{Peer, TOPIC};
+use super::{connected, read_to_end};
 
 fn runtime() -> Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
@@ -20,7 +20,7 @@ fn runtime() -> Runtime {
 fn started() -> (tempfile::TempDir, std::sync::Arc<Embedded>) {
     let folder = tempfile::tempdir().unwrap();
     let options = EmbeddedOptions { folder: folder.path().to_owned(), ..EmbeddedOptions::default() };
-    (folder, Embedded::start(options).unwrap())
+    (folder, crate::start(options))
 }
 
 /// The address of a cluster's only storage unit, as the stock client is told it.
@@ -73,7 +73,7 @@ fn all_compressions_of_the_stock_client_are_read_whatever_is_cut() {
             }
         }
     });
-    let (log, _) = crate::fetched(&mut *broker.partition(TOPIC, 0).unwrap(), 0, 64 << 20);
+    let (log, _) = super::fetched(&mut *broker.partition(TOPIC, 0).unwrap(), 0, 64 << 20);
     let peer = Peer::start();
     batches(&log).for_each(|batch| {
         peer.state().append(batch.bytes);
@@ -105,7 +105,7 @@ fn keys_are_routed_as_the_stock_client_routes_them() {
     });
     let (mut scratch, mut seen) = (Vec::new(), 0);
     for partition in 0..5 {
-        let (bytes, _) = crate::fetched(&mut *broker.partition(TOPIC, partition).unwrap(), 0, 1 << 20);
+        let (bytes, _) = super::fetched(&mut *broker.partition(TOPIC, partition).unwrap(), 0, 1 << 20);
         for batch in batches(&bytes) {
             for record in batch.records(&mut scratch).unwrap() {
                 assert_eq!(partition_of(record.unwrap().key.unwrap(), 5), partition);

@@ -1,7 +1,6 @@
 //! The stock client, release 0.50.1, against the embedded broker.
 //!
 //! `RECORDS=1000000` runs the long form of the ordering test.
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -35,7 +34,7 @@ impl Bench {
     fn start() -> Bench {
         let folder = TempDir::new().unwrap();
         let options = EmbeddedOptions { folder: folder.path().to_owned(), ..EmbeddedOptions::default() };
-        Bench { broker: Embedded::start(options).unwrap(), _folder: folder }
+        Bench { broker: crate::start(options), _folder: folder }
     }
 
     async fn client(&self) -> Fluvio {
@@ -277,7 +276,7 @@ fn managed_offsets_are_kept_over_a_restart() {
         config.build().unwrap()
     };
     for round in 0..3_i64 {
-        let broker = Embedded::start(options.clone()).unwrap();
+        let broker = crate::start(options.clone());
         run(async {
             let config = FluvioClusterConfig::new(broker.controller().to_string());
             let client = Fluvio::connect_with_config(&config).await.unwrap();
