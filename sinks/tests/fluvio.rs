@@ -521,7 +521,7 @@ fn what_a_newer_run_left_is_not_removed() {
     assert!(world.commit(&mut sink, 1));
     world.last = None;
     let context = SinkContext { lease: Arc::new(Lost), ..SinkContext::alone("job") };
-    spec.open_in(world.lake(), world.broker.clone(), &context, None).unwrap();
+    FluvioSink::open(spec.clone(), world.lake(), world.broker.clone(), &context, None).unwrap();
     assert_eq!(world.outboxes(), 1);
     world.open(&spec).unwrap();
     assert_eq!(world.outboxes(), 0);
