@@ -80,7 +80,7 @@ impl Outbox {
         let names = listed.iter().filter_map(|object| object.path.rsplit('/').next());
         let is_kept = |name: &str| kept.iter().any(|path| path.rsplit('/').next() == Some(name));
         let others: Vec<&str> = names.filter(|name| !is_kept(name)).collect();
-        if !others.is_empty() && lease.is_held()? {
+        if !others.is_empty() && lease.may_remove()? {
             others.iter().try_for_each(|name| self.lake.delete(&format!("{}/{name}", self.folder)))?;
         }
         Ok(())

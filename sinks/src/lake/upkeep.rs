@@ -250,7 +250,7 @@ fn remove_garbage_but(table: &Table, pending: &BTreeSet<Path>, lease: &dyn Lease
     }
     let named = logged_objects(table)?;
     let garbage: Vec<&Path> = strange.iter().filter(|path| !named.contains(*path)).collect();
-    if garbage.is_empty() || !lease.is_held()? {
+    if garbage.is_empty() || !lease.may_remove()? {
         return Ok(());
     }
     for object in garbage {

@@ -54,12 +54,20 @@ pub(super) struct Opened {
     pub unread: Unread,
 }
 
-/// Of a run that removes nothing.
-struct NoLease;
+/// The lease of a run that removes nothing before its first checkpoint.
+struct KeepsAll {
+    log: Arc<CheckpointLog>,
+    /// Number of the manifest that fenced earlier runs.
+    fenced: u64,
+}
 
-impl Lease for NoLease {
+impl Lease for KeepsAll {
     fn is_held(&self) -> Result<bool> {
-        Ok(false)
+        self.log.is_held()
+    }
+
+    fn may_remove(&self) -> Result<bool> {
+        Ok(self.log.number() > self.fenced && self.log.is_held()?)
     }
 }
 
@@ -76,7 +84,10 @@ impl Opened {
         definitions::fit(&spec, &fresh, &mut manifest)?;
         // Until the first commit of a run that is to forget, what earlier ones left is needed: the next run may be told
         // otherwise. It removes what is left over.
-        let lease: Arc<dyn Lease> = if options.reset { Arc::new(NoLease) } else { log.clone() };
+        let lease: Arc<dyn Lease> = match options.reset {
+            true => Arc::new(KeepsAll { log: log.clone(), fenced: log.number() }),
+            false => log.clone(),
+        };
         let state_folder = format!("{}/state", log.root());
         state_log::remove_orphans(&*store, &state_folder, &manifest, &*lease)?;
         let context = SinkContext { job: spec.name.clone(), lease, scratch: options.scratch.clone() };

@@ -220,7 +220,7 @@ pub(super) fn remove_orphans(store: &dyn Store, folder: &str, manifest: &Manifes
         manifest.sources.values().flat_map(|source| source.state.iter().map(|file| file.path.as_str())).collect();
     let mut orphans = store.list(folder)?;
     orphans.retain(|path| !named.contains(path.as_str()));
-    if orphans.is_empty() || !lease.is_held()? {
+    if orphans.is_empty() || !lease.may_remove()? {
         return Ok(());
     }
     for path in orphans {
