@@ -5,19 +5,15 @@
 //! checkpoint that its manifest holds. After each publish the table, read through the kernel's scan, is the multiset of
 //! the history up to that checkpoint.
 
-#![allow(clippy::unwrap_used, reason = "this is a test's code")]
-
-mod common;
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::common::faults::{Faulty, Weather};
+use crate::common::s3::S3Server;
+use crate::common::{Row, batch, lake_at, names, read, spec, texts, updates, view};
 use catchment_contract::{Sink, SinkContext, Staged};
 use catchment_sinks::lake::{LakeSink, LakeSpec};
 use catchment_store::LakeStore;
-use common::faults::{Faulty, Weather};
-use common::s3::S3Server;
-use common::{Row, batch, names, read, spec, texts, updates, view};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
@@ -299,23 +295,14 @@ fn suite(seeds: std::ops::Range<u64>, checkpoints: u64, mut make: impl FnMut(u64
 #[test]
 fn tables_equal_their_views_on_a_folder() {
     let folder = tempfile::tempdir().unwrap();
-    suite(0..10, 12, |seed| common::lake_at(folder.path().join(seed.to_string())));
+    suite(0..10, 12, |seed| lake_at(folder.path().join(seed.to_string())));
 }
 
 /// The server's address and keys come from the environment, as a user gives them: hence a process of its own.
 #[test]
 fn tables_equal_their_views_on_s3() {
     let server = S3Server::start();
-    let status = std::process::Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "suite_on_s3_of_the_environment", "--nocapture"])
-        .env("CATCHMENT_TEST_S3", "1")
-        .env("AWS_ENDPOINT_URL", server.endpoint())
-        .env("AWS_REGION", "eu-central-1")
-        .env("AWS_ACCESS_KEY_ID", "test")
-        .env("AWS_SECRET_ACCESS_KEY", "testtest")
-        .status()
-        .unwrap();
-    assert!(status.success());
+    server.run_test("oracle::suite_on_s3_of_the_environment");
     assert!(server.keys().iter().any(|key| key.starts_with("bucket/some/prefix/100/oracle/table/_delta_log/")));
 }
 
@@ -325,7 +312,7 @@ fn suite_on_s3_of_the_environment() {
         println!("nothing to do: tables_equal_their_views_on_s3 calls this with a server");
         return;
     }
-    suite(100..106, 10, |seed| common::lake_at(format!("s3://bucket/some/prefix/{seed}")));
+    suite(100..106, 10, |seed| lake_at(format!("s3://bucket/some/prefix/{seed}")));
 }
 
 /// The canary: a tester that does not see a missing row is no tester.
@@ -333,7 +320,7 @@ fn suite_on_s3_of_the_environment() {
 #[should_panic(expected = "rows: [")]
 fn the_tester_sees_a_lost_row() {
     let folder = tempfile::tempdir().unwrap();
-    let mut world = World::new(common::lake_at(folder.path()), 0);
+    let mut world = World::new(lake_at(folder.path()), 0);
     let mut sink = world.open();
     for n in 1..=2 {
         world.faulty.set(Weather::Fair);

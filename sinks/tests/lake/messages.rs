@@ -1,17 +1,13 @@
 //! What a person reads when a lake sink cannot be.
 
-#![allow(clippy::unwrap_used, reason = "this is a test's code")]
-
-mod common;
-
 use std::sync::Arc;
 
+use crate::common::faults::Faulty;
+use crate::common::{environment, lake_at, options, spec, view};
 use catchment_contract::arrow::datatypes::{DataType, Field, Schema};
 use catchment_contract::{ErrorKind, Fault, SinkContext, SinkSpec, ViewFacts};
 use catchment_sinks::lake::LakeSpec;
 use catchment_store::Lake;
-use common::faults::Faulty;
-use common::{options, spec, view};
 
 /// The message of a check that must fail.
 fn refused(facts: &ViewFacts, given: &[(&str, &str)]) -> String {
@@ -121,7 +117,7 @@ fn a_lake_that_cannot_be_written() {
     std::fs::write(&file, "x").unwrap();
     let open = |lake: &str| {
         let context = SinkContext { scratch: folder.path().into(), ..SinkContext::alone("job") };
-        let opened = Lake::new(lake, common::environment()).and_then(|lake| {
+        let opened = Lake::new(lake, environment()).and_then(|lake| {
             let spec = LakeSpec::check("lake", &view(false), &mut options(&[]), &lake)?;
             spec.open(&context, None).map(|_| ())
         });
@@ -148,7 +144,7 @@ fn a_lake_that_cannot_be_written() {
 fn a_folder_without_permission() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
-    let lake = common::lake_at(folder.path());
+    let lake = lake_at(folder.path());
     std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o555)).unwrap();
     if std::fs::write(folder.path().join("x"), "x").is_ok() {
         println!("skipped: this user may write everywhere");
@@ -163,7 +159,7 @@ fn a_folder_without_permission() {
 #[test]
 fn a_table_of_somebody_else() {
     let folder = tempfile::tempdir().unwrap();
-    let lake = common::lake_at(folder.path());
+    let lake = lake_at(folder.path());
     let spec = spec(&view(false), &[]);
     drop(spec.open_in(lake.clone(), &SinkContext::alone("pulse"), None).unwrap());
     let error = spec.open_in(lake.clone(), &SinkContext::alone("other"), None).unwrap_err();
@@ -181,17 +177,17 @@ fn a_table_of_somebody_else() {
         error.to_string(),
         "table \"comments\" belongs to sink \"lake\" of this job, and this is sink \"second\""
     );
-    let changes = common::spec(&view(false), &[("mode", "changes")]);
+    let changes = crate::common::spec(&view(false), &[("mode", "changes")]);
     let error = changes.open_in(lake.clone(), &SinkContext::alone("pulse"), None).unwrap_err();
     assert_eq!(error.to_string(), "table \"comments\" has mode current, and the sink asks for changes");
-    let parted = common::spec(&view(false), &[("partition_by", "good")]);
+    let parted = crate::common::spec(&view(false), &[("partition_by", "good")]);
     let error = parted.open_in(lake.clone(), &SinkContext::alone("pulse"), None).unwrap_err();
     assert_eq!(
         error.to_string(),
         "table \"comments\" cannot follow its view: it is partitioned by no column, and the sink asks for good"
     );
     // A folder that holds somebody's files and no table.
-    let elsewhere = common::spec(&view(false), &[("table", "notes")]);
+    let elsewhere = crate::common::spec(&view(false), &[("table", "notes")]);
     lake.put("notes/readme.txt", "mine").unwrap();
     let error = elsewhere.open_in(lake.clone(), &SinkContext::alone("pulse"), None).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Taken);
@@ -201,7 +197,7 @@ fn a_table_of_somebody_else() {
 #[test]
 fn a_store_that_accepts_both_creates() {
     let folder = tempfile::tempdir().unwrap();
-    let lake = common::lake_at(folder.path());
+    let lake = lake_at(folder.path());
     lake.probe().unwrap();
     let mut faulty = Faulty::new(Arc::clone(lake.object_store()), 1);
     faulty.honest = false;

@@ -1,11 +1,9 @@
 //! Lake tables, mode by mode, on a local folder.
 
-#![allow(clippy::unwrap_used, reason = "this is a test's code")]
-
-mod common;
-
 use std::sync::Arc;
 
+use crate::common::faults::{Faulty, Weather};
+use crate::common::{Row, batch, lake_at, names, read, spec, texts, updates, view};
 use catchment_contract::arrow::array::{
     ArrayRef, BinaryArray, Date32Array, Decimal128Array, Float32Array, Int8Array, Int32Array, LargeStringArray,
     ListBuilder, RecordBatch, StringViewArray, StringViewBuilder, StructArray, TimestampMillisecondArray,
@@ -15,8 +13,6 @@ use catchment_contract::arrow::datatypes::{DataType, Field, Schema};
 use catchment_contract::{PutOutcome, Run, Sink, SinkContext, Staged, UpdateBatch, ViewFacts};
 use catchment_sinks::lake::{LakeSink, LakeSpec};
 use catchment_store::LakeStore;
-use common::faults::{Faulty, Weather};
-use common::{Row, batch, names, read, spec, texts, updates, view};
 
 fn row(number: i64) -> Row {
     Row {
@@ -58,7 +54,7 @@ fn open(spec: &LakeSpec, lake: &LakeStore, last: Option<(u64, &Staged)>) -> Lake
 #[test]
 fn a_current_table_follows_its_view() {
     let folder = tempfile::tempdir().unwrap();
-    let lake = common::lake_at(folder.path());
+    let lake = lake_at(folder.path());
     let spec = spec(&view(false), &[("partition_by", "day(created_utc)")]);
     let mut sink = open(&spec, &lake, None);
     sink.write(vec![updates(1, &rows(0..200, 1))], 1).unwrap();
@@ -81,7 +77,7 @@ fn a_current_table_follows_its_view() {
 
 fn local() -> (tempfile::TempDir, LakeStore) {
     let folder = tempfile::tempdir().unwrap();
-    let lake = common::lake_at(folder.path());
+    let lake = lake_at(folder.path());
     (folder, lake)
 }
 
@@ -91,7 +87,7 @@ fn data_files(lake: &LakeStore, folder: &str) -> Vec<String> {
 }
 
 #[test]
-fn small_files_are_gathered_and_nothing_changes() {
+fn small_files_are_merged_and_nothing_changes() {
     let (_folder, lake) = local();
     let spec = spec(&view(false), &[]);
     let mut sink = open(&spec, &lake, None);
@@ -115,8 +111,8 @@ fn small_files_are_gathered_and_nothing_changes() {
     assert_eq!(found(&lake, "comments"), expected(&now));
     assert_eq!(sink.figures().rows, now.len() as u64);
     let names: std::collections::BTreeSet<String> = log_names(&lake, "\"operation\":\"OPTIMIZE\"");
-    assert!(names.len() >= 3, "three times eight files were gathered: {names:?}");
-    // The rows that were gathered can still be taken back, before and after an open.
+    assert!(names.len() >= 3, "three times eight files were merged: {names:?}");
+    // The rows that were merged can still be taken back, before and after an open.
     sink.write(vec![updates(31, &rows(16..18, -1))], 31).unwrap();
     last = checkpoint(&mut sink, 31).or(last);
     let mut sink = open(&spec, &lake, last.as_ref().map(|staged| (31, staged)));
@@ -126,7 +122,7 @@ fn small_files_are_gathered_and_nothing_changes() {
     assert_eq!(found(&lake, "comments"), expected(&later));
 }
 
-/// Gathered files that are as large as can be were once gathered again with every commit.
+/// Merged files that are as large as can be were once merged again with every commit.
 #[test]
 fn full_files_are_left_alone() {
     let (_folder, lake) = local();
@@ -139,8 +135,8 @@ fn full_files_are_left_alone() {
     }
     let full = data_files(&lake, "data").len();
     assert!(full >= 2, "{full} full files");
-    let gathered = log_names(&lake, "\"operation\":\"OPTIMIZE\"").len();
-    assert!((3..=10).contains(&gathered), "{gathered} times");
+    let merged = log_names(&lake, "\"operation\":\"OPTIMIZE\"").len();
+    assert!((3..=10).contains(&merged), "{merged} times");
     assert_eq!(found(&lake, "comments"), expected(&(20..820).map(row).collect::<Vec<_>>()));
 }
 
@@ -177,7 +173,10 @@ fn the_log_is_checkpointed_and_garbage_is_removed() {
     assert!(lake.get("comments/notes.txt").unwrap().is_some());
     assert_eq!(found(&lake, "comments"), expected(&(106..=110).map(row).collect::<Vec<_>>()));
     assert_eq!(sink.figures().rows, 5);
-    assert_eq!(common::read_version(&lake, "comments", 20).iter().map(|batch| batch.num_rows()).sum::<usize>(), 5);
+    assert_eq!(
+        crate::common::read_version(&lake, "comments", 20).iter().map(|batch| batch.num_rows()).sum::<usize>(),
+        5
+    );
 }
 
 #[test]
@@ -248,10 +247,18 @@ fn a_table_gains_columns_with_its_view() {
     // The narrower view cannot follow.
     let error = old.open_in(lake.clone(), &SinkContext::alone("job"), Some((2, &last))).unwrap_err();
     assert_eq!(error.to_string(), "table \"comments\" cannot follow its view: column \"flair\" is gone");
-    // A number that does not fit the signed type is an error that names its column.
+    // A row with a number that does not fit the signed type is refused, and so is taking it back.
     let mut sink = open(&new, &lake, Some((2, &last)));
-    let error = sink.write(vec![wide(7..8, None, Some(u64::MAX), 1)], 3).unwrap_err();
-    assert_eq!(error.to_string(), "column \"rank\" holds a value that Int64 cannot");
+    sink.write(vec![wide(7..8, None, Some(u64::MAX), 1), wide(8..9, None, Some(8), 1)], 3).unwrap();
+    let reasons: Vec<String> = sink.take_rejects().into_iter().map(|reject| reject.reason).collect();
+    assert_eq!(reasons, ["lake table \"comments\" cannot hold it: column \"rank\" holds a value that Int64 cannot"]);
+    let last = checkpoint(&mut sink, 3).unwrap();
+    assert_eq!(sink.figures().rows, 7);
+    let mut sink = open(&new, &lake, Some((3, &last)));
+    sink.write(vec![wide(7..8, None, Some(u64::MAX), -1), wide(8..9, None, Some(8), -1)], 4).unwrap();
+    assert_eq!(sink.take_rejects(), []);
+    checkpoint(&mut sink, 4);
+    assert_eq!(sink.figures().rows, 6);
 }
 
 #[test]
