@@ -163,8 +163,7 @@ impl Case {
     }
 
     fn topics(&self) -> Topics {
-        let topics = Topics::default();
-        topics.bind(self.broker.clone());
+        let topics = Topics::of(self.broker.clone());
         topics
     }
 

@@ -6,6 +6,6 @@ use catchment_topics::Topics;
 
 /// The connectors and sinks of this build; sinks write to `lake`, and those of topics will use the broker that
 /// `topics` is bound to.
-pub fn registry(topics: &Topics, lake: &Lake) -> Registry {
+pub(crate) fn registry(topics: &Topics, lake: &Lake) -> Registry {
     Registry { sources: catchment_connectors::all(topics), sinks: catchment_sinks::all(topics, lake) }
 }

@@ -1,14 +1,15 @@
 //! Where a job's topics live: an embedded broker in this process, or a cluster.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use catchment_contract::{Environment, Error, Result};
-use catchment_topics::Broker;
+use catchment_store::Lake;
 use catchment_topics::cluster::{self, ClusterOptions};
 use catchment_topics::embedded::{Embedded, EmbeddedOptions};
+use catchment_topics::{Broker, Topics};
 
 /// Where topics live, and how to get there.
 #[derive(Clone, Debug)]
@@ -42,11 +43,18 @@ impl Default for TopicsLocation {
 }
 
 impl TopicsLocation {
+    /// The handle that sources and sinks get: it reaches the broker when one of them first asks for it.
+    pub(crate) fn handle(&self, lake: &Lake) -> Topics {
+        let (location, lake, environment) = (self.clone(), lake.clone(), lake.environment().clone());
+        Topics::new(environment.clone())
+            .reached_by(move || location.reach(lake.folder().map(Path::to_owned), &environment))
+    }
+
     /// Starts the broker or connects to it. `lake` is the folder of a local lake, `None` for a remote one.
     ///
     /// # Errors
-    /// If the folder is in use, the address may not or cannot be listened on, the cluster does not answer in time, or nobody said where the topics of a remote lake
-    /// are.
+    /// If the folder is in use, the address may not or cannot be listened on, the cluster does not answer in time, or nobody
+    /// said where the topics of a remote lake are.
     pub fn reach(&self, lake: Option<PathBuf>, environment: &Environment) -> Result<Arc<dyn Broker>> {
         match self {
             TopicsLocation::Embedded { folder, listen, insecure, fsync } => {

@@ -239,8 +239,7 @@ fn topics_of_a_cluster() {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos();
         let topic = format!("suite-{now}-{seed}");
         broker.create(&topic, &TopicSpec { partitions: 3, ..TopicSpec::default() }).unwrap();
-        let topics = Topics::default();
-        topics.bind(broker.clone());
+        let topics = Topics::of(broker.clone());
         let mut fixture = Topic { broker: broker.clone(), topics, topic, partitions: 3, widen: None };
         run(&mut fixture, seed);
         broker.delete(&fixture.topic).unwrap();

@@ -95,12 +95,11 @@ fn start(folder: &TempDir) -> Arc<dyn Broker> {
 
 impl SinkFixture for Topic {
     fn spec(&self) -> Box<dyn SinkSpec> {
-        let topics = Topics::default();
+        let topics = Topics::of(Arc::clone(self.broker()));
         let mut given = self.given.to_vec();
         given.push(("topic", &self.topic));
         let spec =
             FluvioSpec::check("topic", &self.facts(), &mut options(&given), &topics, &lake_in(&self.folder)).unwrap();
-        topics.bind(Arc::clone(self.broker()));
         Box::new(spec)
     }
 

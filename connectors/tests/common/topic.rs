@@ -61,8 +61,7 @@ fn start(folder: &tempfile::TempDir, segment_bytes: u64, retention: Duration) ->
     let folder = folder.path().to_owned();
     let options = EmbeddedOptions { folder, segment_bytes, retention, ..EmbeddedOptions::default() };
     let broker = Embedded::start(options, &Environment::system()).unwrap();
-    let topics = Topics::default();
-    topics.bind(broker.clone());
+    let topics = Topics::of(broker.clone());
     (broker, topics)
 }
 
@@ -194,9 +193,7 @@ impl Fake {
     }
 
     pub fn topics(&self) -> Topics {
-        let topics = Topics::default();
-        topics.bind(Arc::new(self.clone()));
-        topics
+        Topics::of(Arc::new(self.clone()))
     }
 
     /// Appends a batch of a writer.

@@ -153,7 +153,6 @@ impl FluvioSpec {
             retention: check_retention(options)?,
         };
         let batch_bytes = take_number("batch_bytes", BATCH_BYTES_MIN, BATCH_BYTES_MAX, options)?.unwrap_or(BATCH_BYTES);
-        topics.want();
         Ok(FluvioSpec {
             sink: name.to_owned(),
             relation: view.name.clone(),
