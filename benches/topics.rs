@@ -59,7 +59,7 @@ fn main() -> Result<()> {
         brokers.push(TopicsLocation::Cluster { endpoint, connect_timeout: Duration::from_secs(30) });
     }
     for location in brokers {
-        let broker = location.reach(Some(folder.path().to_path_buf()), &Environment::system()).map_err(fail)?;
+        let broker = location.reach(Some(folder.path().to_path_buf())).map_err(fail)?;
         println!("{}", broker.describe());
         for (bytes, records) in [(200, 400_000), (1024, 100_000)] {
             let records = if test { 2_000 } else { records };
@@ -163,7 +163,8 @@ impl Case {
     }
 
     fn topics(&self) -> Topics {
-        let topics = Topics::of(self.broker.clone());
+        let topics = Topics::default();
+        topics.bind(self.broker.clone());
         topics
     }
 
@@ -190,7 +191,9 @@ impl Case {
         let mut options = Options::new("source \"bench\"");
         options.insert("topic", topic, OptionSpan::default());
         options.insert("format", "json", OptionSpan::default());
-        let known = catchment_connectors::all(&self.topics()).into_iter().find(|known| known.name() == "fluvio");
+        let known = catchment_connectors::all(&self.topics(), &catchment_contract::Environment::system())
+            .into_iter()
+            .find(|known| known.name() == "fluvio");
         let declared = Declaration { columns: Some(Case::schema()), primary_key: vec![] };
         let source = known.context("a source of topics")?.check("bench", &declared, &mut options).map_err(fail)?;
         let decoder = source.decoder(&[0, 1, 2]);

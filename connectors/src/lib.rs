@@ -16,7 +16,7 @@
 
 use std::sync::Arc;
 
-use catchment_contract::SourceConnector;
+use catchment_contract::{Environment, SourceConnector};
 use catchment_topics::Topics;
 
 pub mod files;
@@ -29,13 +29,13 @@ mod time;
 pub mod youtube;
 
 /// All connectors of the features that are on, for a registry. Topics are those of the broker that `topics` will be bound
-/// to.
-pub fn all(topics: &Topics) -> Vec<Arc<dyn SourceConnector>> {
+/// to; time comes from `environment`.
+pub fn all(topics: &Topics, environment: &Environment) -> Vec<Arc<dyn SourceConnector>> {
     vec![
         #[cfg(feature = "reddit")]
-        Arc::new(reddit::Connector),
+        Arc::new(reddit::Connector::new(environment)),
         #[cfg(feature = "youtube")]
-        Arc::new(youtube::YoutubeConnector),
+        Arc::new(youtube::YoutubeConnector::new(environment)),
         Arc::new(fluvio::Connector::new(topics)),
     ]
 }

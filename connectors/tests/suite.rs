@@ -197,7 +197,7 @@ impl SourceFixture for Topic {
 #[test]
 fn reddit_files() {
     for seed in 0..4 {
-        let connector = catchment_connectors::reddit::Connector;
+        let connector = catchment_connectors::reddit::Connector::new(&Environment::system());
         run(&mut Comments(Files::new(connector, &[("kind", "comments")], ["id", "body"])), seed);
     }
 }
@@ -205,7 +205,7 @@ fn reddit_files() {
 #[test]
 fn youtube_files() {
     for seed in 0..4 {
-        let connector = catchment_connectors::youtube::YoutubeConnector;
+        let connector = catchment_connectors::youtube::YoutubeConnector::new(&Environment::system());
         run(&mut Transcripts { files: Files::new(connector, &[], ["video_id", "text"]), bad: 0 }, seed);
     }
 }
@@ -234,12 +234,13 @@ fn topics_of_a_cluster() {
         println!("FLUVIO_ENDPOINT names no cluster: nothing is tested");
         return;
     };
-    let broker = connect(ClusterOptions { endpoint, ..ClusterOptions::default() }, &Environment::system()).unwrap();
+    let broker = connect(ClusterOptions { endpoint, ..ClusterOptions::default() }).unwrap();
     for seed in 0..4 {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos();
         let topic = format!("suite-{now}-{seed}");
         broker.create(&topic, &TopicSpec { partitions: 3, ..TopicSpec::default() }).unwrap();
-        let topics = Topics::of(broker.clone());
+        let topics = Topics::default();
+        topics.bind(broker.clone());
         let mut fixture = Topic { broker: broker.clone(), topics, topic, partitions: 3, widen: None };
         run(&mut fixture, seed);
         broker.delete(&fixture.topic).unwrap();

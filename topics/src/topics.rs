@@ -1,89 +1,48 @@
-//! The broker of a job, reached when it is first asked for.
+//! The broker of a job, bound when the job is opened.
 //!
-//! Sources and sinks are checked before anybody connects: they keep a [`Topics`], and ask it when they are opened. It also holds what they take time and chance from, and how long they bear with a broker that fails.
+//! Sources and sinks are checked before anybody knows where topics live: they keep a [`Topics`], and ask it when they
+//! are opened.
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
-use catchment_contract::{Environment, Error, Result, RetryPolicy};
+use catchment_contract::{Error, Result};
 
 use crate::broker::Broker;
 
-/// A handle on the broker that a job uses. Clones share one broker.
-#[derive(Clone)]
+/// A handle on the broker that a job uses. Clones share one binding.
+#[derive(Clone, Default)]
 pub struct Topics {
-    environment: Environment,
-    policy: RetryPolicy,
     shared: Arc<Shared>,
 }
 
-type Reach = dyn Fn() -> Result<Arc<dyn Broker>> + Send + Sync;
-
+#[derive(Default)]
 struct Shared {
-    reach: Box<Reach>,
-    broker: Mutex<Option<Arc<dyn Broker>>>,
-}
-
-impl Default for Topics {
-    /// With the system's clock.
-    fn default() -> Self {
-        Topics::new(Environment::system())
-    }
+    wanted: AtomicBool,
+    broker: OnceLock<Arc<dyn Broker>>,
 }
 
 impl Topics {
-    /// How long calls to a broker may fail, if nothing else is said: ten minutes.
-    pub const PATIENCE: Duration = Duration::from_secs(600);
-
-    /// A handle without a broker: what is checked with it can be described and not opened.
-    pub fn new(environment: Environment) -> Self {
-        let policy = RetryPolicy::default().with_patience(Topics::PATIENCE);
-        let reach = || Err(Error::bug("a topic was asked for, and nobody said where topics are"));
-        Topics { environment, policy, shared: Shared::new(reach) }
+    /// Says that a source or a sink will ask for the broker.
+    pub fn want(&self) {
+        self.shared.wanted.store(true, Ordering::Relaxed);
     }
 
-    /// The handle on a broker that is there already.
-    pub fn of(broker: Arc<dyn Broker>) -> Self {
-        Topics::default().reached_by(move || Ok(broker.clone()))
+    /// Whether anybody will ask for the broker.
+    pub fn wanted(&self) -> bool {
+        self.shared.wanted.load(Ordering::Relaxed)
     }
 
-    /// The same, for the broker that `reach` starts or connects to when it is first asked for. A call that fails is made
-    /// again by whoever asks next.
-    pub fn reached_by(self, reach: impl Fn() -> Result<Arc<dyn Broker>> + Send + Sync + 'static) -> Self {
-        Topics { shared: Shared::new(reach), ..self }
-    }
-
-    /// The same, for sources and sinks that repeat what failed for as long as `patience`. Zero: the first failure is final.
-    pub fn with_patience(self, patience: Duration) -> Self {
-        Topics { policy: self.policy.with_patience(patience), ..self }
-    }
-
-    /// What time and chance are taken from.
-    pub fn environment(&self) -> &Environment {
-        &self.environment
-    }
-
-    /// How often and how long sources and sinks repeat what failed.
-    pub fn policy(&self) -> RetryPolicy {
-        self.policy
+    /// Binds the handle; later calls change nothing.
+    pub fn bind(&self, broker: Arc<dyn Broker>) {
+        let _ = self.shared.broker.set(broker);
     }
 
     /// The broker.
     ///
     /// # Errors
-    /// If it cannot be started or reached.
+    /// [`catchment_contract::Fault::Bug`] if nobody has bound one.
     pub fn broker(&self) -> Result<Arc<dyn Broker>> {
-        let mut broker = self.shared.broker.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(broker) = &*broker {
-            return Ok(broker.clone());
-        }
-        let reached = (self.shared.reach)()?;
-        Ok(broker.insert(reached).clone())
-    }
-}
-
-impl Shared {
-    fn new(reach: impl Fn() -> Result<Arc<dyn Broker>> + Send + Sync + 'static) -> Arc<Shared> {
-        Arc::new(Shared { reach: Box::new(reach), broker: Mutex::new(None) })
+        self.shared.broker.get().cloned().ok_or_else(|| Error::bug("a topic was asked for before a broker was bound"))
     }
 }

@@ -9,10 +9,11 @@
 use catchment_contract::{PartitionReader, Payload, Reject, Result, Unfinished};
 
 use super::find::path_error;
-use super::open::{End, OpenFile};
-use super::position::{DocumentPosition, FilePosition, hash_file};
+use super::open::OpenFile;
+use super::position::Cut;
+use super::stream::End;
 
-/// The longest document, decompressed: 256 MiB.
+/// The longest document, unpacked: 256 MiB.
 pub const DOCUMENT_BYTES_MAX: usize = 256 << 20;
 
 /// Size of the first read; documents are small as a rule.
@@ -41,32 +42,37 @@ impl PartitionReader for DocumentReader {
             file.stream.fill(&mut bytes, target).map_err(|error| path_error(&file.path, error))?;
             target = (bytes.len() * 2).clamp(FIRST_BYTES, DOCUMENT_BYTES_MAX + 1);
         }
-        let begun = bytes.trim_ascii().is_empty() || matches!(file.stream.end, Some(End::CutOff(_)));
+        let blank = bytes.iter().all(|byte| byte.is_ascii_whitespace() || *byte == 0);
+        let begun = blank || matches!(file.stream.end, Some(End::CutOff(_)));
         if begun && self.unfinished == Unfinished::Leave && file.is_fresh() {
             return Ok(None);
         }
         let reason = match &file.stream.end {
             Some(End::Damaged(reason) | End::CutOff(reason)) => Some(reason.clone()),
             None => Some(format!("the document is longer than {} MiB", DOCUMENT_BYTES_MAX >> 20)),
-            Some(End::Clean) if file.fingerprint.bytes == 0 => Some("the file is empty (0 bytes)".to_owned()),
-            Some(End::Clean) if bytes.trim_ascii().is_empty() => Some("the document is empty".to_owned()),
-            Some(End::Clean) => None,
+            Some(_) if file.stamp.bytes == 0 => Some("the file is empty (0 bytes)".to_owned()),
+            Some(_) if blank => Some("the document is empty".to_owned()),
+            Some(End::Clean | End::Trailing(_)) => None,
         };
         let mut rejects = Vec::new();
-        if let Some(reason) = reason {
-            let raw = (!bytes.is_empty()).then_some(&bytes[..]);
+        let mut reject = |bytes: &[u8], reason: String| {
+            let raw = (!bytes.is_empty()).then_some(bytes);
             rejects.push(Reject::new(format!("byte {}", file.stream.offset + bytes.len() as u64), raw, reason));
+        };
+        if let Some(reason) = reason {
+            reject(&bytes, reason);
             bytes.clear();
+        } else if let Some(End::Trailing(reason)) = &file.stream.end {
+            tracing::warn!(path = %file.path.display(), "{reason}");
         }
-        let hash = hash_file(&file.path).map_err(|error| path_error(&file.path, error))?;
-        let position =
-            DocumentPosition { bytes: file.fingerprint.bytes, modified_us: file.fingerprint.modified_us, hash };
+        let mut position = file.last_position(Cut::Document, 0, 0)?;
+        position.end = true;
         Ok(Some(Payload {
             partition: file.partition.clone(),
             bytes,
             first_record: 1,
             bytes_read: file.stream.bytes_read(),
-            position: FilePosition::Document(position).encode(),
+            position: position.encode(),
             rejects,
         }))
     }

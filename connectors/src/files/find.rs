@@ -13,13 +13,20 @@
 use std::fs::{self, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use catchment_contract::{Error, ErrorKind, Result};
+use catchment_contract::{Environment, Error, ErrorKind, Result};
 use glob::{MatchOptions, Pattern};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// How deep folders may be nested below the root.
 const DEPTH_MAX: usize = 64;
+
+/// The tick of a file system that counts fractions of a second: a timer's, generously.
+const TICK_US: i64 = 20_000;
+
+/// The tick of a file system that counts seconds, or pairs of them.
+const SECONDS_TICK_US: i64 = 2_000_000;
 
 /// Characters that make a path a glob.
 const SPECIAL: [char; 3] = ['*', '?', '['];
@@ -51,6 +58,19 @@ impl Stamp {
         let since = metadata.modified().ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
         let modified_us = since.map_or(0, |since| i64::try_from(since.as_micros()).unwrap_or(i64::MAX));
         Stamp { bytes: metadata.len(), modified_us }
+    }
+
+    /// How long ago the file was changed; nothing for one that says it will be.
+    pub(super) fn age(&self, environment: &Environment) -> Duration {
+        let age = environment.wall_micros().saturating_sub(self.modified_us);
+        Duration::from_micros(u64::try_from(age).unwrap_or(0))
+    }
+
+    /// Whether another change right now could leave the stamp as it is: file systems count time in ticks.
+    pub(super) fn is_racy(&self, environment: &Environment) -> bool {
+        let whole_seconds = self.modified_us % 1_000_000 == 0;
+        let tick_us = if whole_seconds { SECONDS_TICK_US } else { TICK_US };
+        environment.wall_micros().saturating_sub(self.modified_us).abs() < tick_us
     }
 }
 
@@ -123,9 +143,12 @@ impl Walk {
         self.inside(folder, |walk| walk.names(folder)?.iter().try_for_each(|path| walk.entry(path, true)))
     }
 
-    /// Runs `visit` for `folder`, unless the folder is being visited already.
+    /// Runs `visit` for `folder`, unless the folder is being visited already or has vanished.
     fn inside(&mut self, folder: &Path, visit: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
-        let canonical = fs::canonicalize(folder_or_here(folder)).map_err(|error| path_error(folder, error))?;
+        let canonical = match fs::canonicalize(folder_or_here(folder)) {
+            Ok(canonical) => canonical,
+            Err(error) => return self.unlisted(folder, error),
+        };
         if self.ancestors.contains(&canonical) {
             return Ok(());
         }
@@ -142,23 +165,48 @@ impl Walk {
         result
     }
 
-    /// What lies directly in `folder`.
-    fn names(&self, folder: &Path) -> Result<Vec<PathBuf>> {
-        let list = fs::read_dir(folder_or_here(folder)).map_err(|error| path_error(folder, error))?;
-        list.map(|entry| entry.map(|entry| folder.join(entry.file_name())))
-            .collect::<io::Result<_>>()
-            .map_err(|error| path_error(folder, error))
+    /// What lies directly in `folder`; nothing if it has vanished or cannot be listed.
+    fn names(&mut self, folder: &Path) -> Result<Vec<PathBuf>> {
+        let listed = fs::read_dir(folder_or_here(folder))
+            .and_then(|list| list.map(|entry| entry.map(|entry| folder.join(entry.file_name()))).collect());
+        match listed {
+            Ok(names) => Ok(names),
+            Err(error) => self.unlisted(folder, error).map(|()| Vec::new()),
+        }
+    }
+
+    /// A folder that cannot be listed: the root is an error; one below that vanished is nothing; any other stands for its
+    /// files in the answer, so that whoever opens it learns why they are not there.
+    fn unlisted(&mut self, folder: &Path, error: io::Error) -> Result<()> {
+        if folder == self.root {
+            return Err(path_error(folder, error));
+        }
+        if error.kind() == io::ErrorKind::NotFound {
+            tracing::info!(path = %folder.display(), "left out a folder that vanished");
+            return Ok(());
+        }
+        self.keep(folder, Stamp { bytes: 0, modified_us: 0 });
+        Ok(())
+    }
+
+    fn keep(&mut self, path: &Path, stamp: Stamp) {
+        let id = id(path.strip_prefix(&self.root).unwrap_or(path));
+        self.found.push(Found { id, path: path.to_path_buf(), stamp });
     }
 
     /// A file is kept, a folder walked if `recurse`.
     fn entry(&mut self, path: &Path, recurse: bool) -> Result<()> {
         let metadata = match fs::metadata(path) {
             Ok(metadata) => metadata,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                tracing::warn!(path = %path.display(), "left out a name that vanished or links to nothing");
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                self.keep(path, Stamp { bytes: 0, modified_us: 0 });
                 return Ok(());
             }
-            Err(error) => return Err(path_error(path, error)),
+            // A name that vanished, a link to nothing, a link to itself.
+            Err(error) => {
+                tracing::warn!(path = %path.display(), %error, "left out a name that is no file");
+                return Ok(());
+            }
         };
         if metadata.is_dir() {
             return if recurse { self.below(path) } else { Ok(()) };
@@ -167,8 +215,7 @@ impl Walk {
             tracing::warn!(path = %path.display(), "left out what is neither a file nor a folder");
             return Ok(());
         }
-        let id = id(path.strip_prefix(&self.root).unwrap_or(path));
-        self.found.push(Found { id, path: path.to_path_buf(), stamp: Stamp::new(&metadata) });
+        self.keep(path, Stamp::new(&metadata));
         Ok(())
     }
 
@@ -184,6 +231,9 @@ impl Walk {
         parts.dedup_by(|a, b| matches!((a, b), (Part::Folders, Part::Folders)));
         fs::metadata(folder_or_here(&root)).map_err(|error| path_error(&root, error))?;
         let recurse = !parts.iter().any(|part| matches!(part, Part::Folders));
+        if recurse && let Ok(canonical) = fs::canonicalize(folder_or_here(&root)) {
+            self.ancestors.push(canonical);
+        }
         self.matching(&root, &parts, recurse)
     }
 

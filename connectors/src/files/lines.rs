@@ -20,10 +20,10 @@ use catchment_contract::source::PAYLOAD_BYTES;
 use catchment_contract::{PartitionReader, Payload, Reject, Result, Unfinished};
 use memchr::{memchr, memchr_iter, memrchr};
 
-use super::compression::Compression;
 use super::find::path_error;
-use super::open::{End, OpenFile};
-use super::position::{FilePosition, LinePosition};
+use super::open::OpenFile;
+use super::position::{Cut, FilePosition};
+use super::stream::End;
 
 /// The longest line: 64 MiB, far above any record that an API gives.
 pub const LINE_BYTES_MAX: usize = 64 << 20;
@@ -48,7 +48,8 @@ pub struct LineReader {
 
 impl LineReader {
     pub(super) fn new(file: OpenFile, is_complete: Option<IsComplete>, unfinished: Unfinished) -> Self {
-        let (line, open) = file.from.as_ref().map_or((0, false), |from| (from.line, from.open));
+        let from = file.from.as_ref().filter(|from| from.cut == Cut::Lines);
+        let (line, open) = from.map_or((0, false), |from| (from.records, from.open));
         LineReader { file, is_complete, unfinished, line, open, done: false, left: false, rejects: Vec::new() }
     }
 
@@ -139,16 +140,20 @@ impl LineReader {
         let at_work = match &self.file.stream.end {
             Some(End::Damaged(_)) => false,
             Some(End::CutOff(_)) => self.file.is_fresh(),
-            Some(End::Clean) | None => true,
+            Some(End::Clean | End::Trailing(_)) | None => true,
         };
+        if let Some(End::Trailing(reason)) = &self.file.stream.end {
+            let position = format!("behind line {}", self.line + lines);
+            self.rejects.push(Reject::new(position, None, reason));
+        }
         if self.unfinished == Unfinished::Leave && at_work {
             let cut_off = matches!(self.file.stream.end, Some(End::CutOff(_)));
-            self.left = cut_off || !bytes[start..].trim_ascii().is_empty();
+            self.left = cut_off || !is_blank(&bytes[start..]);
             bytes.truncate(start);
             return;
         }
         let tail = &bytes[start..];
-        let blank = tail.trim_ascii().is_empty();
+        let blank = is_blank(tail);
         let complete = !blank && self.is_complete.is_none_or(|is_complete| is_complete(tail));
         let raw = (!blank && !complete).then_some(tail);
         let position = format!("line {}", self.line + lines + 1);
@@ -158,8 +163,8 @@ impl LineReader {
         } else if raw.is_some() {
             let reason = "the last line is incomplete and has no newline; it is read again when the file grows";
             self.rejects.push(Reject::new(position, raw, reason));
-        } else if self.line == 0 && bytes.iter().all(u8::is_ascii_whitespace) {
-            let reason = match self.file.fingerprint.bytes {
+        } else if self.line == 0 && is_blank(bytes) {
+            let reason = match self.file.stamp.bytes {
                 0 => "the file is empty (0 bytes)",
                 _ => "the file holds no record",
             };
@@ -172,16 +177,21 @@ impl LineReader {
         }
     }
 
-    fn position(&self) -> LinePosition {
-        LinePosition {
-            offset: self.file.stream.offset,
-            line: self.line,
-            open: self.open,
-            end: self.done && !self.left,
-            packed: self.file.compression() != Compression::Plain,
-            file: self.file.fingerprint.clone(),
-        }
+    fn position(&self) -> Result<FilePosition> {
+        let (offset, lines) = (self.file.stream.offset, self.line);
+        let mut position = match self.done {
+            true => self.file.last_position(Cut::Lines, offset, lines)?,
+            false => self.file.position(Cut::Lines, offset, lines),
+        };
+        position.open = self.open;
+        position.end = self.done && !self.left;
+        Ok(position)
     }
+}
+
+/// Whether nothing stands there but white space and the NULs that a crash leaves.
+fn is_blank(bytes: &[u8]) -> bool {
+    bytes.iter().all(|byte| byte.is_ascii_whitespace() || *byte == 0)
 }
 
 impl PartitionReader for LineReader {
@@ -201,10 +211,13 @@ impl PartitionReader for LineReader {
         let first_record = self.line + 1;
         self.line += lines;
         self.file.stream.offset += bytes.len() as u64;
-        let position = self.position();
+        let position = self.position()?;
         // Of a file that is just being made nothing is kept: it may yet become a document.
         let begun = self.file.from.is_none() && self.line == 0 && self.unfinished == Unfinished::Leave;
-        if bytes.is_empty() && self.rejects.is_empty() && (begun || self.file.from.as_ref() == Some(&position)) {
+        if bytes.is_empty()
+            && self.rejects.is_empty()
+            && (begun || self.file.from.as_ref().is_some_and(|from| from.is_same_place(&position)))
+        {
             return Ok(None);
         }
         Ok(Some(Payload {
@@ -212,7 +225,7 @@ impl PartitionReader for LineReader {
             bytes,
             first_record,
             bytes_read: self.file.stream.bytes_read(),
-            position: FilePosition::Lines(position).encode(),
+            position: position.encode(),
             rejects: std::mem::take(&mut self.rejects),
         }))
     }

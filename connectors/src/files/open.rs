@@ -1,25 +1,25 @@
-//! One open file: its decompressed bytes, with what is needed to say where they came from.
+//! One open file: its unpacked text, with what is needed to say where it came from.
 //!
 //! The file is read up to the size that it had when it was opened, so that a position always belongs to a known size;
 //! what is appended meanwhile is found by the next `discover`.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use catchment_contract::{Error, Result, Unfinished};
+use catchment_contract::{Environment, PartitionReader, Payload, Reject, Result, Unfinished};
 
-use super::compression::{Compression, MAGIC_BYTES};
+use super::alien::{Alien, SNIFF_BYTES, binary};
+use super::compression::Compression;
+use super::content_hash::{BLOCK_BYTES, ContentHash};
 use super::document::DocumentReader;
 use super::find::{Stamp, path_error};
 use super::lines::{IsComplete, LineReader};
-use super::position::{FilePosition, Fingerprint, LinePosition};
-
-/// Size of reads from the file: 256 KiB, so that a system call costs nothing beside what is done with its bytes.
-const READ_BYTES: usize = 256 << 10;
+use super::position::{Cut, FilePosition, Fingerprint, hash_of, head};
+use super::stream::{End, Stream};
+use super::values::ValueReader;
 
 /// A packed file that ends in the middle and was not changed for so long is taken to be cut off for good.
 const QUIET: Duration = Duration::from_secs(60);
@@ -32,36 +32,75 @@ const SETTLED_MAX: Duration = Duration::from_secs(2);
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
-/// A file that was opened at a position, before anybody decided how to cut it.
+/// What became of a partition that was to be opened.
+pub enum Opened {
+    /// Text to be cut into records.
+    Text(OpenFile),
+    /// There is nothing to cut: the file is gone, was changed since it was looked at, is known already, or holds something
+    /// else than text.
+    Decided(Box<dyn PartitionReader>),
+}
+
+/// A file of text that was opened at a position, before anybody decided how to cut it.
 pub struct OpenFile {
     pub(super) partition: Arc<str>,
     pub(super) path: PathBuf,
-    pub(super) fingerprint: Fingerprint,
+    pub(super) stamp: Stamp,
+    head: u64,
+    racy: bool,
     pub(super) stream: Stream,
-    pub(super) from: Option<LinePosition>,
+    pub(super) from: Option<FilePosition>,
+    pub(super) environment: Environment,
 }
 
 impl OpenFile {
     /// Opens `path` as `partition`, at `from`.
-    pub(super) fn open(partition: &str, path: PathBuf, from: Option<FilePosition>) -> Result<Self> {
+    pub(super) fn open(
+        partition: &str,
+        path: PathBuf,
+        from: Option<FilePosition>,
+        environment: &Environment,
+    ) -> Result<Opened> {
         let failed = |error| path_error(&path, error);
-        let mut file = File::open(&path).map_err(failed)?;
-        let stamp = Stamp::new(&file.metadata().map_err(failed)?);
-        let from = match from {
-            Some(FilePosition::Lines(position)) => Some(position),
-            Some(FilePosition::Document(_)) | None => None,
+        let mut file = match File::open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(nothing()),
+            opened => opened.map_err(failed)?,
         };
-        if let Some(position) = &from
-            && !position.file.is_prefix_of(&mut file).map_err(failed)?
-        {
-            return Err(Error::data(format!("cannot resume file \"{}\": it was replaced", path.display()))
-                .with_hint("run the job again: it then reads the file from its beginning"));
+        let metadata = file.metadata().map_err(failed)?;
+        if metadata.is_dir() {
+            // A folder that could not be listed stands for the files in it.
+            return std::fs::read_dir(&path).map(|_| nothing()).map_err(failed);
         }
-        let fingerprint = Fingerprint::take(&mut file, stamp).map_err(failed)?;
-        let stream = Stream::new(file, stamp.bytes).map_err(failed)?;
-        let mut made = OpenFile { partition: partition.into(), path, fingerprint, stream, from };
-        made.seek()?;
-        Ok(made)
+        let stamp = Stamp::new(&metadata);
+        let known = from.as_ref().is_some_and(|from| from.end && from.file.bytes == stamp.bytes);
+        if let Some(from) = &from
+            && !from.is_prefix_of(&mut file, known).map_err(failed)?
+        {
+            tracing::info!(path = %path.display(), "the file was replaced between look and open; it is looked at again");
+            return Ok(nothing());
+        }
+        let racy = stamp.is_racy(environment);
+        let head = head(&mut file, stamp.bytes).map_err(failed)?;
+        if let Some(from) = from.as_ref().filter(|_| known) {
+            if stamp == from.file.stamp() {
+                return Ok(nothing());
+            }
+            let file = Fingerprint { modified_us: stamp.modified_us, racy, ..from.file.clone() };
+            let position = FilePosition { file, ..from.clone() };
+            return Ok(Opened::Decided(Box::new(Once(Some(payload(partition.into(), &position, Vec::new()))))));
+        }
+        let (begin, hash) = from.as_ref().map_or_else(|| (0, ContentHash::new()), FilePosition::begin);
+        let stream = Stream::new(file, begin, stamp.bytes, hash).map_err(failed)?;
+        let (partition, environment) = (Arc::from(partition), environment.clone());
+        let mut made = OpenFile { partition, path, stamp, head, racy, stream, from, environment };
+        made.seek().map_err(|error| path_error(&made.path, error))?;
+        if made.stream.offset == 0 || made.stream.offset == BOM.len() as u64 {
+            let alien = binary(made.sniff(SNIFF_BYTES)?);
+            if let Some(alien) = alien {
+                return made.into_alien(alien).map(Opened::Decided);
+            }
+        }
+        Ok(Opened::Text(made))
     }
 
     /// How the file is packed.
@@ -69,30 +108,23 @@ impl OpenFile {
         self.stream.compression
     }
 
-    /// Whether the file is opened at a position inside it, which only [`OpenFile::into_lines`] can go on from.
-    pub fn resumes(&self) -> bool {
-        self.from.is_some()
+    /// How the file was read before, where it is opened at a position inside it.
+    pub fn resumes(&self) -> Option<Cut> {
+        self.from.as_ref().map(|from| from.cut).filter(|cut| *cut != Cut::Alien)
     }
 
     /// Whether the file was changed so lately that a writer may be at work on it.
     pub(super) fn is_fresh(&self) -> bool {
-        let Fingerprint { bytes, modified_us, .. } = self.fingerprint;
-        age(Stamp { bytes, modified_us }) < QUIET
+        self.stamp.age(&self.environment) < QUIET
     }
 
-    /// The first bytes after the position, decompressed and without a byte order mark: `bytes_max` of them, or all if the
+    /// The first bytes after the position, unpacked and without a byte order mark: `bytes_max` of them, or all if the
     /// file has fewer, or those before a damage. They stay to be read.
     ///
     /// # Errors
     /// If the file cannot be read; damage is none.
     pub fn sniff(&mut self, bytes_max: usize) -> Result<&[u8]> {
-        while self.stream.ahead.len() < bytes_max && self.stream.end.is_none() {
-            let mut ahead = std::mem::take(&mut self.stream.ahead);
-            let filled = self.stream.fill(&mut ahead, bytes_max);
-            self.stream.ahead = ahead;
-            filled.map_err(|error| path_error(&self.path, error))?;
-        }
-        Ok(&self.stream.ahead[..self.stream.ahead.len().min(bytes_max)])
+        self.stream.sniff(bytes_max).map_err(|error| path_error(&self.path, error))
     }
 
     /// Reads the file as lines. `is_complete` judges a last line that has no newline: see [`LineReader`].
@@ -100,9 +132,40 @@ impl OpenFile {
         LineReader::new(self, is_complete, unfinished)
     }
 
+    /// Reads the file as JSON values, wherever they begin and end: see [`ValueReader`].
+    pub fn into_values(self, unfinished: Unfinished) -> ValueReader {
+        ValueReader::new(self, unfinished)
+    }
+
     /// Reads the file as one document, from its beginning.
     pub fn into_document(self, unfinished: Unfinished) -> DocumentReader {
         DocumentReader::new(self, unfinished)
+    }
+
+    /// Reads nothing more of the file: it holds something else than its source reads, which is one reject.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn into_alien(mut self, alien: Alien) -> Result<Box<dyn PartitionReader>> {
+        let bytes = self.stamp.bytes;
+        let sample = File::open(&self.path)
+            .and_then(|mut file| hash_of(&mut file, 0, bytes.min(SNIFF_BYTES as u64), ContentHash::new()));
+        let sample = match sample {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            sample => Some(sample.map_err(|error| path_error(&self.path, error))?),
+        };
+        let mut position = self.position(Cut::Alien, 0, 0);
+        position.end = true;
+        position.file.hash = sample;
+        position.file.fold = None;
+        // One that has grown and is what it was is the reject that it was.
+        let told = self.from.as_ref().is_some_and(|from| from.cut == Cut::Alien);
+        let raw = self.stream.ahead.iter().take(RAW_BYTES).copied().collect::<Vec<u8>>();
+        let reject = Reject::new("byte 0", Some(&raw), alien.reason());
+        let rejects = if told { Vec::new() } else { vec![reject] };
+        let mut made = payload(self.partition.clone(), &position, rejects);
+        made.bytes_read = self.stream.bytes_read();
+        Ok(Box::new(Once(Some(made))))
     }
 
     /// The file once it has not changed for a tenth of a second, opened at its beginning: a document tells nobody whether
@@ -110,184 +173,80 @@ impl OpenFile {
     ///
     /// # Errors
     /// If the file cannot be looked at or opened again.
-    pub fn settled(self) -> Result<Self> {
-        let began = Instant::now();
+    pub fn settled(self) -> Result<Opened> {
+        let environment = self.environment.clone();
+        let began = environment.now();
         loop {
-            let metadata = std::fs::metadata(&self.path).map_err(|error| path_error(&self.path, error))?;
-            let stamp = Stamp::new(&metadata);
-            let age = age(stamp);
-            if age >= SETTLED || began.elapsed() >= SETTLED_MAX {
-                let same = stamp == Stamp { bytes: self.fingerprint.bytes, modified_us: self.fingerprint.modified_us };
-                return if same { Ok(self) } else { OpenFile::open(&self.partition, self.path, None) };
+            let stamp = match std::fs::metadata(&self.path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(nothing()),
+                metadata => Stamp::new(&metadata.map_err(|error| path_error(&self.path, error))?),
+            };
+            let age = stamp.age(&environment);
+            if age >= SETTLED || environment.now().saturating_duration_since(began) >= SETTLED_MAX {
+                return match stamp == self.stamp {
+                    true => Ok(Opened::Text(self)),
+                    false => OpenFile::open(&self.partition, self.path, None, &environment),
+                };
             }
-            std::thread::sleep(SETTLED - age);
+            environment.sleep(SETTLED - age);
         }
+    }
+
+    /// A position of this file, before its end: readers set what else they know.
+    pub(super) fn position(&self, cut: Cut, offset: u64, records: u64) -> FilePosition {
+        let packed = self.stream.compression != Compression::Plain || self.stream.converted;
+        let (hash, hashed) = self.stream.stored.hash();
+        let fold = self.stream.stored.fold_before(offset).filter(|_| !packed && offset >= BLOCK_BYTES);
+        let hash = if hashed == self.stamp.bytes { Some(hash) } else { None };
+        let Stamp { bytes, modified_us } = self.stamp;
+        let file = Fingerprint { bytes, modified_us, racy: self.racy, head: self.head, hash, fold };
+        FilePosition { cut, offset, records, open: false, end: false, packed, inside: String::new(), file }
+    }
+
+    /// A position at the end of the stream. What lies behind damage is hashed too, so that the file is known again.
+    pub(super) fn last_position(&self, cut: Cut, offset: u64, records: u64) -> Result<FilePosition> {
+        let mut position = self.position(cut, offset, records);
+        if position.file.hash.is_none() && !matches!(self.stream.end, Some(End::Clean)) {
+            let same = |file: &File| file.metadata().is_ok_and(|metadata| Stamp::new(&metadata) == self.stamp);
+            position.file.hash = match File::open(&self.path) {
+                Ok(mut file) if same(&file) => {
+                    let hash = hash_of(&mut file, 0, self.stamp.bytes, ContentHash::new());
+                    Some(hash.map_err(|error| path_error(&self.path, error))?)
+                }
+                _ => None,
+            };
+        }
+        Ok(position)
     }
 
     /// Moves to the position, or past a byte order mark at the file's beginning.
-    fn seek(&mut self) -> Result<()> {
+    fn seek(&mut self) -> io::Result<()> {
         let offset = self.from.as_ref().map_or(0, |position| position.offset);
-        if offset == 0 {
-            let marked = self.sniff(BOM.len())?.starts_with(BOM);
-            return if marked { self.skip(BOM.len() as u64) } else { Ok(()) };
+        if offset > 0 {
+            return self.stream.skip(offset.saturating_sub(self.stream.offset));
         }
-        if self.stream.compression != Compression::Plain {
-            return self.skip(offset);
-        }
-        self.stream.seek_plain(offset, self.fingerprint.bytes).map_err(|error| path_error(&self.path, error))
-    }
-
-    /// Drops `bytes` decompressed bytes. A stream that ends before shows it at the next read.
-    fn skip(&mut self, bytes: u64) -> Result<()> {
-        let target = self.stream.offset + bytes;
-        let mut scratch = std::mem::take(&mut self.stream.ahead);
-        loop {
-            let drop = (target - self.stream.offset).min(scratch.len() as u64) as usize;
-            scratch.drain(..drop);
-            self.stream.offset += drop as u64;
-            if self.stream.offset == target || self.stream.end.is_some() {
-                break;
-            }
-            self.stream.fill(&mut scratch, READ_BYTES).map_err(|error| path_error(&self.path, error))?;
-        }
-        self.stream.ahead = scratch;
-        Ok(())
+        let marked = self.stream.sniff(BOM.len())?.starts_with(BOM);
+        if marked { self.stream.skip(BOM.len() as u64) } else { Ok(()) }
     }
 }
 
-/// How long ago a file was changed; nothing for one that says it will be.
-fn age(stamp: Stamp) -> Duration {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    now.saturating_sub(Duration::from_micros(u64::try_from(stamp.modified_us).unwrap_or(0)))
+/// How much of an alien its reject shows: what it is stands in the reason.
+const RAW_BYTES: usize = 256;
+
+/// A payload of no records.
+fn payload(partition: Arc<str>, position: &FilePosition, rejects: Vec<Reject>) -> Payload {
+    Payload { partition, bytes: Vec::new(), first_record: 1, bytes_read: 0, position: position.encode(), rejects }
 }
 
-/// Why a stream yields no more.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum End {
-    /// It is at its end.
-    Clean,
-    /// It is packed and ends in the middle, for this reason: it was cut off, or somebody is writing it.
-    CutOff(String),
-    /// It is damaged, for this reason.
-    Damaged(String),
+fn nothing() -> Opened {
+    Opened::Decided(Box::new(Once(None)))
 }
 
-/// Decompressed bytes of a file.
-pub(super) struct Stream {
-    unpacked: Box<dyn Read + Send>,
-    packed: Packed,
-    pub(super) compression: Compression,
-    /// Bytes that were read ahead of [`Stream::offset`].
-    pub(super) ahead: Vec<u8>,
-    /// Decompressed bytes that were handed on.
-    pub(super) offset: u64,
-    /// Set once no more bytes come.
-    pub(super) end: Option<End>,
-    reported: u64,
-}
+/// Yields what was decided when the file was opened.
+struct Once(Option<Payload>);
 
-/// What is known of the packed side while a decompressor owns the file.
-#[derive(Clone)]
-struct Packed {
-    file: Arc<File>,
-    bytes: Arc<AtomicU64>,
-    failed: Arc<AtomicBool>,
-}
-
-impl Stream {
-    fn new(mut file: File, bytes: u64) -> io::Result<Self> {
-        let mut head = Vec::with_capacity(MAGIC_BYTES);
-        (&mut file).take(bytes.min(MAGIC_BYTES as u64)).read_to_end(&mut head)?;
-        file.rewind()?;
-        let compression = Compression::of(&head);
-        let packed = Packed {
-            file: Arc::new(file),
-            bytes: Arc::new(AtomicU64::new(0)),
-            failed: Arc::new(AtomicBool::new(false)),
-        };
-        let limited = BufReader::with_capacity(READ_BYTES, packed.clone().take(bytes));
-        let end = match compression {
-            Compression::Unsupported(name) => Some(End::Damaged(format!(
-                "the file is packed with {name}, which is not read: pack it with zstd, gzip or bzip2"
-            ))),
-            _ => None,
-        };
-        let unpacked = compression.unpack(limited)?;
-        Ok(Stream { unpacked, packed, compression, ahead: Vec::new(), offset: 0, end, reported: 0 })
-    }
-
-    /// Appends decompressed bytes to `buffer` until it is `len` long or the stream ends, which sets [`Stream::end`].
-    /// Does not move [`Stream::offset`].
-    pub(super) fn fill(&mut self, buffer: &mut Vec<u8>, len: usize) -> io::Result<()> {
-        let mut filled = buffer.len();
-        if filled >= len || self.end.is_some() {
-            return Ok(());
-        }
-        buffer.resize(len, 0);
-        let result = loop {
-            match self.unpacked.read(&mut buffer[filled..]) {
-                Ok(0) if filled < len => {
-                    self.end = Some(End::Clean);
-                    break Ok(());
-                }
-                Ok(n) => filled += n,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if self.packed.failed.load(Ordering::Relaxed) => break Err(error),
-                Err(error) => {
-                    let reason = self.damage(&error);
-                    self.end = Some(match error.kind() {
-                        io::ErrorKind::UnexpectedEof => End::CutOff(reason),
-                        _ => End::Damaged(reason),
-                    });
-                    break Ok(());
-                }
-            }
-            if filled == len {
-                break Ok(());
-            }
-        };
-        buffer.truncate(filled);
-        result
-    }
-
-    /// Packed bytes that were consumed since the last call.
-    pub(super) fn bytes_read(&mut self) -> u64 {
-        let now = self.packed.bytes.load(Ordering::Relaxed);
-        now - std::mem::replace(&mut self.reported, now)
-    }
-
-    fn damage(&self, error: &io::Error) -> String {
-        let name = self.compression.name();
-        match error.kind() {
-            io::ErrorKind::UnexpectedEof => format!("the {name} stream is cut off: {error}"),
-            _ => format!("the {name} stream is damaged: {error}"),
-        }
-    }
-
-    /// Moves to `offset` of a plain file of `bytes` bytes.
-    fn seek_plain(&mut self, offset: u64, bytes: u64) -> io::Result<()> {
-        let mut file = &*self.packed.file;
-        file.seek(SeekFrom::Start(offset))?;
-        let limited = BufReader::with_capacity(READ_BYTES, self.packed.clone().take(bytes.saturating_sub(offset)));
-        self.unpacked = Compression::Plain.unpack(limited)?;
-        self.ahead.clear();
-        self.end = None;
-        self.offset = offset;
-        Ok(())
-    }
-}
-
-impl Read for Packed {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match (&*self.file).read(buffer) {
-            Ok(n) => {
-                self.bytes.fetch_add(n as u64, Ordering::Relaxed);
-                Ok(n)
-            }
-            Err(error) => {
-                self.failed.store(error.kind() != io::ErrorKind::Interrupted, Ordering::Relaxed);
-                Err(error)
-            }
-        }
+impl PartitionReader for Once {
+    fn next(&mut self) -> Result<Option<Payload>> {
+        Ok(self.0.take())
     }
 }

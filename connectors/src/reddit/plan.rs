@@ -1,52 +1,112 @@
 //! What one projection needs of a record: which JSON fields go to which slot of a row, and how columns are made of slots.
-//!
-//! The lookup of a field's name runs for every field of every record, wanted or not: it is a perfect hash over the first
-//! and last eight bytes and the length, found when the plan is made, and one comparison.
 
-use super::columns::{Column, Kind, META, Made, RETRIEVED, Type};
-
-/// Bits of the lookup table's index: 1,024 entries for some 80 names.
-const LOOKUP_BITS: u32 = 10;
-
-/// How many seeds are tried: a seed fits with a chance of a few per cent.
-const SEEDS_MAX: u64 = 100_000;
+use super::columns::{ALIASES, Column, Holds, Kind, META, Made, OBJECTS, RETRIEVED};
+use crate::json::cell::Type;
+use crate::json::names::Names;
 
 /// What a field's name means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Key {
-    /// Not wanted.
-    Skip,
     /// Goes to this slot.
     Slot(u8),
+    /// Another name of the field of this slot: goes there unless something is there.
+    Alias(u8),
+    /// A field of comments or submissions that nobody reads.
+    Known,
+    /// A field that submissions alone have and nobody reads.
+    Post,
+    /// A field of users, subreddits, flairs, messages.
+    Foreign,
+    /// A field beside records that holds none.
+    Around,
     /// `kind` of a `{kind, data}` object.
     Kind,
-    /// `data`, `listing` or `children`: records inside, and the object around them is none.
+    /// `data` and its like: records inside, and the object around them is one itself only if it says so.
     Container,
-    /// `replies`: records inside beside the record itself.
-    Replies,
     /// `fetched_at` of a snapshot.
     FetchedAt,
     /// `_meta`: more fields of the same record.
     Meta,
 }
 
-const SPECIAL: [(&str, Key); 7] = [
+const SPECIAL: [(&str, Key); 11] = [
     ("kind", Key::Kind),
     ("data", Key::Container),
     ("listing", Key::Container),
     ("children", Key::Container),
-    ("replies", Key::Replies),
+    ("replies", Key::Container),
+    ("comments", Key::Container),
+    ("things", Key::Container),
+    ("sorted_links", Key::Container),
+    ("json", Key::Container),
     ("fetched_at", Key::FetchedAt),
     ("_meta", Key::Meta),
 ];
 
+/// Fields that tell submissions from comments where neither a title nor a body does.
+const POST: [&str; 12] = [
+    "num_comments",
+    "is_self",
+    "domain",
+    "url",
+    "upvote_ratio",
+    "selftext_html",
+    "thumbnail",
+    "post_hint",
+    "num_crossposts",
+    "link_flair_text",
+    "is_video",
+    "crosspost_parent",
+];
+
+/// Fields of what is neither a comment nor a submission.
+const FOREIGN: [&str; 28] = [
+    "display_name",
+    "display_name_prefixed",
+    "public_description",
+    "subscribers",
+    "active_user_count",
+    "accounts_active",
+    "user_is_subscriber",
+    "comment_karma",
+    "link_karma",
+    "total_karma",
+    "awardee_karma",
+    "has_verified_email",
+    "is_employee",
+    "icon_img",
+    "snoovatar_img",
+    "cssClass",
+    "css_class",
+    "flairType",
+    "modOnly",
+    "textEditable",
+    "shortName",
+    "subject",
+    "dest",
+    "was_comment",
+    "isInternal",
+    "conversationId",
+    "usernames",
+    "content_md",
+];
+
+/// Fields of listings and answers that hold no records.
+const AROUND: [&str; 8] = ["after", "before", "dist", "modhash", "geo_filter", "errors", "metadata", "error"];
+
 /// A field that is read.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Slot {
     pub field: &'static str,
     pub ty: Type,
     /// Read from `_meta` too.
     pub meta: bool,
+    /// What stands for it where it is an object.
+    pub pick: &'static [&'static str],
+    /// Some column is made of it: what it cannot hold costs the record.
+    pub wanted: bool,
+    /// Only submissions have it.
+    pub post: bool,
 }
 
 /// What one projection needs.
@@ -56,97 +116,109 @@ pub(super) struct Plan {
     pub slots: Vec<Slot>,
     /// The projected columns, each with its field's slot.
     pub columns: Vec<(&'static Column, usize)>,
-    seed: u64,
-    names: Vec<(&'static str, Key)>,
+    /// Some column holds the record's own text.
+    pub text: bool,
+    /// Slot of `_meta` as a whole.
+    pub meta: Option<usize>,
+    names: Names<Key>,
 }
 
 impl Plan {
-    /// Slot of `id`.
+    /// Slots that each record has, wanted or not: what tells what it is, and its version.
     pub(super) const ID: usize = 0;
-    /// Slot of `name`.
     pub(super) const NAME: usize = 1;
-    /// Slot of `title`: only submissions have it.
     pub(super) const TITLE: usize = 2;
-    /// Slot of `body`: only comments have it.
     pub(super) const BODY: usize = 3;
+    pub(super) const LINK: usize = 4;
+    pub(super) const PARENT: usize = 5;
+    pub(super) const SELFTEXT: usize = 6;
+    pub(super) const SUBREDDIT: usize = 7;
+    /// `_id`, which MongoDB adds to records.
+    pub(super) const MONGO_ID: usize = 8;
+    /// The snapshot's `fetched_at`, which no record has itself.
+    pub(super) const FETCHED: usize = 9;
+    /// The record's own text.
+    pub(super) const TEXT: usize = 10;
     /// First slot of those of [`RETRIEVED`].
-    pub(super) const RETRIEVED: usize = 4;
+    const RETRIEVED: usize = 11;
 
-    /// Slot of the snapshot's `fetched_at`, which no record has itself.
-    pub(super) fn fetched(&self) -> usize {
-        Self::RETRIEVED + RETRIEVED.len()
-    }
+    const FIXED: [(&str, Type); Self::RETRIEVED] = [
+        ("id", Type::Text),
+        ("name", Type::Text),
+        ("title", Type::Text),
+        ("body", Type::Text),
+        ("link_id", Type::Text),
+        ("parent_id", Type::Text),
+        ("selftext", Type::Any),
+        ("subreddit", Type::Text),
+        ("_id", Type::Text),
+        ("fetched_at", Type::Time(crate::json::cell::TimeUnit::Guessed)),
+        ("", Type::Text),
+    ];
 
     /// Slots that say when a record was fetched.
-    pub(super) fn retrieved(&self) -> std::ops::RangeInclusive<usize> {
-        Self::RETRIEVED..=self.fetched()
+    pub(super) fn retrieved(&self) -> impl Iterator<Item = usize> + use<> {
+        (Self::RETRIEVED..Self::RETRIEVED + RETRIEVED.len()).chain([Self::FETCHED])
     }
 
     /// A plan for the columns `projection` of `kind`.
+    ///
+    /// # Panics
+    /// If an index is not one of a column.
     pub(super) fn new(kind: Kind, projection: &[usize]) -> Self {
-        let slot = |field, ty| Slot { field, ty, meta: META.contains(&field) };
-        let mut slots = vec![slot("id", Type::Text), slot("name", Type::Text)];
-        slots.extend(["title", "body"].map(|field| slot(field, Type::Any)));
-        slots.extend(RETRIEVED.map(|field| slot(field, Type::Time)));
-        slots.push(slot("fetched_at", Type::Time));
+        let slot = |field: &'static str, ty| {
+            let pick = OBJECTS.iter().find(|(name, _)| *name == field).map_or(&[][..], |(_, pick)| pick);
+            let (meta, post) = (META.contains(&field), POST.contains(&field));
+            Slot { field, ty, meta, pick, wanted: false, post }
+        };
+        let mut slots: Vec<Slot> = Self::FIXED.iter().map(|(field, ty)| slot(field, ty.clone())).collect();
+        slots.extend(RETRIEVED.map(|field| slot(field, Holds::Time.json_type())));
         let mut columns = Vec::with_capacity(projection.len());
         for column in projection.iter().map(|index| &kind.columns()[*index]) {
-            let known = slots.iter().position(|slot| slot.field == column.field);
-            let at = known.unwrap_or_else(|| {
-                slots.push(slot(column.field, column.ty));
-                slots.len() - 1
-            });
-            if column.made == Made::Same {
-                slots[at].ty = column.ty;
+            let at = if column.field.is_empty() {
+                Self::TEXT
+            } else {
+                let known = slots.iter().position(|slot| slot.field == column.field);
+                known.unwrap_or_else(|| {
+                    slots.push(slot(column.field, column.holds.json_type()));
+                    slots.len() - 1
+                })
+            };
+            if slots[at].ty == Type::Any {
+                slots[at].ty = column.holds.json_type();
             }
+            slots[at].wanted = true;
             columns.push((column, at));
         }
-        let fields = slots.iter().enumerate().map(|(index, slot)| (slot.field, Key::Slot(index as u8)));
-        let special = |field: &str| SPECIAL.iter().any(|(name, _)| *name == field);
-        let wanted: Vec<_> = fields.filter(|(field, _)| !special(field)).chain(SPECIAL).collect();
-        let (seed, names) = perfect_hash(&wanted);
-        Plan { kind, slots, columns, seed, names }
+        let text = columns.iter().any(|(column, _)| column.made == Made::Text);
+        let meta = slots.iter().position(|slot| slot.field == "_meta");
+        let names = names(&slots);
+        Plan { kind, slots, columns, text, meta, names }
     }
 
-    /// What the field `name` means.
+    /// What the field `name` means; `None` if nothing.
     #[inline]
-    pub(super) fn key(&self, name: &str) -> Key {
-        let (known, key) = self.names[bucket(self.seed, name)];
-        if known == name { key } else { Key::Skip }
+    pub(super) fn key(&self, name: &str) -> Option<Key> {
+        self.names.get(name)
     }
 }
 
-/// A seed under which no two names share a bucket, and the buckets.
-fn perfect_hash(wanted: &[(&'static str, Key)]) -> (u64, Vec<(&'static str, Key)>) {
-    (0..SEEDS_MAX)
-        .map(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
-        .find_map(|seed| {
-            let mut names = vec![("", Key::Skip); 1 << LOOKUP_BITS];
-            for (name, key) in wanted {
-                let entry = &mut names[bucket(seed, name)];
-                if !entry.0.is_empty() {
-                    return None;
-                }
-                *entry = (name, *key);
-            }
-            Some((seed, names))
-        })
-        .expect("the names are ours, distinct, and a test finds a seed for all of them together")
-}
-
-#[inline]
-fn bucket(seed: u64, name: &str) -> usize {
-    let bytes = name.as_bytes();
-    let len = bytes.len();
-    let (head, tail) = match (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
-        (Some(head), Some(tail)) => (u64::from_le_bytes(*head), u64::from_le_bytes(*tail)),
-        _ => match (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
-            (Some(head), Some(tail)) => (u64::from(u32::from_le_bytes(*head)), u64::from(u32::from_le_bytes(*tail))),
-            _ => (bytes.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)), 0),
-        },
+/// What each name means: of one that means several things, the first counts.
+fn names(slots: &[Slot]) -> Names<Key> {
+    let entry = |name: &str, key| (name.to_owned(), key);
+    let mut entries: Vec<(String, Key)> = SPECIAL.iter().map(|(name, key)| entry(name, *key)).collect();
+    let read = slots.iter().zip(0..).filter(|(slot, _)| !slot.field.is_empty() && slot.field != "fetched_at");
+    entries.extend(read.clone().map(|(slot, at)| entry(slot.field, Key::Slot(at))));
+    let alias = |(field, name): &(&str, &str)| {
+        read.clone().find(|(slot, _)| slot.field == *field).map(|(_, at)| entry(name, Key::Alias(at)))
     };
-    let mixed = (head ^ tail.rotate_left(29) ^ len as u64).wrapping_mul(seed);
-    (mixed >> (64 - LOOKUP_BITS)) as usize
+    entries.extend(ALIASES.iter().filter_map(alias));
+    entries.extend(POST.map(|name| entry(name, Key::Post)));
+    entries.extend(FOREIGN.map(|name| entry(name, Key::Foreign)));
+    entries.extend(AROUND.map(|name| entry(name, Key::Around)));
+    let columns = [Kind::Comments, Kind::Submissions].into_iter().flat_map(Kind::columns);
+    entries.extend(columns.filter(|column| !column.field.is_empty()).map(|column| entry(column.field, Key::Known)));
+    Names::new(entries)
 }
 
 #[cfg(test)]
@@ -154,19 +226,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_name_of_every_projection_is_found_and_no_other() {
+    fn every_field_of_every_projection_has_its_slot() {
         for kind in [Kind::Comments, Kind::Submissions] {
             let all: Vec<usize> = (0..kind.columns().len()).collect();
             for projection in [vec![], vec![0], all.clone(), all.iter().rev().copied().collect()] {
                 let plan = Plan::new(kind, &projection);
-                for (index, slot) in plan.slots.iter().enumerate().filter(|(index, _)| *index != plan.fetched()) {
-                    assert_eq!(plan.key(slot.field), Key::Slot(index as u8));
+                assert!(plan.slots.len() < 256, "slots are numbered in a byte");
+                for (index, slot) in plan.slots.iter().enumerate() {
+                    if !matches!(slot.field, "" | "fetched_at" | "_meta") {
+                        assert_eq!(plan.key(slot.field), Some(Key::Slot(index as u8)), "{}", slot.field);
+                    }
                 }
-                for (name, key) in SPECIAL {
-                    assert_eq!(plan.key(name), key);
-                }
-                for other in ["", "i", "idd", "Body", "all_awardings", "author_flair_richtext", "kinds", "dat"] {
-                    assert_eq!(plan.key(other), Key::Skip, "{other}");
+                assert_eq!(plan.key("children"), Some(Key::Container));
+                for other in ["", "i", "idd", "Body", "kinds", "dat", "posts"] {
+                    assert_eq!(plan.key(other), None, "{other}");
                 }
             }
             for one in all {
@@ -179,8 +252,20 @@ mod tests {
     #[test]
     fn fixed_slots_are_where_they_are_said_to_be() {
         let plan = Plan::new(Kind::Comments, &[]);
-        let at = |slot: usize| plan.slots[slot].field;
-        assert_eq!((at(Plan::ID), at(Plan::NAME), at(Plan::TITLE), at(Plan::BODY)), ("id", "name", "title", "body"));
-        assert_eq!(at(Plan::RETRIEVED), RETRIEVED[0]);
+        for (at, field) in [
+            (Plan::ID, "id"),
+            (Plan::NAME, "name"),
+            (Plan::TITLE, "title"),
+            (Plan::BODY, "body"),
+            (Plan::LINK, "link_id"),
+            (Plan::PARENT, "parent_id"),
+            (Plan::SELFTEXT, "selftext"),
+            (Plan::SUBREDDIT, "subreddit"),
+            (Plan::MONGO_ID, "_id"),
+            (Plan::FETCHED, "fetched_at"),
+            (Plan::RETRIEVED, RETRIEVED[0]),
+        ] {
+            assert_eq!(plan.slots[at].field, field);
+        }
     }
 }

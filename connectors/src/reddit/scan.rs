@@ -1,168 +1,230 @@
 //! One pass over a JSON value: the records inside it, and their wanted fields, on a sheet of cells.
 //!
-//! A value is a record as dumps have it, a `{kind, data}` object, a listing, a snapshot `{fetched_at, listing}`, or an array
-//! of such. Every object gets a row of cells when it begins; when it ends it is known whether it was a record. Records
-//! inside records (replies) come after the record that they reply to.
+//! A value is a record as dumps have it, a `{kind, data}` object, a listing, a snapshot `{fetched_at, listing}`, an answer
+//! of the API around such, or an array of them. Every object gets a row of cells when it begins; when it ends, its own fields
+//! tell whether it is a record ([`judge`](super::judge)) or around records. Records inside records (`replies`, `children`,
+//! `comments`) come after the record that they belong to.
+//!
+//! A *wide* scan enters the values of unknown fields too: objects by id, arrays under any name. It is made only of values
+//! that hold no record otherwise.
 //!
 //! Of a field that comes twice, the last one counts. What is not wanted is skipped without being unescaped.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::ops::Range;
 
+use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use sonic_rs::LazyValue;
 
-use super::cell::Cell;
-use super::columns::{Kind, Type};
+use super::columns::Kind;
+use super::judge::{self, Clues};
 use super::plan::{Key, Plan};
+use crate::json::cell::{Cell, Type};
+use crate::json::sheet::Sheet;
+use crate::json::value::Value;
 use crate::json::{DEPTH_MAX, scalars_are};
 
 /// What a row of the sheet turned out to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum What {
-    /// A record of this kind; `None` as long as nothing tells.
+    /// A record of this kind; `None` if it may be of either.
     Record(Option<Kind>),
-    /// A thing of another kind: a subreddit, a user, a "more" stub.
+    /// A thing of Reddit of another kind: a subreddit, a user, a "more" stub.
     Other,
     /// An object around records.
     Container,
+    /// Something else, for this reason.
+    Nothing(&'static str),
+    /// Something else inside a record, which is that record's own.
+    Part,
 }
 
 /// A row of the sheet.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Row {
+pub(super) struct Row<'a> {
     pub what: What,
     /// Line that it stands in, counted from the payload's first.
     pub line: u64,
+    /// The name of the field that it stands in, in a wide scan.
+    pub key: Cell<'a>,
+    /// It stands in an array.
+    pub listed: bool,
+    pub clues: Clues,
 }
 
-/// Rows of cells, one cell a slot.
-pub(super) struct Sheet<'a> {
-    pub cells: Vec<Cell<'a>>,
-    pub rows: Vec<Row>,
-    /// Strings that had escapes.
-    pub text: String,
-    slots: usize,
+/// The records of a payload.
+pub(super) struct Found<'a> {
+    pub sheet: Sheet<'a>,
+    pub rows: Vec<Row<'a>>,
 }
 
-impl<'a> Sheet<'a> {
-    /// An empty sheet, with room for `rows` of `slots` cells.
-    pub(super) fn new(slots: usize, rows: usize) -> Self {
-        let cells = Vec::with_capacity(slots * rows);
-        Sheet { cells, rows: Vec::with_capacity(rows), text: String::new(), slots }
-    }
-
-    /// The cell of `row` in `slot`.
-    #[inline]
-    pub(super) fn cell(&self, row: usize, slot: usize) -> Cell<'a> {
-        self.cells[row * self.slots + slot]
-    }
-
-    /// Puts a cell.
-    #[inline]
-    pub(super) fn put(&mut self, row: usize, slot: usize, cell: Cell<'a>) {
-        self.cells[row * self.slots + slot] = cell;
-    }
-
+impl Found<'_> {
     /// Forgets the rows from `row` on.
     pub(super) fn truncate(&mut self, row: usize) {
         self.rows.truncate(row);
-        self.cells.truncate(row * self.slots);
-    }
-
-    fn begin(&mut self, line: u64) -> usize {
-        self.rows.push(Row { what: What::Record(None), line });
-        self.cells.resize(self.rows.len() * self.slots, Cell::Missing);
-        self.rows.len() - 1
+        self.sheet.truncate(row);
     }
 }
 
 /// Scans a value that may be or hold records.
 pub(super) struct Node<'s, 'a> {
-    pub plan: &'s Plan,
-    pub sheet: &'s mut Sheet<'a>,
-    pub line: u64,
-    pub depth: usize,
+    plan: &'s Plan,
+    found: &'s mut Found<'a>,
+    line: u64,
+    depth: usize,
+    wide: bool,
+    key: Cell<'a>,
+    listed: bool,
+    /// The value's own text, where it is wanted.
+    text: Option<&'a str>,
 }
 
 impl<'s, 'a> Node<'s, 'a> {
     /// A scan of the line number `line` of a payload.
-    pub(super) fn new(plan: &'s Plan, sheet: &'s mut Sheet<'a>, line: u64) -> Self {
-        Node { plan, sheet, line, depth: 0 }
+    pub(super) fn new(plan: &'s Plan, found: &'s mut Found<'a>, line: u64, wide: bool) -> Self {
+        Node { plan, found, line, depth: 0, wide, key: Cell::Missing, listed: false, text: None }
     }
 
-    fn inner(&mut self) -> Node<'_, 'a> {
-        Node { plan: self.plan, sheet: self.sheet, line: self.line, depth: self.depth + 1 }
+    fn inner(&mut self, key: Cell<'a>, listed: bool) -> Node<'_, 'a> {
+        let Node { plan, found, line, depth, wide, .. } = self;
+        Node { plan, found, line: *line, depth: *depth + 1, wide: *wide, key, listed, text: None }
+    }
+
+    fn begin(&mut self) -> usize {
+        let Node { line, key, listed, .. } = *self;
+        self.found.rows.push(Row { what: What::Part, line, key, listed, clues: Clues::default() });
+        let row = self.found.sheet.begin();
+        if let Some(text) = self.text {
+            self.found.sheet.put(row, Plan::TEXT, Cell::Str(text));
+        }
+        row
     }
 
     /// One field's value.
     #[inline]
     fn field<M: MapAccess<'a>>(&mut self, map: &mut M, row: usize, slot: usize) -> Result<(), M::Error> {
-        let cell = if self.plan.slots[slot].ty == Type::Any {
-            map.next_value::<IgnoredAny>()?;
-            Cell::Bool(true)
-        } else {
-            map.next_value_seed(Scalar { text: &mut self.sheet.text })?
-        };
-        self.sheet.put(row, slot, cell);
+        let cell = self.value(map, slot)?;
+        self.found.sheet.put(row, slot, cell);
         Ok(())
     }
 
-    /// The fields of an object that are no record's own: what it tells of the records inside.
-    fn wrapping<M: MapAccess<'a>>(&mut self, key: Key, map: &mut M, wrap: &mut Wrap<'a>) -> Result<(), M::Error> {
-        match key {
-            Key::Kind => wrap.kind = map.next_value_seed(Scalar { text: &mut self.sheet.text })?,
-            Key::FetchedAt => wrap.fetched = map.next_value_seed(Scalar { text: &mut self.sheet.text })?,
-            Key::Container => {
-                let first = self.sheet.rows.len();
-                if map.next_value_seed(self.inner())? {
+    /// One value of the field that belongs to `slot`.
+    #[inline]
+    fn value<M: MapAccess<'a>>(&mut self, map: &mut M, slot: usize) -> Result<Cell<'a>, M::Error> {
+        let slot = &self.plan.slots[slot];
+        if slot.ty == Type::Any {
+            let some = map.next_value::<Option<IgnoredAny>>()?.is_some();
+            return Ok(if some { Cell::Bool(true) } else { Cell::Null });
+        }
+        map.next_value_seed(Value { ty: &slot.ty, arena: &mut self.found.sheet.arena, pick: slot.pick })
+    }
+
+    /// A field that is none of the record's wanted ones.
+    fn other<M: MapAccess<'a>>(
+        &mut self,
+        name: Field<'a>,
+        map: &mut M,
+        row: usize,
+        wrap: &mut Wrap<'a>,
+    ) -> Result<(), M::Error> {
+        match name.key {
+            Some(Key::Slot(slot)) => self.field(map, row, usize::from(slot))?,
+            Some(Key::Alias(slot)) => {
+                let slot = usize::from(slot);
+                let cell = self.value(map, slot)?;
+                if !self.found.sheet.cell(row, slot).is_some() {
+                    self.found.sheet.put(row, slot, cell);
+                }
+            }
+            Some(Key::Known) => {
+                self.found.rows[row].clues.known = true;
+                map.next_value::<IgnoredAny>()?;
+            }
+            Some(Key::Around) => drop(map.next_value::<IgnoredAny>()?),
+            Some(Key::Post) => {
+                let some = map.next_value::<Option<IgnoredAny>>()?.is_some();
+                let clues = &mut self.found.rows[row].clues;
+                (clues.known, clues.post) = (true, clues.post || some);
+            }
+            Some(Key::Foreign) => {
+                let some = map.next_value::<Option<IgnoredAny>>()?.is_some();
+                self.found.rows[row].clues.foreign |= some;
+            }
+            Some(Key::Kind) => wrap.kind = map.next_value_seed(Value::new(&Type::Text, &mut self.found.sheet.arena))?,
+            Some(Key::FetchedAt) => {
+                wrap.fetched = map.next_value_seed(Value::new(&Type::Text, &mut self.found.sheet.arena))?;
+            }
+            Some(Key::Container) => {
+                let first = self.found.rows.len();
+                if map.next_value_seed(self.inner(Cell::Missing, false))? {
                     wrap.container = true;
                     wrap.inside = Some(first);
                 }
             }
-            Key::Replies => drop(map.next_value_seed(self.inner())?),
-            Key::Skip | Key::Slot(_) | Key::Meta => drop(map.next_value::<IgnoredAny>()?),
+            Some(Key::Meta) => self.meta(map, row)?,
+            None => {
+                self.found.rows[row].clues.unknown = true;
+                if self.wide {
+                    let first = self.found.rows.len();
+                    map.next_value_seed(self.inner(name.text, false))?;
+                    let last = self.found.rows.len();
+                    wrap.container |= last > first;
+                    wrap.elsewhere.push(first..last);
+                } else {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
         }
         Ok(())
     }
 
-    /// Settles what the object in `row` was.
-    fn end(&mut self, row: usize, wrap: Wrap<'a>) {
-        let kind = wrap.kind.str(&self.sheet.text).map(|kind| match kind {
-            "t1" => What::Record(Some(Kind::Comments)),
-            "t3" => What::Record(Some(Kind::Submissions)),
-            "Listing" => What::Container,
-            _ => What::Other,
-        });
-        if !wrap.container {
-            self.sheet.rows[row].what = match kind {
-                Some(told @ What::Record(_)) => told,
-                _ => What::Record(self.told_kind(row)),
-            };
-        } else {
-            self.sheet.rows[row].what = What::Container;
-            let inside = wrap.inside.and_then(|inside| self.sheet.rows.get_mut(inside));
-            if let (Some(what @ (What::Record(_) | What::Other)), Some(inside)) = (kind, inside) {
-                let listing = inside.what == What::Container && what != What::Other;
-                inside.what = if listing { What::Container } else { what };
-            }
-        }
-        if wrap.fetched.is_some() {
-            for inner in row..self.sheet.rows.len() {
-                self.sheet.put(inner, self.plan.fetched(), wrap.fetched);
-            }
-        }
+    /// The fields of `_meta` that belong to the record around it.
+    fn meta<M: MapAccess<'a>>(&mut self, map: &mut M, row: usize) -> Result<(), M::Error> {
+        self.found.rows[row].clues.known = true;
+        let Some(slot) = self.plan.meta else { return map.next_value_seed(MetaFields { node: self, row }) };
+        let Cell::Str(raw) = self.value(map, slot)? else { return Ok(()) };
+        self.found.sheet.put(row, slot, Cell::Str(raw));
+        let mut parser = sonic_rs::Deserializer::from_str(raw).utf8_lossy();
+        MetaFields { node: self, row }.deserialize(&mut parser).map_err(M::Error::custom)
     }
 
-    /// What the record's own fields tell of its kind.
-    fn told_kind(&self, row: usize) -> Option<Kind> {
-        let cell = |slot| self.sheet.cell(row, slot);
-        if cell(Plan::TITLE) != Cell::Missing {
-            return Some(Kind::Submissions);
+    /// Settles what the object in `row` was.
+    fn end(&mut self, row: usize, wrap: Wrap<'a>) {
+        let kind = wrap.kind.str(&self.found.sheet.arena.text).and_then(judge::kind);
+        let inner = wrap.inside.filter(|inside| *inside < self.found.rows.len());
+        let own = judge::judge(self.plan, self.found, row, if wrap.container { None } else { kind });
+        let thing = wrap.container && kind.is_some() && !judge::has_id(self.found, row);
+        self.found.rows[row].what = match own {
+            _ if thing => What::Container,
+            What::Record(_) | What::Other => own,
+            _ if wrap.container => What::Container,
+            _ => own,
+        };
+        if let (true, Some(kind), Some(inner)) = (thing, kind, inner) {
+            let has_id = judge::has_id(self.found, inner);
+            let inner = &mut self.found.rows[inner];
+            match (kind, inner.what) {
+                (What::Record(_), What::Nothing(_)) if has_id => inner.what = kind,
+                (What::Record(_), What::Record(_) | What::Other) => inner.what = kind,
+                (What::Other, _) => inner.what = What::Other,
+                _ => {}
+            }
         }
-        if cell(Plan::BODY) != Cell::Missing {
-            return Some(Kind::Comments);
+        if matches!(self.found.rows[row].what, What::Record(_) | What::Other) {
+            // What a record has in fields of its own is not another record, whatever it looks like.
+            for rows in wrap.elsewhere {
+                self.found.rows[rows].iter_mut().for_each(|part| part.what = What::Part);
+            }
+            let parts = self.found.rows[row + 1..].iter_mut().filter(|part| matches!(part.what, What::Nothing(_)));
+            parts.for_each(|part| part.what = What::Part);
         }
-        let prefix = |kind: Kind| cell(Plan::NAME).str(&self.sheet.text).is_some_and(|n| n.starts_with(kind.prefix()));
-        [Kind::Comments, Kind::Submissions].into_iter().find(|kind| prefix(*kind))
+        if wrap.fetched.is_some() {
+            for inner in row..self.found.rows.len() {
+                self.found.sheet.put(inner, Plan::FETCHED, wrap.fetched);
+            }
+        }
     }
 }
 
@@ -173,14 +235,25 @@ struct Wrap<'a> {
     container: bool,
     /// Row of the object in `data`.
     inside: Option<usize>,
+    /// Rows in fields that are not known, in a wide scan.
+    elsewhere: Vec<Range<usize>>,
 }
 
 impl<'a> DeserializeSeed<'a> for Node<'_, 'a> {
     /// Whether it was an object or an array.
     type Value = bool;
 
-    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<bool, D::Error> {
-        deserializer.deserialize_any(self)
+    fn deserialize<D: Deserializer<'a>>(mut self, deserializer: D) -> Result<bool, D::Error> {
+        if !self.plan.text {
+            return deserializer.deserialize_any(self);
+        }
+        let text = match LazyValue::deserialize(deserializer)?.as_raw_cow() {
+            Cow::Borrowed(text) => text,
+            Cow::Owned(_) => return Ok(false),
+        };
+        self.text = Some(text);
+        let mut parser = sonic_rs::Deserializer::from_str(text).utf8_lossy();
+        parser.deserialize_any(self).map_err(D::Error::custom)
     }
 }
 
@@ -195,14 +268,17 @@ impl<'a> Visitor<'a> for Node<'_, 'a> {
         if self.depth > DEPTH_MAX {
             return Err(M::Error::custom(format_args!("nested more than {DEPTH_MAX} deep")));
         }
-        let row = self.sheet.begin(self.line);
-        let mut wrap = Wrap { kind: Cell::Missing, fetched: Cell::Missing, container: false, inside: None };
-        while let Some(key) = map.next_key_seed(Name { plan: self.plan })? {
-            match key {
-                Key::Skip => drop(map.next_value::<IgnoredAny>()?),
-                Key::Slot(slot) => self.field(&mut map, row, usize::from(slot))?,
-                Key::Meta => map.next_value_seed(MetaFields { node: &mut self, row })?,
-                _ => self.wrapping(key, &mut map, &mut wrap)?,
+        let row = self.begin();
+        let mut wrap =
+            Wrap { kind: Cell::Missing, fetched: Cell::Missing, container: false, inside: None, elsewhere: Vec::new() };
+        while let Some(name) = map.next_key_seed(Name { plan: self.plan, wide: self.wide })? {
+            match name.key {
+                Some(Key::Slot(slot)) => self.field(&mut map, row, usize::from(slot))?,
+                None if !self.wide => {
+                    self.found.rows[row].clues.unknown = true;
+                    map.next_value::<IgnoredAny>()?;
+                }
+                _ => self.other(name, &mut map, row, &mut wrap)?,
             }
         }
         self.end(row, wrap);
@@ -213,37 +289,49 @@ impl<'a> Visitor<'a> for Node<'_, 'a> {
         if self.depth > DEPTH_MAX {
             return Err(S::Error::custom(format_args!("nested more than {DEPTH_MAX} deep")));
         }
-        while seq.next_element_seed(self.inner())?.is_some() {}
+        while seq.next_element_seed(self.inner(Cell::Missing, true))?.is_some() {}
         Ok(true)
     }
 
     scalars_are!(false);
 }
 
-/// A field's name.
+/// A field's name: what it means, and its text in a wide scan.
+struct Field<'a> {
+    key: Option<Key>,
+    text: Cell<'a>,
+}
+
 struct Name<'s> {
     plan: &'s Plan,
+    wide: bool,
 }
 
 impl<'a> DeserializeSeed<'a> for Name<'_> {
-    type Value = Key;
+    type Value = Field<'a>;
 
     #[inline]
-    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<Key, D::Error> {
+    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<Field<'a>, D::Error> {
         deserializer.deserialize_str(self)
     }
 }
 
-impl Visitor<'_> for Name<'_> {
-    type Value = Key;
+impl<'a> Visitor<'a> for Name<'_> {
+    type Value = Field<'a>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a field's name")
     }
 
     #[inline]
-    fn visit_str<E>(self, name: &str) -> Result<Key, E> {
-        Ok(self.plan.key(name))
+    fn visit_borrowed_str<E>(self, name: &'a str) -> Result<Field<'a>, E> {
+        let text = if self.wide { Cell::Str(name) } else { Cell::Missing };
+        Ok(Field { key: self.plan.key(name), text })
+    }
+
+    #[inline]
+    fn visit_str<E>(self, name: &str) -> Result<Field<'a>, E> {
+        Ok(Field { key: self.plan.key(name), text: Cell::Missing })
     }
 }
 
@@ -270,9 +358,9 @@ impl<'a> Visitor<'a> for MetaFields<'_, '_, 'a> {
 
     fn visit_map<M: MapAccess<'a>>(self, mut map: M) -> Result<(), M::Error> {
         let plan = self.node.plan;
-        while let Some(key) = map.next_key_seed(Name { plan })? {
-            match key {
-                Key::Slot(slot) if plan.slots[usize::from(slot)].meta => {
+        while let Some(name) = map.next_key_seed(Name { plan, wide: false })? {
+            match name.key {
+                Some(Key::Slot(slot)) if plan.slots[usize::from(slot)].meta => {
                     self.node.field(&mut map, self.row, usize::from(slot))?;
                 }
                 _ => drop(map.next_value::<IgnoredAny>()?),
@@ -287,74 +375,4 @@ impl<'a> Visitor<'a> for MetaFields<'_, '_, 'a> {
     }
 
     scalars_are!(());
-}
-
-/// A value for a cell.
-struct Scalar<'s> {
-    text: &'s mut String,
-}
-
-impl<'a> DeserializeSeed<'a> for Scalar<'_> {
-    type Value = Cell<'a>;
-
-    #[inline]
-    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<Cell<'a>, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'a> Visitor<'a> for Scalar<'_> {
-    type Value = Cell<'a>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a value")
-    }
-
-    #[inline]
-    fn visit_borrowed_str<E>(self, value: &'a str) -> Result<Cell<'a>, E> {
-        Ok(Cell::Str(value))
-    }
-
-    #[inline]
-    fn visit_str<E>(self, value: &str) -> Result<Cell<'a>, E> {
-        let start = self.text.len();
-        self.text.push_str(value);
-        // A payload's record is far below 4 GiB: a line is at most 64 MiB, a document 256 MiB.
-        Ok(u32::try_from(value.len()).map_or(Cell::Wrong("a string too long"), |len| Cell::Text { start, len }))
-    }
-
-    #[inline]
-    fn visit_bool<E>(self, value: bool) -> Result<Cell<'a>, E> {
-        Ok(Cell::Bool(value))
-    }
-
-    #[inline]
-    fn visit_i64<E>(self, value: i64) -> Result<Cell<'a>, E> {
-        Ok(Cell::Int(value))
-    }
-
-    #[inline]
-    fn visit_u64<E>(self, value: u64) -> Result<Cell<'a>, E> {
-        Ok(i64::try_from(value).map_or(Cell::Wrong("a number beyond 64 bits"), Cell::Int))
-    }
-
-    #[inline]
-    fn visit_f64<E>(self, value: f64) -> Result<Cell<'a>, E> {
-        Ok(Cell::Float(value))
-    }
-
-    #[inline]
-    fn visit_unit<E>(self) -> Result<Cell<'a>, E> {
-        Ok(Cell::Null)
-    }
-
-    fn visit_seq<S: SeqAccess<'a>>(self, mut seq: S) -> Result<Cell<'a>, S::Error> {
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Cell::Wrong("an array"))
-    }
-
-    fn visit_map<M: MapAccess<'a>>(self, mut map: M) -> Result<Cell<'a>, M::Error> {
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Cell::Wrong("an object"))
-    }
 }

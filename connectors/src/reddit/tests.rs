@@ -11,7 +11,7 @@ fn source(kind: &str, path: &Path) -> Arc<dyn Source> {
     let mut options = Options::new("source \"s\"");
     options.insert("kind", kind, Default::default());
     options.insert("path", path.to_str().unwrap(), Default::default());
-    let source = Connector.check("s", &Declaration::default(), &mut options).unwrap();
+    let source = Connector::new(&Environment::system()).check("s", &Declaration::default(), &mut options).unwrap();
     options.finish().unwrap();
     source
 }
@@ -207,7 +207,7 @@ fn options_that_are_wrong_say_so() {
         for (name, value) in given {
             options.insert(*name, *value, Default::default());
         }
-        let error = Connector
+        let error = Connector::new(&Environment::system())
             .check("s", &Declaration::default(), &mut options)
             .map(|_| ())
             .and_then(|()| options.finish())

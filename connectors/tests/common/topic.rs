@@ -13,7 +13,7 @@ use catchment_contract::arrow::array::{Array, AsArray};
 use catchment_contract::arrow::datatypes::{DataType, Field, Int64Type, Schema};
 use catchment_contract::arrow::util::display::array_value_to_string;
 use catchment_contract::{
-    Declaration, Environment, Error, Options, Partition, Payload, Position, Result, Source, SourceConnector, Unfinished,
+    Declaration, Error, Options, Partition, Payload, Position, Result, Source, SourceConnector, Unfinished,
 };
 use catchment_topics::batch::{BatchBuilder, BatchHeader, HEADER_BYTES, Producer, set_base_offset};
 use catchment_topics::{
@@ -60,8 +60,9 @@ impl Local {
 fn start(folder: &tempfile::TempDir, segment_bytes: u64, retention: Duration) -> (Arc<Embedded>, Topics) {
     let folder = folder.path().to_owned();
     let options = EmbeddedOptions { folder, segment_bytes, retention, ..EmbeddedOptions::default() };
-    let broker = Embedded::start(options, &Environment::system()).unwrap();
-    let topics = Topics::of(broker.clone());
+    let broker = Embedded::start(options).unwrap();
+    let topics = Topics::default();
+    topics.bind(broker.clone());
     (broker, topics)
 }
 
@@ -193,7 +194,9 @@ impl Fake {
     }
 
     pub fn topics(&self) -> Topics {
-        Topics::of(Arc::new(self.clone()))
+        let topics = Topics::default();
+        topics.bind(Arc::new(self.clone()));
+        topics
     }
 
     /// Appends a batch of a writer.

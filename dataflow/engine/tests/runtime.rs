@@ -345,7 +345,7 @@ impl World {
             JobSink {
                 name: format!("{name}_sink"),
                 from: name.to_string(),
-                spec: Arc::new(table.clone()),
+                spec: Box::new(table.clone()),
                 schema,
                 fingerprint: fingerprint.to_string(),
             }

@@ -100,7 +100,7 @@ pub struct FluvioSpec {
     pub emit_first: bool,
     /// Size that batches are filled to.
     pub batch_bytes: usize,
-    pub(super) topics: Topics,
+    topics: Topics,
     lake: Lake,
 }
 
@@ -153,6 +153,7 @@ impl FluvioSpec {
             retention: check_retention(options)?,
         };
         let batch_bytes = take_number("batch_bytes", BATCH_BYTES_MIN, BATCH_BYTES_MAX, options)?.unwrap_or(BATCH_BYTES);
+        topics.want();
         Ok(FluvioSpec {
             sink: name.to_owned(),
             relation: view.name.clone(),
@@ -167,6 +168,20 @@ impl FluvioSpec {
             topics: topics.clone(),
             lake: lake.clone(),
         })
+    }
+
+    /// Opens the sink with its outbox in `lake` instead of its own, and its topic at `broker`; see [`SinkSpec::open`].
+    ///
+    /// # Errors
+    /// As [`SinkSpec::open`].
+    pub fn open_in(
+        &self,
+        lake: LakeStore,
+        broker: Arc<dyn Broker>,
+        context: &SinkContext,
+        last: Option<(u64, &Staged)>,
+    ) -> Result<FluvioSink> {
+        FluvioSink::open(self.clone(), lake, broker, context, last)
     }
 }
 
@@ -203,7 +218,7 @@ impl SinkSpec for FluvioSpec {
 
     fn open(&self, context: &SinkContext, last: Option<(u64, &Staged)>) -> Result<Box<dyn Sink>> {
         let lake = self.lake.open()?;
-        Ok(Box::new(FluvioSink::open(self.clone(), lake, self.topics.broker()?, context, last)?))
+        Ok(Box::new(self.open_in(lake, self.topics.broker()?, context, last)?))
     }
 }
 

@@ -9,8 +9,9 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use catchment_contract::{Environment, Error, Result};
+use catchment_contract::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 use super::folder::{held, write_whole};
@@ -43,7 +44,6 @@ pub struct Kept {
 pub struct Offsets {
     file: PathBuf,
     kept: Mutex<BTreeMap<Consumer, Kept>>,
-    environment: Environment,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -66,13 +66,12 @@ impl Offsets {
     ///
     /// # Errors
     /// If it cannot be read or is not what this module writes.
-    pub fn open(folder: &Path, environment: &Environment) -> Result<Offsets> {
-        let environment = environment.clone();
+    pub fn open(folder: &Path) -> Result<Offsets> {
         let file = folder.join("offsets.json");
         let bytes = match fs::read(&file) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Ok(Offsets { file, kept: Mutex::default(), environment });
+                return Ok(Offsets { file, kept: Mutex::default() });
             }
             Err(error) => return Err(Error::io(format!("read \"{}\"", file.display()), error)),
         };
@@ -85,7 +84,7 @@ impl Offsets {
             let Line { consumer: id, topic, partition, offset, modified_s } = line;
             (Consumer { id, topic, partition }, Kept { offset, modified_s })
         });
-        Ok(Offsets { file, kept: Mutex::new(kept.collect()), environment })
+        Ok(Offsets { file, kept: Mutex::new(kept.collect()) })
     }
 
     /// Keeps an offset in `log`; an error if there are too many, false if the topic was deleted.
@@ -101,7 +100,7 @@ impl Offsets {
         if kept.len() >= OFFSETS_MAX && !kept.contains_key(&consumer) {
             return Err(io::Error::other(format!("{OFFSETS_MAX} consumers' offsets are kept already")));
         }
-        let modified_s = self.environment.wall_micros().max(0).unsigned_abs() / 1_000_000;
+        let modified_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         kept.insert(consumer, Kept { offset, modified_s });
         self.store(&kept)?;
         Ok(true)

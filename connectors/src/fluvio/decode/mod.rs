@@ -7,9 +7,6 @@
 //! Memory: compressed batches are held decompressed until their rows are built, at most [`HELD_BYTES_MAX`] of them and
 //! one batch more (which the batch's own limit bounds).
 
-mod build;
-mod cell;
-mod decimal;
 mod plan;
 mod record;
 mod scan;
@@ -22,6 +19,7 @@ use catchment_contract::{Decoded, Decoder, Payload, Reject};
 use catchment_topics::batch::{Batch, batches};
 
 use super::option::TopicOptions;
+use crate::json::build;
 use plan::Plan;
 use record::Work;
 

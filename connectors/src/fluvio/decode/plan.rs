@@ -1,13 +1,13 @@
 //! What one projection needs of a record: which fields go to which slot of a row, and how columns are made of slots.
 //!
 //! The key's columns come first, in the key's order, then the other projected ones; columns that no view reads have no
-//! slot. Names are looked up for every field of every record, wanted or not: a small open-addressed table, at most a
-//! quarter full, over the length, the first and the last bytes.
+//! slot.
 
 use catchment_contract::arrow::datatypes::{DataType, SchemaRef};
 
 use super::super::option::{Format, TopicOptions};
-use super::cell::Type;
+use crate::json::cell::{TimeUnit, Type};
+use crate::json::names::Names;
 
 /// Columns that the record itself fills.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +63,7 @@ pub(super) struct Plan {
     pub schema: SchemaRef,
     /// Slots that the record itself fills.
     pub own: Vec<(Own, usize)>,
-    table: Vec<Option<u16>>,
+    names: Names<u16>,
 }
 
 impl Plan {
@@ -87,7 +87,7 @@ impl Plan {
                 "_time" => 1,
                 _ => *time_unit_us,
             };
-            Slot { ty: Type::of(&data_type, unit), own: Own::of(&name, *format), name, data_type }
+            Slot { ty: Type::of(&data_type, TimeUnit::Micros(unit)), own: Own::of(&name, *format), name, data_type }
         };
         let slots: Vec<Slot> = wanted.iter().map(slot).collect();
         let place =
@@ -95,57 +95,14 @@ impl Plan {
         let columns = projection.iter().map(place).collect();
         let own = slots.iter().enumerate().filter_map(|(at, slot)| Some((slot.own?, at))).collect();
         let schema = relation.schema.project(projection).expect("a projection names columns of the relation");
-        let mut plan = Plan {
-            format: *format,
-            keys: relation.key.len(),
-            slots,
-            columns,
-            schema: schema.into(),
-            own,
-            table: Vec::new(),
-        };
-        plan.index();
-        plan
+        let read = slots.iter().zip(0..).filter(|(slot, _)| slot.own.is_none());
+        let names = Names::new(read.map(|(slot, at)| (slot.name.clone(), at)));
+        Plan { format: *format, keys: relation.key.len(), slots, columns, schema: schema.into(), own, names }
     }
 
     /// The slot of the field `name`.
     #[inline]
     pub(super) fn slot(&self, name: &str) -> Option<usize> {
-        let mask = self.table.len() - 1;
-        let mut at = hash(name) & mask;
-        while let Some(slot) = self.table[at] {
-            if self.slots[usize::from(slot)].name == name {
-                return Some(usize::from(slot));
-            }
-            at = (at + 1) & mask;
-        }
-        None
+        self.names.get(name).map(usize::from)
     }
-
-    fn index(&mut self) {
-        let len = (self.slots.len() * 4).next_power_of_two().max(8);
-        let mut table = vec![None; len];
-        for (slot, read) in self.slots.iter().enumerate().filter(|(_, slot)| slot.own.is_none()) {
-            let mut at = hash(&read.name) & (len - 1);
-            while table[at].is_some() {
-                at = (at + 1) & (len - 1);
-            }
-            table[at] = Some(u16::try_from(slot).expect("a relation has fewer than 65 536 columns"));
-        }
-        self.table = table;
-    }
-}
-
-#[inline]
-fn hash(name: &str) -> usize {
-    let bytes = name.as_bytes();
-    let (head, tail) = match (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
-        (Some(head), Some(tail)) => (u64::from_le_bytes(*head), u64::from_le_bytes(*tail)),
-        _ => match (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
-            (Some(head), Some(tail)) => (u64::from(u32::from_le_bytes(*head)), u64::from(u32::from_le_bytes(*tail))),
-            _ => (bytes.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)), 0),
-        },
-    };
-    let mixed = (head ^ tail.rotate_left(29) ^ bytes.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    (mixed >> 40) as usize
 }

@@ -7,10 +7,11 @@ use catchment_topics::batch::Record;
 use serde::de::DeserializeSeed;
 
 use super::super::option::Format;
-use super::cell::{Cell, Type};
 use super::plan::{Own, Plan};
-use super::scan::{Change, Envelope, KeyArray, Object, Sheet};
+use super::scan::{Change, Envelope, KeyArray, Object};
 use crate::json;
+use crate::json::cell::{Cell, Type};
+use crate::json::sheet::Sheet;
 
 /// Records of one payload on their way.
 pub(super) struct Work<'a> {

@@ -3,67 +3,15 @@
 //! A row of the sheet is begun when an object is, and forgotten when what came was no object. Of a field that comes twice,
 //! the last one counts. What is not wanted is skipped without being unescaped.
 
-use std::borrow::Cow;
 use std::fmt;
 
-use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use sonic_rs::LazyValue;
 
-use super::cell::{Arena, Cell, Type};
 use super::plan::Plan;
+use crate::json::cell::{Arena, Cell, Type};
 use crate::json::scalars_are;
-
-/// Rows of cells, one cell a slot.
-pub(super) struct Sheet<'a> {
-    pub cells: Vec<Cell<'a>>,
-    pub arena: Arena<'a>,
-    slots: usize,
-    rows: usize,
-}
-
-impl<'a> Sheet<'a> {
-    /// An empty sheet, with room for `rows` of `slots` cells.
-    pub(super) fn new(slots: usize, rows: usize) -> Self {
-        Sheet { cells: Vec::with_capacity(slots * rows), arena: Arena::default(), slots, rows: 0 }
-    }
-
-    /// A new row of missing cells.
-    pub(super) fn begin(&mut self) -> usize {
-        self.rows += 1;
-        self.cells.resize(self.rows * self.slots, Cell::Missing);
-        self.rows - 1
-    }
-
-    /// Forgets the rows from `row` on.
-    pub(super) fn truncate(&mut self, row: usize) {
-        self.rows = row;
-        self.cells.truncate(row * self.slots);
-    }
-
-    /// How many rows there are.
-    pub(super) fn rows(&self) -> usize {
-        self.rows
-    }
-
-    #[inline]
-    pub(super) fn cell(&self, row: usize, slot: usize) -> Cell<'a> {
-        self.cells[row * self.slots + slot]
-    }
-
-    #[inline]
-    pub(super) fn put(&mut self, row: usize, slot: usize, cell: Cell<'a>) {
-        self.cells[row * self.slots + slot] = cell;
-    }
-
-    /// Settles a cell in place.
-    #[inline]
-    pub(super) fn settle(&mut self, row: usize, slot: usize, ty: &Type) -> Result<(), String> {
-        let cell = &mut self.cells[row * self.slots + slot];
-        *cell = cell.settle(ty, &mut self.arena)?;
-        Ok(())
-    }
-}
+use crate::json::sheet::Sheet;
+use crate::json::value::Value;
 
 /// An object's wanted fields, in the first `limit` slots, as a row; no row if the value is no object.
 pub(super) struct Object<'s, 'a> {
@@ -94,7 +42,7 @@ impl<'a> Visitor<'a> for Object<'_, 'a> {
             match slot.filter(|slot| *slot < limit) {
                 Some(slot) => {
                     let ty = &plan.slots[slot].ty;
-                    let cell = map.next_value_seed(Value { ty, arena: &mut sheet.arena })?;
+                    let cell = map.next_value_seed(Value::new(ty, &mut sheet.arena))?;
                     sheet.put(row, slot, cell);
                 }
                 None => drop(map.next_value::<IgnoredAny>()?),
@@ -171,11 +119,9 @@ impl<'a> Visitor<'a> for Envelope<'_, 'a> {
                     let limit = plan.slots.len();
                     change.after = map.next_value_seed(Object { plan, sheet: &mut *sheet, limit })?;
                 }
-                Part::Op => change.op = map.next_value_seed(Value { ty: &Type::Text, arena: &mut sheet.arena })?,
-                Part::Epoch => {
-                    change.epoch = map.next_value_seed(Value { ty: &Type::Text, arena: &mut sheet.arena })?
-                }
-                Part::TsMs => change.ts_ms = map.next_value_seed(Value { ty: &Type::Text, arena: &mut sheet.arena })?,
+                Part::Op => change.op = map.next_value_seed(Value::new(&Type::Text, &mut sheet.arena))?,
+                Part::Epoch => change.epoch = map.next_value_seed(Value::new(&Type::Text, &mut sheet.arena))?,
+                Part::TsMs => change.ts_ms = map.next_value_seed(Value::new(&Type::Text, &mut sheet.arena))?,
                 Part::Payload if !wrapped => {
                     if let Some(inner) = map.next_value_seed(Envelope { plan, sheet: &mut *sheet, wrapped: true })? {
                         change = inner;
@@ -287,7 +233,7 @@ impl<'a> Visitor<'a> for KeyArray<'_, 'a> {
     fn visit_seq<S: SeqAccess<'a>>(self, mut seq: S) -> Result<Vec<Cell<'a>>, S::Error> {
         let mut cells = Vec::with_capacity(self.plan.keys);
         for slot in &self.plan.slots[..self.plan.keys] {
-            match seq.next_element_seed(Value { ty: &slot.ty, arena: &mut *self.arena })? {
+            match seq.next_element_seed(Value::new(&slot.ty, &mut *self.arena))? {
                 Some(cell) => cells.push(cell),
                 None => return Ok(cells),
             }
@@ -298,88 +244,5 @@ impl<'a> Visitor<'a> for KeyArray<'_, 'a> {
             while seq.next_element::<IgnoredAny>()?.is_some() {}
         }
         Ok(cells)
-    }
-}
-
-/// A value for a cell of a slot of type `ty`, not settled yet.
-pub(super) struct Value<'s, 'a> {
-    pub ty: &'s Type,
-    pub arena: &'s mut Arena<'a>,
-}
-
-impl<'a> DeserializeSeed<'a> for Value<'_, 'a> {
-    type Value = Cell<'a>;
-
-    #[inline]
-    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<Cell<'a>, D::Error> {
-        if let Type::Decimal { .. } = self.ty {
-            // As written: a float in between would lose digits.
-            return Ok(match LazyValue::deserialize(deserializer)?.as_raw_cow() {
-                Cow::Borrowed("null") => Cell::Null,
-                Cow::Borrowed(raw) => Cell::Raw(raw),
-                Cow::Owned(_) => Cell::Wrong("a string with escapes"),
-            });
-        }
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'a> Visitor<'a> for Value<'_, 'a> {
-    type Value = Cell<'a>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a value")
-    }
-
-    #[inline]
-    fn visit_borrowed_str<E>(self, value: &'a str) -> Result<Cell<'a>, E> {
-        Ok(Cell::Str(value))
-    }
-
-    #[inline]
-    fn visit_str<E>(self, value: &str) -> Result<Cell<'a>, E> {
-        Ok(self.arena.keep(value))
-    }
-
-    #[inline]
-    fn visit_bool<E>(self, value: bool) -> Result<Cell<'a>, E> {
-        Ok(Cell::Bool(value))
-    }
-
-    #[inline]
-    fn visit_i64<E>(self, value: i64) -> Result<Cell<'a>, E> {
-        Ok(Cell::Int(value))
-    }
-
-    #[inline]
-    fn visit_u64<E>(self, value: u64) -> Result<Cell<'a>, E> {
-        Ok(i64::try_from(value).map_or(Cell::UInt(value), Cell::Int))
-    }
-
-    #[inline]
-    fn visit_f64<E>(self, value: f64) -> Result<Cell<'a>, E> {
-        Ok(Cell::Float(value))
-    }
-
-    #[inline]
-    fn visit_unit<E>(self) -> Result<Cell<'a>, E> {
-        Ok(Cell::Null)
-    }
-
-    fn visit_seq<S: SeqAccess<'a>>(self, mut seq: S) -> Result<Cell<'a>, S::Error> {
-        let Type::List(item) = self.ty else {
-            while seq.next_element::<IgnoredAny>()?.is_some() {}
-            return Ok(Cell::Wrong("an array"));
-        };
-        let mut items = Vec::new();
-        while let Some(cell) = seq.next_element_seed(Value { ty: item, arena: &mut *self.arena })? {
-            items.push(cell);
-        }
-        Ok(self.arena.keep_list(items))
-    }
-
-    fn visit_map<M: MapAccess<'a>>(self, mut map: M) -> Result<Cell<'a>, M::Error> {
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Cell::Wrong("an object"))
     }
 }

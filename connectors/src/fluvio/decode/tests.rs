@@ -119,11 +119,7 @@ fn every_type_is_read_and_what_does_not_fit_is_a_reject() {
     check(DataType::Int16, "\"-32768\"", Ok("-32768"));
     check(DataType::Int32, "2147483648", Err("2147483648, not a whole number from -2147483648 to 2147483647"));
     check(DataType::Int64, "9223372036854775807", Ok("9223372036854775807"));
-    check(
-        DataType::Int64,
-        "9223372036854775808",
-        Err("9223372036854775808, not a whole number from -9223372036854775808 to 9223372036854775807"),
-    );
+    check(DataType::Int64, "9223372036854775808", Err("9223372036854775808, not a 64-bit integer"));
     check(DataType::Int32, "1e3", Ok("1000"));
     check(DataType::Int32, "1.5", Err("1.5, not a whole number from -2147483648 to 2147483647"));
     check(DataType::Int8, "\" 1\"", Err("\" 1\", not a whole number from -128 to 127"));
@@ -206,8 +202,7 @@ fn a_poison_record_takes_no_other_with_it() {
         reasons(&decoded),
         [
             "partition 3, offset 11: not UTF-8: 0 good bytes before the first bad one",
-            "partition 3, offset 12: field \"id\" is \"x\", not a whole number from -9223372036854775808 to \
-             9223372036854775807",
+            "partition 3, offset 12: field \"id\" is \"x\", not a 64-bit integer",
         ]
     );
     assert_eq!(decoded.records, 4);
@@ -239,12 +234,7 @@ fn a_missing_key_comes_from_the_records_key() {
         "{\"n\":1}",
         &Err("it has no \"id\", which is in the primary key, and its record has no key"),
     );
-    keyed(
-        &one_key,
-        Some("4x"),
-        "{\"n\":1}",
-        &Err("field \"id\" is \"4x\", not a whole number from -9223372036854775808 to 9223372036854775807"),
-    );
+    keyed(&one_key, Some("4x"), "{\"n\":1}", &Err("field \"id\" is \"4x\", not a 64-bit integer"));
     let text = options(&[("id", DataType::Utf8View)], &["id"], &[]);
     keyed(&text, Some("{curly"), "{}", &Ok(vec!["{curly"]));
     keyed(&text, Some("[1]"), "{}", &Ok(vec!["[1]"]));
@@ -323,7 +313,7 @@ fn debezium_applies_changes() {
     check(
         None,
         r#"{"before":{"id":"a"},"after":{"id":2},"op":"u"}"#,
-        Err("field \"id\" is \"a\", not a whole number from -9223372036854775808 to 9223372036854775807"),
+        Err("field \"id\" is \"a\", not a 64-bit integer"),
     );
 }
 

@@ -1,0 +1,177 @@
+//! What an object is: a comment, a submission, another thing of Reddit, or nothing of it. Its own fields tell, the surest
+//! first, since exports put every column into every record and name things as they like.
+//!
+//! 1. `kind` of the object around it (`t1`, `t3`), or its own; the prefix of `name`, then of `id`.
+//! 2. A `link_id`: only comments have one. A `parent_id`, unless there is a title.
+//! 3. A `title` without a `body` makes a submission, a `body` without a `title` a comment; null and empty ones do not count.
+//!    With both, or neither, the fields decide that submissions alone have, then an empty title or body.
+//! 4. With nothing of all that it may be either, and is taken for the source's kind.
+//!
+//! From 3 on it must look like Reddit: an `id` of base 36, or a `subreddit`; none of the fields that users, subreddits,
+//! flairs, widgets and messages have; from 4 on some field that records of Reddit have, or nothing but an `id`.
+
+use super::columns::Kind;
+use super::plan::Plan;
+use super::scan::{Found, What};
+use crate::json::cell::Cell;
+
+/// What the fields that nobody reads told of an object.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Clues {
+    /// It has a field of comments or submissions.
+    pub known: bool,
+    /// It has a field, not null, that submissions alone have.
+    pub post: bool,
+    /// It has a field of something else.
+    pub foreign: bool,
+    /// It has a field that no table here knows.
+    pub unknown: bool,
+}
+
+pub(super) const NO_ID: &str = "it has no \"id\", so it is not a record of Reddit";
+const NOT_TEXT: &str = "its \"id\" is not a string";
+const FOREIGN: &str =
+    "it is neither a comment nor a submission but a user, a subreddit, a flair, a message or the like";
+const FOREIGN_ID: &str = "its \"id\" is not one of Reddit, and nothing else says that it is a comment or a submission";
+const UNKNOWN: &str = "it has an \"id\" and nothing else of a comment or a submission";
+
+/// The longest id in base 36: that of a 64-bit number.
+const ID_BYTES_MAX: usize = 13;
+
+/// What a `kind` says; `None` if it is not one of Reddit.
+pub(super) fn kind(kind: &str) -> Option<What> {
+    Some(match kind {
+        "t1" | "comment" => What::Record(Some(Kind::Comments)),
+        "t3" | "submission" | "link" | "post" => What::Record(Some(Kind::Submissions)),
+        "Listing" => What::Container,
+        "t2" | "t4" | "t5" | "t6" | "more" | "LabeledMulti" | "UserList" | "KarmaList" | "TrophyList" | "wikipage" => {
+            What::Other
+        }
+        _ => return None,
+    })
+}
+
+/// What stands before an id in a full name.
+fn prefixed(name: &str) -> Option<What> {
+    let what = match name.as_bytes() {
+        [b't', b'1', b'_', ..] => What::Record(Some(Kind::Comments)),
+        [b't', b'3', b'_', ..] => What::Record(Some(Kind::Submissions)),
+        [b't', b'2' | b'4'..=b'9', b'_', ..] => What::Other,
+        _ => return None,
+    };
+    is_base36(bare(name)).then_some(what)
+}
+
+/// An id without `t1_`, `t3_` and the like in front.
+pub(super) fn bare(id: &str) -> &str {
+    match id.as_bytes() {
+        [b't', b'0'..=b'9', b'_', ..] => &id[3..],
+        _ => id,
+    }
+}
+
+fn is_base36(id: &str) -> bool {
+    (1..=ID_BYTES_MAX).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_digit() || byte.is_ascii_lowercase())
+}
+
+/// Whether the object in `row` has an id of its own, or a full name.
+pub(super) fn has_id(found: &Found<'_>, row: usize) -> bool {
+    id(found, row).is_some()
+}
+
+/// The cell that is the id of the object in `row`: its `id`, its full name, or what MongoDB calls its id.
+fn id<'a>(found: &Found<'a>, row: usize) -> Option<Cell<'a>> {
+    let text = |slot: usize| found.sheet.str(row, slot).filter(|text| !bare(text).is_empty());
+    if text(Plan::ID).is_some() {
+        return Some(found.sheet.cell(row, Plan::ID));
+    }
+    if text(Plan::NAME).is_some_and(|name| prefixed(name).is_some()) {
+        return Some(found.sheet.cell(row, Plan::NAME));
+    }
+    let mongo = text(Plan::MONGO_ID).is_some_and(|id| is_base36(bare(id)));
+    (mongo && !found.sheet.cell(row, Plan::ID).is_some()).then(|| found.sheet.cell(row, Plan::MONGO_ID))
+}
+
+/// What the object in `row` is by its own fields and its own `kind`. Puts the id where it is looked for.
+pub(super) fn judge(plan: &Plan, found: &mut Found<'_>, row: usize, own_kind: Option<What>) -> What {
+    let seen = look(plan, found, row, own_kind);
+    let Some(id) = id(found, row) else {
+        // In an object by id, the key is the id of what else is a record.
+        let by_key = matches!(seen, Seen::Surely(What::Record(_)) | Seen::Likely(_))
+            && found.rows[row].key.str(&found.sheet.arena.text).is_some_and(|key| is_base36(bare(key)));
+        if by_key && !found.sheet.cell(row, Plan::ID).is_some() {
+            found.sheet.put(row, Plan::ID, found.rows[row].key);
+            return judge(plan, found, row, own_kind);
+        }
+        return match (seen, found.sheet.cell(row, Plan::ID).is_some()) {
+            (Seen::Surely(What::Other), _) => What::Other,
+            (_, true) => What::Nothing(NOT_TEXT),
+            (_, false) => What::Nothing(NO_ID),
+        };
+    };
+    found.sheet.put(row, Plan::ID, id);
+    let base36 = id.str(&found.sheet.arena.text).is_some_and(|id| is_base36(bare(id)));
+    let clues = found.rows[row].clues;
+    let subreddit = found.sheet.cell(row, Plan::SUBREDDIT).is_some();
+    match seen {
+        Seen::Surely(what) => what,
+        _ if clues.foreign => What::Nothing(FOREIGN),
+        _ if !base36 && !subreddit => What::Nothing(FOREIGN_ID),
+        Seen::Likely(kind) => What::Record(Some(kind)),
+        // A name that is no full name is that of a user or a thing.
+        Seen::Unseen if found.sheet.cell(row, Plan::NAME).is_some() && !name_is_id(found, row) => {
+            What::Nothing(FOREIGN)
+        }
+        Seen::Unseen if clues.unknown && !clues.known && !subreddit && !any_wanted(plan, found, row) => {
+            What::Nothing(UNKNOWN)
+        }
+        Seen::Unseen => What::Record(None),
+    }
+}
+
+enum Seen {
+    Surely(What),
+    Likely(Kind),
+    Unseen,
+}
+
+fn look(plan: &Plan, found: &Found<'_>, row: usize, own_kind: Option<What>) -> Seen {
+    let cell = |slot: usize| found.sheet.cell(row, slot);
+    let text = |slot: usize| found.sheet.str(row, slot);
+    let filled = |slot: usize| text(slot).is_some_and(|text| !text.is_empty());
+    if let Some(what @ (What::Record(_) | What::Other)) = own_kind {
+        return Seen::Surely(what);
+    }
+    let prefix = [Plan::NAME, Plan::ID, Plan::MONGO_ID].into_iter().find_map(|slot| prefixed(text(slot)?));
+    if let Some(what) = prefix {
+        return Seen::Surely(what);
+    }
+    let has = |slot: usize| cell(slot).is_some() && text(slot) != Some("");
+    let (title, body) = (filled(Plan::TITLE), filled(Plan::BODY));
+    let posted = || {
+        let slot = |(at, slot): (usize, &super::plan::Slot)| slot.post && cell(at).is_some();
+        found.rows[row].clues.post || cell(Plan::SELFTEXT).is_some() || plan.slots.iter().enumerate().any(slot)
+    };
+    if has(Plan::LINK) || (has(Plan::PARENT) && !title) {
+        return Seen::Surely(What::Record(Some(Kind::Comments)));
+    }
+    match (title, body) {
+        (true, _) => Seen::Likely(Kind::Submissions),
+        (false, true) => Seen::Likely(Kind::Comments),
+        (false, false) if posted() => Seen::Likely(Kind::Submissions),
+        (false, false) if text(Plan::TITLE).is_some() => Seen::Likely(Kind::Submissions),
+        (false, false) if text(Plan::BODY).is_some() => Seen::Likely(Kind::Comments),
+        (false, false) => Seen::Unseen,
+    }
+}
+
+fn name_is_id(found: &Found<'_>, row: usize) -> bool {
+    found.sheet.str(row, Plan::NAME) == found.sheet.str(row, Plan::ID)
+}
+
+/// Whether a field that some column is made of is there, beside those that other things have too.
+fn any_wanted(plan: &Plan, found: &Found<'_>, row: usize) -> bool {
+    let shared = |slot: usize| matches!(slot, Plan::ID | Plan::NAME | Plan::MONGO_ID | Plan::TEXT);
+    let wanted = |(at, _): (usize, &super::plan::Slot)| !shared(at) && found.sheet.cell(row, at) != Cell::Missing;
+    plan.slots.iter().enumerate().any(wanted)
+}
