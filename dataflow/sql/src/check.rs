@@ -23,7 +23,8 @@ use crate::graph::{Column, Graph, Node, Op};
 use crate::inspect::{Landmarks, inspect, unknown_relation};
 use crate::job::{Job, JobSink, JobSource, JobView};
 use crate::lower::{Leaf, Lowering};
-use crate::plan::{inline, optimise, plan_view, relations_of, schema_of};
+use crate::plan::{inline, plan_view, relations_of, schema_of};
+use crate::rewrite::optimise;
 use crate::stage::Stage;
 use crate::statement::{Body, ColumnText, ColumnsText, Name, OptionText, Statement, parse};
 use crate::text::{Place, Text};
@@ -239,7 +240,9 @@ impl<'a> Checker<'a> {
         self.unused(name)?;
         let landmarks = inspect(query, place, self.text, &self.catalog)?;
         let subject = Subject { text: self.text, view: &name.text, place, landmarks: &landmarks };
-        let plan = plan_view(query, columns, &self.catalog).map_err(|error| subject.planning(&error))?;
+        let keys = |relation| self.facts_of(relation).key;
+        let plan = plan_view(query, columns, &self.catalog, &landmarks, &keys);
+        let plan = plan.map_err(|error| subject.planning(&error))?;
         self.planned(place, name, landmarks, plan, false)
     }
 

@@ -30,7 +30,7 @@ use datafusion_physical_expr::expressions::{BinaryExpr, CastExpr, Column, Litera
 use datafusion_physical_expr::{PhysicalExpr, ScalarFunctionExpr, create_physical_expr};
 
 /// Functions that never fail on well-typed input, besides operators that compare and connect.
-const INFALLIBLE: [&str; 24] = [
+pub(crate) const INFALLIBLE: [&str; 24] = [
     "btrim",
     "character_length",
     "coalesce",

@@ -43,6 +43,8 @@ pub struct Landmarks {
     constructs: Vec<(Construct, Place)>,
     functions: Vec<(String, Place)>,
     names: Vec<(String, Place)>,
+    /// The last parts of names with a qualifier.
+    qualified: Vec<String>,
     relations: Vec<String>,
 }
 
@@ -66,6 +68,11 @@ impl Landmarks {
     pub fn function_in(&self, message: &str) -> Option<Place> {
         let quoted = |name: &str| message.contains(&format!("'{name}'")) || message.contains(&format!("{name}("));
         self.functions.iter().find(|(name, _)| quoted(name)).map(|(_, place)| *place)
+    }
+
+    /// The columns that the query names with their relation.
+    pub fn qualified(&self) -> &[String] {
+        &self.qualified
     }
 
     /// The relations that the query reads, each as often as it is named.
@@ -298,6 +305,7 @@ impl Visitor for Inspector<'_> {
             Expr::Identifier(ident) => self.landmarks.names.push((plain(ident), self.at(ident.span))),
             Expr::CompoundIdentifier(idents) => {
                 if let Some(last) = idents.last() {
+                    self.landmarks.qualified.push(plain(last));
                     self.landmarks.names.push((plain(last), self.at(expr.span())));
                 }
             }

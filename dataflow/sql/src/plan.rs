@@ -2,53 +2,38 @@
 //!
 //! A view is planned once, on its own, with the relations that it reads as leaves ([`plan_view`]). Its output has bare
 //! column names, strings as `Utf8View` and instants as `Timestamp(µs, "UTC")`. Later [`inline`] replaces leaves by the
-//! plans of views that are read once, and [`optimise`] rewrites what results.
+//! plans of views that are read once, and [`optimise`](crate::rewrite::optimise) rewrites what results.
 //!
 //! Errors of this module have the form `message; hint`.
-//!
-//! The optimiser's rules are chosen: those that serve a batch engine alone stay out (splitting `count(DISTINCT)` into two
-//! aggregates, pushing limits down, filters against null join keys, common table scans), so that plans keep the shapes
-//! which the operators maintain best.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use catchment_contract::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use datafusion_common::config::ConfigOptions;
 use datafusion_common::tree_node::{Transformed, TreeNodeRecursion};
 use datafusion_common::{Column, DataFusionError, Result, plan_datafusion_err, plan_err};
 use datafusion_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableScan, cast};
-use datafusion_optimizer::analyzer::Analyzer;
-use datafusion_optimizer::common_subexpr_eliminate::CommonSubexprEliminate;
-use datafusion_optimizer::decorrelate_predicate_subquery::DecorrelatePredicateSubquery;
-use datafusion_optimizer::eliminate_cross_join::EliminateCrossJoin;
-use datafusion_optimizer::eliminate_duplicated_expr::EliminateDuplicatedExpr;
-use datafusion_optimizer::eliminate_filter::EliminateFilter;
-use datafusion_optimizer::eliminate_group_by_constant::EliminateGroupByConstant;
-use datafusion_optimizer::eliminate_join::EliminateJoin;
-use datafusion_optimizer::eliminate_outer_join::EliminateOuterJoin;
-use datafusion_optimizer::extract_equijoin_predicate::ExtractEquijoinPredicate;
-use datafusion_optimizer::optimize_projections::OptimizeProjections;
-use datafusion_optimizer::optimize_unions::OptimizeUnions;
-use datafusion_optimizer::propagate_empty_relation::PropagateEmptyRelation;
-use datafusion_optimizer::push_down_filter::PushDownFilter;
-use datafusion_optimizer::rewrite_set_comparison::RewriteSetComparison;
-use datafusion_optimizer::scalar_subquery_to_join::ScalarSubqueryToJoin;
-use datafusion_optimizer::simplify_expressions::SimplifyExpressions;
-use datafusion_optimizer::{Optimizer, OptimizerContext, OptimizerRule};
 use datafusion_sql::planner::{ParserOptions, SqlToRel};
 use datafusion_sql::sqlparser::ast::{Query, Statement};
 
 use crate::catalog::{Catalog, RelationId, Table, timestamp_type};
+use crate::inspect::Landmarks;
+use crate::rewrite::{Keys, analyse, column_never_null};
 use crate::statement::Name;
 
-/// The analysed plan of a view's `query`, its columns called `columns` if there are any.
-pub(crate) fn plan_view(query: &Query, columns: &[Name], catalog: &Catalog) -> Result<LogicalPlan> {
+/// The analysed plan of a view's `query`, its columns called `columns` if there are any. `landmarks` are the query's, `keys`
+/// those of the relations that it may read.
+pub(crate) fn plan_view(
+    query: &Query,
+    columns: &[Name],
+    catalog: &Catalog,
+    landmarks: &Landmarks,
+    keys: &Keys<'_>,
+) -> Result<LogicalPlan> {
     let options = ParserOptions::new().with_collect_spans(true);
     let planner = SqlToRel::new_with_options(catalog, options);
     let plan = planner.sql_statement_to_plan(Statement::Query(Box::new(query.clone())))?;
-    let plan = Analyzer::new().execute_and_check(plan, catalog.config(), |_, _| {})?;
-    output(plan, columns)
+    output(analyse(plan, catalog.config(), landmarks.qualified(), keys)?, columns)
 }
 
 /// `plan` with bare column names and the types that flow between views.
@@ -94,13 +79,14 @@ fn flowing_type(data_type: &DataType) -> Option<DataType> {
     })
 }
 
-/// The columns of a plan's output, without qualifiers.
+/// The columns of a plan's output, without qualifiers; nullable unless the plan shows that they never are null.
 pub(crate) fn schema_of(plan: &LogicalPlan) -> SchemaRef {
     let fields: Vec<Field> = plan
         .schema()
         .fields()
         .iter()
-        .map(|field| Field::new(field.name(), field.data_type().clone(), field.is_nullable()))
+        .enumerate()
+        .map(|(column, field)| Field::new(field.name(), field.data_type().clone(), !column_never_null(plan, column)))
         .collect();
     Arc::new(Schema::new(fields))
 }
@@ -147,32 +133,4 @@ pub(crate) fn narrow(plan: LogicalPlan, wanted: &[usize]) -> Result<LogicalPlan>
     let columns = plan.schema().columns();
     let kept: Vec<Expr> = wanted.iter().map(|index| Expr::Column(Column::clone(&columns[*index]))).collect();
     LogicalPlanBuilder::from(plan).project(kept)?.build()
-}
-
-/// The plan that is lowered.
-pub(crate) fn optimise(plan: LogicalPlan, config: &Arc<ConfigOptions>) -> Result<LogicalPlan> {
-    let rules: Vec<Arc<dyn OptimizerRule + Send + Sync>> = vec![
-        Arc::new(RewriteSetComparison::new()),
-        Arc::new(OptimizeUnions::new()),
-        Arc::new(SimplifyExpressions::new()),
-        Arc::new(EliminateJoin::new()),
-        Arc::new(DecorrelatePredicateSubquery::new()),
-        Arc::new(ScalarSubqueryToJoin::new()),
-        Arc::new(ExtractEquijoinPredicate::new()),
-        Arc::new(EliminateDuplicatedExpr::new()),
-        Arc::new(EliminateFilter::new()),
-        Arc::new(EliminateCrossJoin::new()),
-        Arc::new(PropagateEmptyRelation::new()),
-        Arc::new(EliminateOuterJoin::new()),
-        Arc::new(PushDownFilter::new()),
-        Arc::new(EliminateGroupByConstant::new()),
-        Arc::new(CommonSubexprEliminate::new()),
-        Arc::new(OptimizeProjections::new()),
-    ];
-    let mut options = ConfigOptions::clone(config);
-    options.optimizer.skip_failed_rules = false;
-    // Scalar subqueries have no executor here: all become joins, as the correlated ones do.
-    options.optimizer.enable_physical_uncorrelated_scalar_subquery = false;
-    let context = OptimizerContext::new_with_config_options(Arc::new(options)).without_query_execution_start_time();
-    Optimizer::with_rules(rules).optimize(plan, &context, |_, _| {})
 }

@@ -15,7 +15,8 @@ use crate::check::Checker;
 use crate::graph::{Column, Graph, Node, NodeId, Op};
 use crate::job::Built;
 use crate::lower::{Leaf, Lowering};
-use crate::plan::{inline, narrow, optimise, relation_of, relations_of};
+use crate::plan::{inline, narrow, relation_of, relations_of};
+use crate::rewrite::optimise;
 
 /// The plans of all relations that are nodes of their own.
 pub(crate) struct Whole {

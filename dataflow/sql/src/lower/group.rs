@@ -125,7 +125,7 @@ impl Lowering<'_> {
         }
     }
 
-    fn distinct_rows(&mut self, flow: Flow, columns: Vec<Column>) -> Result<Flow> {
+    pub(super) fn distinct_rows(&mut self, flow: Flow, columns: Vec<Column>) -> Result<Flow> {
         let view = self.subject.view;
         let (append_only, label) = (flow.append_only, flow.label.clone());
         let input = flow.node(self.graph, view).map_err(|error| self.planning(&error))?;

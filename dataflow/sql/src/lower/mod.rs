@@ -28,6 +28,7 @@ use catchment_contract::{Error, Result};
 use datafusion_common::config::ConfigOptions;
 use datafusion_common::{DFSchema, DFSchemaRef, DataFusionError};
 use datafusion_expr::execution_props::ExecutionProps;
+use datafusion_expr::utils::{conjunction, split_conjunction};
 use datafusion_expr::{
     EmptyRelation, Expr, Extension, Filter, LogicalPlan, Projection, TableScan, Union, Unnest, Values,
 };
@@ -41,6 +42,7 @@ use crate::fault::Subject;
 use crate::graph::{Column, Graph, Node, NodeId, Op};
 use crate::inspect::Construct;
 use crate::plan::relation_of;
+use crate::rewrite::may_fail;
 use crate::stage::Stage;
 
 /// Where a relation's rows come from in the graph.
@@ -169,8 +171,22 @@ impl<'a> Lowering<'a> {
             return Ok(flow);
         }
         let flow = self.flow(&filter.input)?;
-        let condition = self.compile(&filter.predicate, filter.input.schema())?;
-        Ok(flow.filter(Stage::Filter(condition)))
+        self.filtered(flow, &filter.predicate, filter.input.schema())
+    }
+
+    /// The rows of `flow`, whose columns are those of `schema`, for which `predicate` holds. Parts that may fail see only
+    /// rows that all parts before them let through.
+    fn filtered(&self, flow: Flow, predicate: &Expr, schema: &DFSchema) -> Result<Flow> {
+        let parts = self.parts(predicate, schema)?;
+        Ok(parts.into_iter().fold(flow, |flow, part| flow.filter(Stage::Filter(part))))
+    }
+
+    /// `predicate` as conditions that are asked one after another: what cannot fail together, then each that may.
+    fn parts(&self, predicate: &Expr, schema: &DFSchema) -> Result<Vec<Expression>> {
+        let parts = split_conjunction(predicate).into_iter().cloned();
+        let (risky, safe): (Vec<Expr>, Vec<Expr>) = parts.partition(|part| may_fail(part, schema));
+        let parts = conjunction(safe).into_iter().chain(risky);
+        parts.map(|part| self.compile(&part, schema)).collect()
     }
 
     fn unnest(&mut self, unnest: &Unnest) -> Result<Flow> {

@@ -1,0 +1,79 @@
+//! Whether computing an expression may fail for some row.
+//!
+//! A predicate that may fail is not moved in front of another, nor below a join: rows that the query excludes must not
+//! become rejects.
+
+use catchment_contract::arrow::datatypes::DataType;
+use datafusion_common::DFSchema;
+use datafusion_common::Result;
+use datafusion_common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion_expr::{BinaryExpr, Expr, ExprSchemable, Operator};
+
+use crate::expr::INFALLIBLE;
+
+/// Whether computing `expr` over rows of `schema` may fail for some row. Errs on the side of yes.
+pub(crate) fn may_fail(expr: &Expr, schema: &DFSchema) -> bool {
+    let mut fails = false;
+    let walked = expr.apply(|node| {
+        fails |= node_may_fail(node, schema)?;
+        Ok(if fails { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    });
+    fails || walked.is_err()
+}
+
+fn node_may_fail(node: &Expr, schema: &DFSchema) -> Result<bool> {
+    Ok(match node {
+        Expr::ScalarFunction(function) => !INFALLIBLE.contains(&function.func.name()),
+        Expr::HigherOrderFunction(_) | Expr::Unnest(_) | Expr::SimilarTo(_) => true,
+        Expr::Cast(cast) => cast_may_fail(&cast.expr.get_type(schema)?, cast.field.data_type()),
+        Expr::Negative(inner) => !inner.get_type(schema)?.is_floating(),
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => match op {
+            Operator::Plus | Operator::Minus | Operator::Multiply | Operator::Divide | Operator::Modulo => {
+                !(left.get_type(schema)?.is_floating() && right.get_type(schema)?.is_floating())
+            }
+            Operator::RegexMatch | Operator::RegexIMatch | Operator::RegexNotMatch | Operator::RegexNotIMatch => {
+                !matches!(right.as_ref(), Expr::Literal(..))
+            }
+            Operator::StringConcat => false,
+            op => !(op.supports_propagation() || op.is_logic_operator()),
+        },
+        _ => false,
+    })
+}
+
+/// Whether a cast may fail for some value.
+pub(super) fn cast_may_fail(from: &DataType, to: &DataType) -> bool {
+    if from == to || from.is_null() {
+        return false;
+    }
+    match to {
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => from.is_nested(),
+        DataType::Float64 => !from.is_numeric(),
+        DataType::Float32 => !from.is_integer(),
+        DataType::Int64 => !matches!(
+            from,
+            DataType::Int8
+                | DataType::Int16
+                | DataType::Int32
+                | DataType::UInt8
+                | DataType::UInt16
+                | DataType::UInt32
+                | DataType::Boolean
+        ),
+        DataType::Int32 => !matches!(from, DataType::Int8 | DataType::Int16 | DataType::UInt8 | DataType::UInt16),
+        DataType::Date32 => !matches!(from, DataType::Timestamp(..)),
+        DataType::Decimal128(precision, scale) => {
+            let digits = match from {
+                DataType::Int8 | DataType::UInt8 => 3,
+                DataType::Int16 | DataType::UInt16 => 5,
+                DataType::Int32 | DataType::UInt32 => 10,
+                DataType::Int64 | DataType::UInt64 => 20,
+                DataType::Decimal128(from, known) if known <= scale => i16::from(*from) - i16::from(*known),
+                _ => return true,
+            };
+            i16::from(*precision) - i16::from(*scale) < digits
+        }
+        DataType::Dictionary(_, values) => cast_may_fail(from, values),
+        _ => true,
+    }
+}

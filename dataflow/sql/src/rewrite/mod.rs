@@ -1,0 +1,132 @@
+//! Plans rewritten: what a query means, and then the same in a form that is cheap to keep up to date.
+//!
+//! Most of this is our own. DataFusion's rules serve a batch engine: they lose rows with nulls, fold predicates by
+//! nullability that they guess, turn counts over nothing into nulls, and let predicates that fail overtake those that
+//! guard them. A rule here changes no answer, whatever the rows hold, and none makes a row fail that would not have.
+//!
+//! [`analyse`], on a view's query alone:
+//! 1. `using`: the columns of `USING` in outer joins;
+//! 2. `literals`: numbers beside decimals are decimals;
+//! 3. DataFusion's type coercion;
+//! 4. `meaning`: operators whose evaluation means something else in SQL;
+//! 5. `ties`: orders that no reader can change.
+//!
+//! [`optimise`], on a view's query with others inlined:
+//! 1. `fold`: constants;
+//! 2. `subquery`: subqueries become joins;
+//! 3. `push`: filters move towards the sources, equalities become keys of joins, outer joins inner ones;
+//! 4. of DataFusion's rules: `EliminateFilter` and `PropagateEmptyRelation`, which drop what never has a row,
+//!    `OptimizeUnions`, which flattens them, and `OptimizeProjections`, which drops columns that nobody reads.
+
+mod fold;
+mod functions;
+mod literals;
+mod may_fail;
+mod meaning;
+mod nulls;
+mod push;
+mod strict;
+mod subquery;
+mod ties;
+mod unwrap;
+mod using;
+
+use std::sync::Arc;
+
+use datafusion_common::config::ConfigOptions;
+use datafusion_common::tree_node::{Transformed, TreeNode};
+use datafusion_common::{DFSchema, FunctionalDependencies, Result};
+use datafusion_expr::{Expr, LogicalPlan};
+use datafusion_optimizer::analyzer::Analyzer;
+use datafusion_optimizer::eliminate_filter::EliminateFilter;
+use datafusion_optimizer::optimize_projections::OptimizeProjections;
+use datafusion_optimizer::optimize_unions::OptimizeUnions;
+use datafusion_optimizer::propagate_empty_relation::PropagateEmptyRelation;
+use datafusion_optimizer::{Optimizer, OptimizerContext, OptimizerRule};
+
+pub(crate) use may_fail::may_fail;
+pub(crate) use nulls::column_never_null;
+pub(crate) use ties::Keys;
+
+/// What the query `plan` means, its types made to fit. `qualified` are the columns that it names with their relation, `keys`
+/// those of the relations that it reads.
+///
+/// # Errors
+/// For what has no meaning, in the form `message; hint`.
+pub(crate) fn analyse(
+    plan: LogicalPlan,
+    config: &Arc<ConfigOptions>,
+    qualified: &[String],
+    keys: &Keys<'_>,
+) -> Result<LogicalPlan> {
+    let plan = using::merged(plan, qualified)?;
+    let plan = literals::exact(plan)?;
+    // The rules alone: the analyzer's checks are of what DataFusion's executor can do.
+    let rules = Analyzer::new().rules;
+    let plan = rules.iter().try_fold(plan, |plan, rule| rule.analyze(plan, config))?;
+    let plan = meaning::settled(plan)?;
+    ties::settled(plan, keys)
+}
+
+/// The plan that is lowered.
+///
+/// # Errors
+/// For a subquery that no join can stand for, in the form `message; hint`.
+pub(crate) fn optimise(plan: LogicalPlan, config: &Arc<ConfigOptions>) -> Result<LogicalPlan> {
+    let plan = fold::constants(plan, config)?;
+    let plan = subquery::joined(plan)?;
+    let plan = fold::constants(plan, config)?;
+    let plan = push::filters(plan)?;
+    let mut options = ConfigOptions::clone(config);
+    options.optimizer.skip_failed_rules = false;
+    let context = OptimizerContext::new_with_config_options(Arc::new(options)).without_query_execution_start_time();
+    let rules: [Arc<dyn OptimizerRule + Send + Sync>; 3] =
+        [Arc::new(EliminateFilter::new()), Arc::new(PropagateEmptyRelation::new()), Arc::new(OptimizeUnions::new())];
+    let plan = Optimizer::with_rules(rules.into()).optimize(plan, &context, |_, _| {})?;
+    // One pass at a time: nodes that are made anew have functional dependencies again, which the next pass would believe.
+    let context = context.with_max_passes(1);
+    (0..COLUMN_PASSES).try_fold(plan, |plan, _| {
+        let rules: [Arc<dyn OptimizerRule + Send + Sync>; 1] = [Arc::new(OptimizeProjections::new())];
+        Optimizer::with_rules(rules.into()).optimize(without_dependencies(plan)?, &context, |_, _| {})
+    })
+}
+
+/// How often columns that nobody reads are dropped: what one pass leaves, such as a projection over a projection, the next
+/// one sees.
+const COLUMN_PASSES: usize = 2;
+
+/// `plan` without functional dependencies: DataFusion derives some that do not hold behind outer joins, and drops columns
+/// of a `GROUP BY` by them.
+fn without_dependencies(plan: LogicalPlan) -> Result<LogicalPlan> {
+    let bare = |schema: &Arc<DFSchema>| -> Result<Arc<DFSchema>> {
+        if schema.functional_dependencies().is_empty() {
+            return Ok(schema.clone());
+        }
+        let schema = DFSchema::clone(schema);
+        Ok(Arc::new(schema.with_functional_dependencies(FunctionalDependencies::empty())?))
+    };
+    let plan = plan.transform_up(|mut node| {
+        match &mut node {
+            LogicalPlan::Projection(node) => node.schema = bare(&node.schema)?,
+            LogicalPlan::Window(node) => node.schema = bare(&node.schema)?,
+            LogicalPlan::Aggregate(node) => node.schema = bare(&node.schema)?,
+            LogicalPlan::Join(node) => node.schema = bare(&node.schema)?,
+            LogicalPlan::Union(node) => node.schema = bare(&node.schema)?,
+            LogicalPlan::SubqueryAlias(node) => node.schema = bare(&node.schema)?,
+            LogicalPlan::Unnest(node) => node.schema = bare(&node.schema)?,
+            _ => return Ok(Transformed::no(node)),
+        }
+        Ok(Transformed::yes(node))
+    })?;
+    Ok(plan.data)
+}
+
+/// The parts of a condition that all must hold.
+fn conjuncts(predicate: Expr) -> Vec<Expr> {
+    datafusion_expr::utils::split_conjunction_owned(predicate)
+}
+
+/// The columns of `schema` as expressions.
+fn columns(schema: &DFSchema) -> Vec<Expr> {
+    schema.columns().into_iter().map(Expr::Column).collect()
+}
