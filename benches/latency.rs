@@ -11,12 +11,10 @@
 //! Under `cargo test` it runs on a few hundred comments, so that it cannot rot.
 
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use catchment::{Environment, Job, Lake, RunOptions};
+use catchment::{Environment, Job, Lake, RunOptions, StopHandle};
 use catchment_generate::{RedditOptions, reddit};
 
 #[global_allocator]
@@ -43,16 +41,13 @@ fn main() -> Result<()> {
 fn measure(month: &Path, lake: &Path, workers: usize, batches: u64) -> Result<()> {
     let job = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/pulse.sql");
     let place = |name: &str| month.join(name).display().to_string();
-    let variables = |name: &str| match name {
-        "reddit" => Some(place("reddit")),
-        "transcripts" => Some(place("transcripts")),
-        _ => None,
-    };
     let failed = |error: catchment::Error| anyhow::anyhow!(error.chain());
     let lake = Lake::new(&lake.display().to_string(), Environment::system()).map_err(failed)?;
-    let job = Job::from_file(&job, &lake, &variables).map_err(failed)?;
+    let mut builder = Job::file(&job).map_err(failed)?;
+    builder.variable("reddit", &place("reddit")).variable("transcripts", &place("transcripts"));
+    let job = builder.lake(lake).check().map_err(failed)?;
     let options = RunOptions { workers, checkpoint_interval: Duration::from_secs(3600), ..RunOptions::default() };
-    let mut runtime = job.open(options, Arc::new(AtomicBool::new(false)))?;
+    let mut runtime = job.open(options, &StopHandle::new()).map_err(failed)?;
     let started = Instant::now();
     ensure!(runtime.drain()?, "the base has rows");
     runtime.settle();

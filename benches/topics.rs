@@ -59,7 +59,7 @@ fn main() -> Result<()> {
         brokers.push(TopicsLocation::Cluster { endpoint, connect_timeout: Duration::from_secs(30) });
     }
     for location in brokers {
-        let broker = location.reach(Some(folder.path().to_path_buf())).map_err(fail)?;
+        let broker = location.reach(Some(folder.path().to_path_buf()), &Environment::system()).map_err(fail)?;
         println!("{}", broker.describe());
         for (bytes, records) in [(200, 400_000), (1024, 100_000)] {
             let records = if test { 2_000 } else { records };
@@ -163,8 +163,7 @@ impl Case {
     }
 
     fn topics(&self) -> Topics {
-        let topics = Topics::default();
-        topics.bind(self.broker.clone());
+        let topics = Topics::of(self.broker.clone());
         topics
     }
 

@@ -1,4 +1,4 @@
-//! A job binary of one's own: SQL with a function and an operator that this program adds.
+//! A program that adds a function and an operator to the SQL of its job.
 //!
 //! ```text
 //! cargo run --example custom_operator                       reads the sample that ships, writes the folder `lake`
@@ -14,7 +14,6 @@
 
 use std::cmp::Reverse;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use catchment::arrow::array::{
     Array, ArrayRef, AsArray, Float64Array, Int64Array, TimestampMicrosecondArray, UInt32Array,
@@ -22,7 +21,7 @@ use catchment::arrow::array::{
 use catchment::arrow::compute::take;
 use catchment::arrow::datatypes::{DataType, Field, Schema, TimeUnit, TimestampMicrosecondType};
 use catchment::operators::reduce;
-use catchment::{Diff, Environment, Extensions, Job, Lake, OperatorSpec, Result, RunOptions, UpdateStream};
+use catchment::{Diff, Environment, Job, Lake, OperatorSpec, Result, RunOptions, StopHandle, UpdateStream};
 
 const JOB: &str = "
 CREATE SOURCE comments WITH (connector = 'reddit', kind = 'comments', path = '${reddit}/RC_*');
@@ -104,14 +103,14 @@ fn main() -> Result<()> {
     let reddit = arguments.next().unwrap_or_else(|| "examples/data/reddit".to_string());
 
     let lake = Lake::new(&lake, Environment::system())?;
-    let mut extensions = Extensions::new();
-    extensions.function("reading_minutes", &[DataType::Utf8View], DataType::Float64, reading_minutes);
-    extensions.operator(silences(), |_scope, inputs| build_silences(inputs));
-    let variables = |name: &str| (name == "reddit").then(|| reddit.clone());
-    let job = Job::from_sql_with("custom_operator", JOB, &lake, &variables, &extensions)?;
+    let mut builder = Job::builder("custom_operator");
+    builder.sql(JOB).variable("reddit", &reddit).lake(lake);
+    builder.function("reading_minutes", &[DataType::Utf8View], DataType::Float64, reading_minutes);
+    builder.operator(silences(), |_scope, inputs| build_silences(inputs));
+    let job = builder.check()?;
     println!("{}\n", job.checked().describe());
 
-    let mut runtime = job.open(RunOptions::default(), Arc::new(AtomicBool::new(false)))?;
+    let mut runtime = job.open(RunOptions::default(), &StopHandle::new())?;
     runtime.drain()?;
     println!("{}", runtime.finish()?);
     Ok(())

@@ -1,76 +1,69 @@
-//! A job: one SQL text, checked, that can be opened as often as there are runs of it.
+//! A checked job: what can be opened.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use catchment_contract::arrow::array::{ArrayRef, StringArray};
 use catchment_contract::hash::hash_rows;
-use catchment_contract::{Epoch, Error, Result};
+use catchment_contract::{Epoch, Result};
 use catchment_engine::UpdateStream;
 use catchment_engine::runtime::job::REJECTS;
 use catchment_engine::runtime::{Dataflow, JobSink, JobSource, JobSpec, RunOptions, Runtime};
-use catchment_sql::Extensions;
 use catchment_store::Lake;
 use catchment_topics::{Broker, Topics};
 use timely::dataflow::Scope;
 
-use crate::registry::registry;
-use crate::topics::TopicsLocation;
+use crate::builder::JobBuilder;
 
-/// A checked job with its name.
+/// The connector of sources and sinks that are topics.
+const TOPICS: &str = "fluvio";
+
+/// A checked job. It can be opened as often as wanted, one run after the other.
 pub struct Job {
     name: String,
-    checked: catchment_sql::Job,
+    checked: Arc<catchment_sql::Job>,
     topics: Topics,
     lake: Lake,
 }
 
+/// Tells a run to stop: it ends at an epoch's end, after a last checkpoint. Clones tell the same run.
+#[derive(Clone, Debug, Default)]
+pub struct StopHandle(Arc<AtomicBool>);
+
+impl StopHandle {
+    /// For a run that is to be opened.
+    pub fn new() -> StopHandle {
+        StopHandle::default()
+    }
+
+    /// Tells the run to stop.
+    pub fn stop(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 impl Job {
-    /// Checks the job `text` without touching disk or network. `name` owns its tables and checkpoints in `lake`;
-    /// `variables` fills `${NAME}`.
-    ///
-    /// # Errors
-    /// [`catchment_contract::Fault::User`] with line and column of what is wrong and what to write instead.
-    pub fn from_sql(name: &str, text: &str, lake: &Lake, variables: &dyn Fn(&str) -> Option<String>) -> Result<Job> {
-        Job::from_sql_with(name, text, lake, variables, &Extensions::new())
+    /// A job that a program puts together. `name` owns its tables and checkpoints in the lake: letters, digits, `_`, `-` and
+    /// `.`.
+    pub fn builder(name: &str) -> JobBuilder {
+        JobBuilder::new(name)
     }
 
-    /// As [`Job::from_sql`], for a text that also names the functions and operators in `extensions`. A table that is made of
-    /// an operator belongs to its version, as it belongs to the text of a view.
+    /// A job whose text is a file's; its name is the file's without its ending.
     ///
     /// # Errors
-    /// As [`Job::from_sql`]; without a place for what is wrong with an extension.
-    pub fn from_sql_with(
-        name: &str,
-        text: &str,
-        lake: &Lake,
-        variables: &dyn Fn(&str) -> Option<String>,
-        extensions: &Extensions,
-    ) -> Result<Job> {
-        let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
-        // Below `_catchment`, beside the folders of jobs, the embedded broker has its own.
-        let taken = name == "topics";
-        if name.is_empty() || name.starts_with('.') || !name.chars().all(valid) || taken {
-            return Err(Error::user(format!("a job cannot be named \"{name}\"")).with_hint(
-                "name the job's file with letters, digits, \"_\", \"-\" and \".\" only, and not \"topics\"",
-            ));
-        }
-        let topics = Topics::default();
-        let checked = catchment_sql::check_with(text, variables, &registry(&topics, lake), extensions)?;
-        Ok(Job { name: name.to_string(), checked, topics, lake: lake.clone() })
-    }
-
-    /// Reads and checks a job file; the job's name is the file's without its ending.
-    ///
-    /// # Errors
-    /// If the file cannot be read, or as [`Job::from_sql`].
-    pub fn from_file(path: &Path, lake: &Lake, variables: &dyn Fn(&str) -> Option<String>) -> Result<Job> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| Error::io(format_args!("read the job file \"{}\"", path.display()), error))?;
+    /// If the file cannot be read.
+    pub fn file(path: &Path) -> Result<JobBuilder> {
         let name = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-        Job::from_sql(name, &text, lake, variables)
+        let mut builder = JobBuilder::new(name);
+        builder.sql_file(path)?;
+        Ok(builder)
+    }
+
+    pub(crate) fn new(name: &str, checked: catchment_sql::Job, topics: Topics, lake: Lake) -> Job {
+        Job { name: name.to_owned(), checked: Arc::new(checked), topics, lake }
     }
 
     /// The job's name.
@@ -83,47 +76,46 @@ impl Job {
         &self.checked
     }
 
-    /// Starts or connects to the broker of the job's topics, unless it has none. An embedded broker's files go below the lake
-    /// if `location` does not say. [`Job::open`] does so too, with the default location, if nobody else has.
-    ///
-    /// # Errors
-    /// As [`TopicsLocation::reach`].
-    pub fn reach_topics(&mut self, location: &TopicsLocation) -> Result<Option<Arc<dyn Broker>>> {
-        if !self.topics.wanted() {
-            return Ok(None);
-        }
-        if self.topics.broker().is_err() {
-            self.topics.bind(location.reach(self.lake.folder().map(Path::to_owned))?);
-        }
-        self.topics.broker().map(Some)
+    /// Where its tables and checkpoints go.
+    pub fn lake(&self) -> &Lake {
+        &self.lake
     }
 
-    /// Opens the job at its last checkpoint in its lake. `stop`, once true, ends a drain early.
+    /// The broker of the job's topics, started or connected to; `None` if it has no topics.
+    ///
+    /// # Errors
+    /// If it cannot be started or reached.
+    pub fn broker(&self) -> Result<Option<Arc<dyn Broker>>> {
+        let wanted = self.checked.connectors.contains(TOPICS);
+        wanted.then(|| self.topics.broker()).transpose()
+    }
+
+    /// Opens the job at its last checkpoint in its lake. A run that is still open loses its right to write.
     ///
     /// # Errors
     /// If the lake cannot be used, holds tables of another job, or does not fit the job any more.
-    pub fn open(mut self, options: RunOptions, stop: Arc<AtomicBool>) -> Result<Runtime> {
-        self.reach_topics(&TopicsLocation::default())?;
+    pub fn open(&self, options: RunOptions, stop: &StopHandle) -> Result<Runtime> {
+        self.broker()?;
         let lake = self.lake.open()?;
         lake.probe()?;
-        Runtime::open(self.into_spec(), Arc::new(lake), options, stop)
+        Runtime::open(self.spec(), Arc::new(lake), options, stop.0.clone())
     }
 
-    fn into_spec(self) -> JobSpec {
-        let Job { name, mut checked, topics: _, lake: _ } = self;
-        let mut sinks = Vec::new();
-        for sink in std::mem::take(&mut checked.sinks) {
-            let fingerprint = fingerprint(&checked, &sink.from);
-            let catchment_sql::JobSink { name, from, spec, facts } = sink;
-            sinks.push(JobSink { name, from, spec, schema: facts.schema, fingerprint });
-        }
-        let read = checked.sources.iter().filter(|source| source.read);
-        let sources = read.map(|source| JobSource {
+    fn spec(&self) -> JobSpec {
+        let sinks = self.checked.sinks.iter().map(|sink| JobSink {
+            name: sink.name.clone(),
+            from: sink.from.clone(),
+            spec: sink.spec.clone(),
+            schema: sink.facts.schema.clone(),
+            fingerprint: fingerprint(&self.checked, &sink.from),
+        });
+        let sources = self.checked.sources.iter().filter(|source| source.read).map(|source| JobSource {
             name: source.name.clone(),
             source: source.source.clone(),
             projection: source.projection.clone(),
         });
-        JobSpec { name, sources: sources.collect(), sinks, dataflow: Arc::new(Operators(checked)) }
+        let dataflow = Arc::new(Operators(self.checked.clone()));
+        JobSpec { name: self.name.clone(), sources: sources.collect(), sinks: sinks.collect(), dataflow }
     }
 }
 
@@ -164,7 +156,7 @@ fn scans(plan: &str, relation: &str) -> bool {
         .any(|line| line.strip_prefix(&leaf).is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', ','])))
 }
 
-struct Operators(catchment_sql::Job);
+struct Operators(Arc<catchment_sql::Job>);
 
 impl Dataflow for Operators {
     fn build<'s>(

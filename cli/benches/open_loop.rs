@@ -24,6 +24,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use catchment::TopicsLocation;
+use catchment_contract::Environment;
 use catchment_generate::{RedditOptions, reddit};
 use catchment_topics::batch::{BatchBuilder, Producer, batches};
 use catchment_topics::{Broker, Fetched, PartitionClient, TopicSpec};
@@ -141,7 +142,7 @@ fn serve(folder: &Path) -> Result<(Arc<dyn Broker>, Process)> {
     BufReader::new(child.stdout.take().context("it is piped")?).read_line(&mut line)?;
     let endpoint = line.strip_prefix("topics at ").and_then(|rest| rest.split(',').next()).context("an address")?;
     let location = TopicsLocation::Cluster { endpoint: endpoint.to_string(), connect_timeout: PATIENCE };
-    Ok((location.reach(None).map_err(fail)?, Process(child)))
+    Ok((location.reach(None, &Environment::system()).map_err(fail)?, Process(child)))
 }
 
 fn start_job(folder: &Path, month: &Path, topics: &str, load: &Load, topic: bool) -> Result<Process> {

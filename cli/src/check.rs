@@ -1,6 +1,6 @@
 //! `catchment check JOB.sql`.
 
-use catchment::Lake;
+use catchment::{Lake, TopicsLocation};
 use clap::Args;
 
 use super::variables::JobFile;
@@ -16,6 +16,6 @@ pub struct Check {
 impl Check {
     /// Prints sources, views and sinks, each view's key and whether it can retract.
     pub fn execute(&self) -> Result<(), Failure> {
-        print(self.job.check(&Lake::default())?.checked().describe())
+        print(self.job.check(&Lake::default(), TopicsLocation::default())?.checked().describe())
     }
 }

@@ -1,6 +1,6 @@
 //! `catchment explain JOB.sql [VIEW]`.
 
-use catchment::Lake;
+use catchment::{Lake, TopicsLocation};
 use clap::{Args, ValueEnum};
 
 use super::variables::JobFile;
@@ -29,7 +29,7 @@ enum Format {
 impl Explain {
     /// Prints the plan.
     pub fn execute(&self) -> Result<(), Failure> {
-        let job = self.job.check(&Lake::default())?;
+        let job = self.job.check(&Lake::default(), TopicsLocation::default())?;
         let format = match self.format {
             Format::Text => catchment_sql::Format::Text,
             Format::Mermaid => catchment_sql::Format::Mermaid,

@@ -1,11 +1,8 @@
 //! `catchment run JOB.sql`.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use catchment::{Environment, Lake};
-use catchment_engine::runtime::{RunOptions, RunReport, Runtime};
+use catchment::{Environment, Lake, RunOptions, RunReport, Runtime, StopHandle};
 use clap::{Args, ValueEnum};
 
 use super::progress::Display;
@@ -67,10 +64,10 @@ impl Run {
         if let Some(patience) = self.lake_patience {
             lake = lake.with_patience(patience);
         }
-        let mut job = self.job.check(&lake)?;
-        let stop = Arc::new(AtomicBool::new(false));
-        let told = stop.clone();
-        on_signal(move || told.store(true, Ordering::Relaxed))?;
+        let job = self.job.check(&lake, location)?;
+        let stop = StopHandle::new();
+        let handle = stop.clone();
+        on_signal(move || handle.stop())?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let options = RunOptions {
             workers: self.workers.map_or(cores, usize::from),
@@ -79,12 +76,12 @@ impl Run {
             reset: self.reset,
             ..RunOptions::default()
         };
-        let topics = job.reach_topics(&location).map_err(Failure::failed)?;
+        let topics = job.broker().map_err(Failure::failed)?;
         if let Some(broker) = &topics {
             // Not in the summary's way: it may be one JSON object.
             eprintln!("topics at the {}", broker.describe());
         }
-        let runtime = job.open(options, stop.clone()).map_err(Failure::failed)?;
+        let runtime = job.open(options, &stop).map_err(Failure::failed)?;
         let display = Display::start(runtime.progress(), self.json);
         let mut report = self.drive(runtime).map_err(Failure::failed)?;
         report.topics = topics.map(|broker| broker.describe());

@@ -1,13 +1,13 @@
 //! `--set NAME=VALUE`: what fills `${NAME}` in a job, before the environment does.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::Args;
 
 use super::Failure;
-use catchment::{Job, Lake};
+use catchment::{Job, Lake, TopicsLocation};
 
 /// A job file and what fills its variables.
 #[derive(Args)]
@@ -28,17 +28,21 @@ fn assignment(text: &str) -> Result<(String, String), String> {
 }
 
 impl JobFile {
-    /// Reads and checks the job, which writes to `lake`.
-    pub fn check(&self, lake: &Lake) -> Result<Job, Failure> {
-        let set: BTreeMap<&str, &str> = self.set.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        let asked = RefCell::new(BTreeSet::new());
-        let variables = |name: &str| {
-            asked.borrow_mut().insert(name.to_string());
-            set.get(name).map(|value| value.to_string()).or_else(|| std::env::var(name).ok())
+    /// Reads and checks the job, which writes to `lake` and has its topics at `topics`.
+    pub fn check(&self, lake: &Lake, topics: TopicsLocation) -> Result<Job, Failure> {
+        let set: BTreeMap<String, String> = self.set.iter().cloned().collect();
+        let asked = Arc::new(Mutex::new(BTreeSet::new()));
+        let ask = {
+            let (set, asked) = (set.clone(), asked.clone());
+            move |name: &str| {
+                asked.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
+                set.get(name).cloned().or_else(|| std::env::var(name).ok())
+            }
         };
-        let job = Job::from_file(&self.job, lake, &variables).map_err(Failure::wrong)?;
-        let asked = asked.into_inner();
-        match set.keys().find(|name| !asked.contains(**name)) {
+        let mut builder = Job::file(&self.job).map_err(Failure::wrong)?;
+        let job = builder.variables(ask).lake(lake.clone()).topics(topics).check().map_err(Failure::wrong)?;
+        let asked = asked.lock().unwrap_or_else(PoisonError::into_inner);
+        match set.keys().find(|name| !asked.contains(*name)) {
             Some(unused) => Err(Failure::Wrong(self.no_variable(unused, &asked))),
             None => Ok(job),
         }

@@ -234,13 +234,12 @@ fn topics_of_a_cluster() {
         println!("FLUVIO_ENDPOINT names no cluster: nothing is tested");
         return;
     };
-    let broker = connect(ClusterOptions { endpoint, ..ClusterOptions::default() }).unwrap();
+    let broker = connect(ClusterOptions { endpoint, ..ClusterOptions::default() }, &Environment::system()).unwrap();
     for seed in 0..4 {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos();
         let topic = format!("suite-{now}-{seed}");
         broker.create(&topic, &TopicSpec { partitions: 3, ..TopicSpec::default() }).unwrap();
-        let topics = Topics::default();
-        topics.bind(broker.clone());
+        let topics = Topics::of(broker.clone());
         let mut fixture = Topic { broker: broker.clone(), topics, topic, partitions: 3, widen: None };
         run(&mut fixture, seed);
         broker.delete(&fixture.topic).unwrap();

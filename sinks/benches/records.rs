@@ -83,7 +83,11 @@ impl Bench {
     fn new() -> Bench {
         let folder = tempfile::tempdir().unwrap();
         let options = EmbeddedOptions { folder: folder.path().to_owned(), ..EmbeddedOptions::default() };
-        Bench { broker: Embedded::start(options).unwrap(), _folder: folder, topics: AtomicU32::new(0) }
+        Bench {
+            broker: Embedded::start(options, &Environment::system()).unwrap(),
+            _folder: folder,
+            topics: AtomicU32::new(0),
+        }
     }
 
     /// A sink for a topic of its own.
@@ -106,7 +110,7 @@ impl Bench {
         let lake =
             LakeStore::with_store(Arc::new(InMemory::new()), "memory:///lake/".parse().unwrap(), Environment::system())
                 .unwrap();
-        (topic, spec.open_in(lake, self.broker.clone(), &SinkContext::alone("bench"), None).unwrap())
+        (topic, FluvioSink::open(spec, lake, self.broker.clone(), &SinkContext::alone("bench"), None).unwrap())
     }
 
     /// Writes `updates`, and takes and publishes a checkpoint as far as `until` says.

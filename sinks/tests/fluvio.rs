@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use catchment_contract::arrow::array::{ArrayRef, Int64Array, RecordBatch, StringViewArray, TimestampMicrosecondArray};
 use catchment_contract::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use catchment_contract::{Fault, Lease, Run, Sink, SinkContext, SinkSpec, Staged, UpdateBatch, ViewFacts};
-use catchment_sinks::fluvio::{FluvioSink, FluvioSpec, Patience};
+use catchment_contract::{Environment, Fault, Lease, Run, Sink, SinkContext, SinkSpec, Staged, UpdateBatch, ViewFacts};
+use catchment_sinks::fluvio::{FluvioSink, FluvioSpec};
 use catchment_store::{Lake, LakeStore};
 use catchment_topics::{Broker, TopicSpec, Topics};
 use common::broker::{MemoryBroker, records, write_stranger};
@@ -47,7 +47,9 @@ fn updates(epoch: u64, given: &[(Option<&str>, i64, i64, i64)]) -> Vec<UpdateBat
 
 fn checked(view: &ViewFacts, given: &[(&str, &str)]) -> FluvioSpec {
     let mut options = options(given);
-    let spec = FluvioSpec::check("sink", view, &mut options, &Topics::default(), &Lake::default()).unwrap();
+    // Pauses take no time, and a failing broker is borne with for two of them.
+    let topics = Topics::new(Environment::simulated(1).0).with_patience(Duration::from_millis(50));
+    let spec = FluvioSpec::check("sink", view, &mut options, &topics, &Lake::default()).unwrap();
     options.finish().unwrap();
     spec
 }
@@ -74,10 +76,8 @@ impl World {
     }
 
     fn open(&self, spec: &FluvioSpec) -> catchment_contract::Result<FluvioSink> {
-        let lake = self.lake();
-        let patience = Patience { first: Duration::ZERO, longest: Duration::ZERO, deadline: Duration::from_millis(50) };
         let last = self.last.as_ref().map(|(n, staged)| (*n, staged));
-        FluvioSink::open_with(spec.clone(), lake, self.broker.clone(), &SinkContext::alone("job"), last, patience)
+        FluvioSink::open(spec.clone(), self.lake(), self.broker.clone(), &SinkContext::alone("job"), last)
     }
 
     fn commit(&mut self, sink: &mut FluvioSink, n: u64) -> bool {
@@ -521,7 +521,7 @@ fn what_a_newer_run_left_is_not_removed() {
     assert!(world.commit(&mut sink, 1));
     world.last = None;
     let context = SinkContext { lease: Arc::new(Lost), ..SinkContext::alone("job") };
-    spec.open_in(world.lake(), world.broker.clone(), &context, None).unwrap();
+    FluvioSink::open(spec.clone(), world.lake(), world.broker.clone(), &context, None).unwrap();
     assert_eq!(world.outboxes(), 1);
     world.open(&spec).unwrap();
     assert_eq!(world.outboxes(), 0);

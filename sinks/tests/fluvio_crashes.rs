@@ -16,8 +16,8 @@ use std::time::Duration;
 
 use catchment_contract::arrow::array::{ArrayRef, Int64Array, RecordBatch, StringViewArray};
 use catchment_contract::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use catchment_contract::{Epoch, Run, Sink, SinkContext, Staged, UpdateBatch, ViewFacts};
-use catchment_sinks::fluvio::{FluvioSink, FluvioSpec, Patience};
+use catchment_contract::{Environment, Epoch, Run, Sink, SinkContext, Staged, UpdateBatch, ViewFacts};
+use catchment_sinks::fluvio::{FluvioSink, FluvioSpec};
 use catchment_store::{Lake, LakeStore};
 use catchment_topics::{Broker, Embedded, EmbeddedOptions, Topics};
 use common::broker::{Fate, FatefulBroker, FatefulStore, Lie, MemoryBroker, TopicRecord, records, write_stranger};
@@ -105,7 +105,8 @@ impl World {
         let append_only = format == "append";
         let facts = ViewFacts { name: "view".into(), schema: schema(), key: Some(vec![0]), append_only };
         let mut options = options(&given(format));
-        let mut spec = FluvioSpec::check("sink", &facts, &mut options, &Topics::default(), &Lake::default()).unwrap();
+        let topics = Topics::new(Environment::simulated(seed).0).with_patience(Duration::from_secs(20));
+        let mut spec = FluvioSpec::check("sink", &facts, &mut options, &topics, &Lake::default()).unwrap();
         options.finish().unwrap();
         spec.topic_spec.partitions = random.random_range(1..=3);
         // Far below what a person may write: checkpoints of a few rows are several chunks.
@@ -139,16 +140,7 @@ impl World {
 
     fn open(&self) -> catchment_contract::Result<FluvioSink> {
         let last = self.manifest.staged.as_ref().map(|(n, staged)| (*n, staged));
-        let patience =
-            Patience { first: Duration::ZERO, longest: Duration::from_millis(1), deadline: Duration::from_secs(20) };
-        FluvioSink::open_with(
-            self.spec.clone(),
-            self.lake(),
-            Arc::clone(&self.broker),
-            &SinkContext::alone("job"),
-            last,
-            patience,
-        )
+        FluvioSink::open(self.spec.clone(), self.lake(), Arc::clone(&self.broker), &SinkContext::alone("job"), last)
     }
 
     /// Updates of an epoch that take `view` on.
@@ -355,6 +347,11 @@ impl World {
 
 fn run(seed: u64, format: &'static str, is_exact: bool, broker: Arc<dyn Broker>) -> u32 {
     println!("seed {seed}, {format}, exactly once: {is_exact}");
+    lived(seed, format, is_exact, broker).kills
+}
+
+/// A world after all its lives.
+fn lived(seed: u64, format: &'static str, is_exact: bool, broker: Arc<dyn Broker>) -> World {
     let mut world = World::new(seed, format, is_exact, broker);
     world.run(8);
     assert!(world.manifest.number > 0, "nothing was committed");
@@ -363,12 +360,30 @@ fn run(seed: u64, format: &'static str, is_exact: bool, broker: Arc<dyn Broker>)
         use object_store::ObjectStore;
         world.store.list(None).map_ok(|object| object.location.to_string()).try_collect::<Vec<_>>().await.unwrap()
     });
-    let staged = world.manifest.staged.map(|(_, staged)| staged.0.to_string()).unwrap_or_default();
+    let staged = world.manifest.staged.as_ref().map(|(_, staged)| staged.0.to_string()).unwrap_or_default();
     for object in objects {
         let name = object.rsplit('/').next().unwrap();
         assert!(staged.contains(name), "{object} was left behind");
     }
-    world.kills
+    world
+}
+
+/// Everything of a run follows from its seed: what the topic holds to the byte (producer ids, times), what the checkpoint's
+/// note says (names of objects), and where processes were killed.
+#[test]
+fn one_seed_is_one_run() {
+    let trace = |seed: u64, format| {
+        let broker = Arc::new(MemoryBroker::new(seed.is_multiple_of(2)));
+        let world = lived(seed, format, true, broker.clone());
+        let staged = world.manifest.staged.map(|(n, staged)| (n, staged.0.to_string()));
+        (world.kills, staged, broker.bytes("view"))
+    };
+    for seed in 0..8 {
+        for format in ["debezium", "first"] {
+            assert_eq!(trace(seed, format), trace(seed, format), "seed {seed}, {format}");
+        }
+    }
+    assert_ne!(trace(1, "debezium"), trace(2, "debezium"));
 }
 
 /// `count` seeds from `first` on, or as many as `SEEDS` says.
@@ -414,7 +429,7 @@ fn exactly_once_on_the_embedded_broker() {
     for seed in seeds(2_000_000, 40) {
         let folder = tempfile::tempdir().unwrap();
         let options = EmbeddedOptions { folder: folder.path().to_owned(), ..EmbeddedOptions::default() };
-        let broker = Embedded::start(options).unwrap();
+        let broker = Embedded::start(options, &Environment::simulated(seed).0).unwrap();
         let format = ["debezium", "upsert", "first", "append"][seed as usize % 4];
         run(seed, format, true, broker);
     }

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use catchment_contract::suite::sink::{self, SinkFixture};
-use catchment_contract::{SinkContext, SinkSpec};
+use catchment_contract::{Environment, SinkContext, SinkSpec};
 use catchment_sinks::fluvio::FluvioSpec;
 use catchment_sinks::lake::LakeSpec;
 use catchment_store::Lake;
@@ -90,17 +90,16 @@ impl Topic {
 
 fn start(folder: &TempDir) -> Arc<dyn Broker> {
     let folder = folder.path().join("topics");
-    Embedded::start(EmbeddedOptions { folder, ..EmbeddedOptions::default() }).unwrap()
+    Embedded::start(EmbeddedOptions { folder, ..EmbeddedOptions::default() }, &Environment::system()).unwrap()
 }
 
 impl SinkFixture for Topic {
     fn spec(&self) -> Box<dyn SinkSpec> {
-        let topics = Topics::default();
+        let topics = Topics::of(Arc::clone(self.broker()));
         let mut given = self.given.to_vec();
         given.push(("topic", &self.topic));
         let spec =
             FluvioSpec::check("topic", &self.facts(), &mut options(&given), &topics, &lake_in(&self.folder)).unwrap();
-        topics.bind(Arc::clone(self.broker()));
         Box::new(spec)
     }
 
@@ -162,7 +161,7 @@ fn topics_of_the_embedded_broker() {
 fn topics_over_the_network() {
     let folder = tempfile::tempdir().unwrap();
     let options = EmbeddedOptions { folder: folder.path().to_owned(), ..EmbeddedOptions::default() };
-    let broker = Embedded::start(options).unwrap();
+    let broker = Embedded::start(options, &Environment::system()).unwrap();
     over_the_network(broker.controller().to_string());
 }
 
@@ -174,7 +173,8 @@ fn topics_of_a_cluster() {
 }
 
 fn over_the_network(endpoint: String) {
-    let broker: Arc<dyn Broker> = connect(ClusterOptions { endpoint, ..ClusterOptions::default() }).unwrap();
+    let broker: Arc<dyn Broker> =
+        connect(ClusterOptions { endpoint, ..ClusterOptions::default() }, &Environment::system()).unwrap();
     for seed in 0..KINDS.len() as u64 {
         let topic = format!("suite-{}-{seed}", std::process::id());
         let (folder, given) = (tempfile::tempdir().unwrap(), KINDS[seed as usize % KINDS.len()]);

@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use catchment_contract::{Environment, Result, RetryPolicy};
+use object_store::memory::InMemory;
+use url::Url;
 
 use crate::address::Address;
 use crate::lake_store::LakeStore;
@@ -47,6 +49,13 @@ impl Lake {
     pub fn of(store: LakeStore) -> Lake {
         let (address, environment) = (store.address().clone(), store.environment().clone());
         Lake { address, environment, policy: store.policy(), opened: Arc::new(Mutex::new(Some(store))) }
+    }
+
+    /// A lake in memory, for tests: it is gone with its last clone.
+    pub fn in_memory() -> Lake {
+        let root = Url::parse("memory:///lake/").expect("it is a URL");
+        let store = LakeStore::with_store(Arc::new(InMemory::new()), root, Environment::system());
+        Lake::of(store.expect("a URL with a path is a root"))
     }
 
     /// The same lake, whose calls go on failing for as long as `patience` before they are given up: ten minutes

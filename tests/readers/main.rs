@@ -5,7 +5,9 @@
 #[path = "../../sinks/tests/common/mod.rs"]
 mod common;
 
-use catchment_contract::{Sink, SinkContext, Staged};
+use std::time::Duration;
+
+use catchment_contract::{Environment, Sink, SinkContext, Staged};
 use catchment_sinks::lake::LakeSink;
 use catchment_store::LakeStore;
 use catchment_tests::DuckDb;
@@ -141,7 +143,9 @@ fn duckdb_prunes_by_partition_and_statistics() {
 #[cfg_attr(not(has_python), ignore = "needs python3")]
 fn a_plain_reader_of_an_append_table_lags_and_never_doubles() {
     let duckdb = DuckDb::find();
-    let (folder, lake) = lake();
+    let folder = tempfile::tempdir().unwrap();
+    let (environment, clock) = Environment::simulated(1);
+    let lake = common::lake_with(folder.path(), environment);
     let spec = spec(&view(true), &[("mode", "append")]);
     let mut sink = spec.open_in(lake.clone(), &SinkContext::alone("job"), None).unwrap();
     for n in 1..=20 {
@@ -152,8 +156,7 @@ fn a_plain_reader_of_an_append_table_lags_and_never_doubles() {
     let files = lake.list("comments/data").unwrap().len();
     assert_eq!(files, 0, "nothing waited an hour");
     // The same, an hour later.
-    let aged = sink.with_clock_ahead_ms(3_700_000);
-    let mut sink = aged;
+    clock.advance(Duration::from_secs(3_700));
     sink.write(vec![updates(21, &rows(210..220, 1))], 21).unwrap();
     checkpoint(&mut sink, 21);
     let plain = "read_parquet(getvariable('t') || '/data/**/*.parquet')";

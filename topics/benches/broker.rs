@@ -5,6 +5,7 @@
 //! that no work can vanish. Under `cargo test` each runs once with little.
 #![allow(missing_docs, reason = "criterion's macros make public items")]
 #![allow(clippy::unwrap_used, reason = "a bench stops when something fails")]
+#![allow(clippy::disallowed_methods, reason = "a bench measures real time")]
 
 use std::fs::File;
 use std::io::{Seek, Write};
@@ -14,6 +15,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use catchment_contract::Environment;
 use catchment_topics::batch::{BatchBuilder, Producer, batches};
 use catchment_topics::{Broker, Embedded, EmbeddedOptions, Fetched, PartitionClient, TopicSpec};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
@@ -32,7 +34,7 @@ fn scale(measured: usize, tested: usize) -> usize {
 
 fn started(folder: &Path) -> Arc<Embedded> {
     let options = EmbeddedOptions { folder: folder.to_owned(), ..EmbeddedOptions::default() };
-    let broker = Embedded::start(options).unwrap();
+    let broker = Embedded::start(options, &Environment::system()).unwrap();
     if broker.topic("bench").unwrap().is_none() {
         broker.create("bench", &TopicSpec::default()).unwrap();
     }

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use catchment_contract::ErrorKind;
+use catchment_contract::{Environment, ErrorKind};
 use catchment_topics::Broker;
 use clap::{Args, Subcommand};
 
@@ -57,6 +57,9 @@ pub struct RunTopics {
     /// Where the embedded broker serves Fluvio's protocol; a free port of loopback, if not said
     #[arg(long, value_name = "HOST:PORT", value_parser = address)]
     topics_listen: Option<SocketAddr>,
+    /// Let --topics-listen be an address that other machines reach, though the broker has no login
+    #[arg(long)]
+    topics_insecure: bool,
     /// How long to try to reach a cluster
     #[arg(long, default_value = "30s", value_parser = duration)]
     connect_timeout: Duration,
@@ -66,8 +69,8 @@ impl RunTopics {
     /// What the flags say.
     pub fn location(&self) -> Result<TopicsLocation, Failure> {
         if self.topics != "embedded" {
-            if self.topics_dir.is_some() || self.topics_listen.is_some() {
-                let what = "--topics-dir and --topics-listen are the embedded broker's";
+            if self.topics_dir.is_some() || self.topics_listen.is_some() || self.topics_insecure {
+                let what = "--topics-dir, --topics-listen and --topics-insecure are the embedded broker's";
                 return Err(Failure::Wrong(format!("{what}; leave them out, or leave out --topics {}", self.topics)));
             }
             return Ok(TopicsLocation::Cluster {
@@ -75,7 +78,7 @@ impl RunTopics {
                 connect_timeout: self.connect_timeout,
             });
         }
-        Ok(embedded(self.topics_dir.clone(), self.topics_listen))
+        Ok(embedded(self.topics_dir.clone(), self.topics_listen, self.topics_insecure))
     }
 }
 
@@ -96,7 +99,7 @@ impl Source {
     fn broker(&self) -> Result<Arc<dyn Broker>, Failure> {
         let cluster = |endpoint: &str| {
             let location = TopicsLocation::Cluster { endpoint: endpoint.to_string(), connect_timeout: CONNECT };
-            location.reach(None).map_err(Failure::failed)
+            location.reach(None, &Environment::system()).map_err(Failure::failed)
         };
         let Some(folder) = &self.topics_dir else {
             return cluster(self.topics.as_deref().unwrap_or_default());
@@ -114,7 +117,7 @@ impl Source {
             };
             return Err(Failure::Wrong(format!("no broker has kept topics in \"{}\"; {hint}", folder.display())));
         }
-        match embedded(Some(folder.clone()), None).reach(None) {
+        match embedded(Some(folder.clone()), None, false).reach(None, &Environment::system()) {
             Err(error) if error.kind() == ErrorKind::Taken => match std::fs::read_to_string(folder.join("lock")) {
                 Ok(address) if !address.trim().is_empty() => cluster(address.trim()),
                 _ => Err(Failure::failed(error)),
@@ -127,10 +130,10 @@ impl Source {
 /// How long a person waits for a controller.
 const CONNECT: Duration = Duration::from_secs(10);
 
-fn embedded(folder: Option<PathBuf>, listen: Option<SocketAddr>) -> TopicsLocation {
+fn embedded(folder: Option<PathBuf>, listen: Option<SocketAddr>, insecure: bool) -> TopicsLocation {
     match TopicsLocation::default() {
         TopicsLocation::Embedded { listen: free, fsync, .. } => {
-            TopicsLocation::Embedded { folder, listen: listen.unwrap_or(free), fsync }
+            TopicsLocation::Embedded { folder, listen: listen.unwrap_or(free), insecure, fsync }
         }
         cluster => cluster,
     }

@@ -11,6 +11,7 @@ use clap::Args;
 use super::super::{Failure, on_signal, print};
 use super::address;
 use catchment::TopicsLocation;
+use catchment_contract::Environment;
 
 /// Run the embedded broker alone, until told to stop
 #[derive(Args)]
@@ -21,6 +22,9 @@ pub struct Serve {
     /// Where Fluvio's protocol is served; port 0 is a free one
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9003", value_parser = address)]
     topics_listen: SocketAddr,
+    /// Let --topics-listen be an address that other machines reach, though the broker has no login
+    #[arg(long)]
+    topics_insecure: bool,
     /// Acknowledge records only when they are on disk, against power cuts
     #[arg(long)]
     fsync: bool,
@@ -30,17 +34,18 @@ impl Serve {
     /// Prints a line with the address once connections are accepted, and serves until told to stop.
     pub fn execute(&self) -> Result<(), Failure> {
         let stop = Arc::new(AtomicBool::new(false));
-        let (told, server) = (stop.clone(), std::thread::current());
+        let (stopping, server) = (stop.clone(), std::thread::current());
         on_signal(move || {
-            told.store(true, Ordering::Relaxed);
+            stopping.store(true, Ordering::Relaxed);
             server.unpark();
         })?;
         let location = TopicsLocation::Embedded {
             folder: Some(self.topics_dir.clone()),
             listen: self.topics_listen,
+            insecure: self.topics_insecure,
             fsync: self.fsync,
         };
-        let broker = location.reach(None).map_err(Failure::failed)?;
+        let broker = location.reach(None, &Environment::system()).map_err(Failure::failed)?;
         // Whoever started us may wait for the line.
         print(format_args!("topics at {}, files in {}", broker.address(), self.topics_dir.display()))?;
         while !stop.load(Ordering::Relaxed) {

@@ -7,6 +7,7 @@ use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use catchment::TopicsLocation;
+use catchment_contract::Environment;
 use catchment_topics::TopicSpec;
 use catchment_topics::batch::{BatchBuilder, Producer};
 use serde_json::Value;
@@ -144,7 +145,7 @@ fn following_leaves_nothing_out() {
     let served = Served::start(&place);
     let location =
         TopicsLocation::Cluster { endpoint: served.address.clone(), connect_timeout: Duration::from_secs(30) };
-    let broker = location.reach(None).expect("it is served");
+    let broker = location.reach(None, &Environment::system()).expect("it is served");
     broker.create("t", &TopicSpec { partitions: 2, ..TopicSpec::default() }).expect("a topic");
     let append = |partition: u32, values: &[&str]| {
         let mut builder = BatchBuilder::new();

@@ -1,12 +1,12 @@
-//! Clients of a topic's partitions, handed round: `discover`, a reader, `lag` and the watch use the same ones one after
-//! another, so that looking for news costs one cheap request a partition and no connection. A client that failed is not
+//! Clients of a topic's partitions, on loan: `discover`, a reader, `lag` and the watch use the same ones one after another,
+//! so that looking for news costs one cheap request a partition and no connection. A client that failed is not
 //! given back.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use catchment_contract::options::nearest;
-use catchment_contract::{Error, ErrorKind, Result};
+use catchment_contract::{Environment, Error, ErrorKind, Result};
 use catchment_topics::{Bounds, PartitionClient, Topics};
 
 /// Clients of one partition that are kept for the next one who needs them: a reader's and one to look with.
@@ -41,6 +41,11 @@ impl Clients {
         watched.map_or_else(|| self.partitions(), Ok)
     }
 
+    /// What time is taken from.
+    pub(super) fn environment(&self) -> &Environment {
+        self.topics.environment()
+    }
+
     /// The topic's name.
     pub(super) fn topic(&self) -> &str {
         &self.topic
@@ -70,13 +75,13 @@ impl Clients {
     }
 
     /// A client of partition `number`, which comes back when it is dropped.
-    pub(super) fn client(self: &Arc<Self>, number: u32) -> Result<Lent> {
+    pub(super) fn client(self: &Arc<Self>, number: u32) -> Result<Loan> {
         let idle = self.idle().get_mut(&number).and_then(Vec::pop);
         let client = match idle {
             Some(client) => client,
             None => self.topics.broker()?.partition(&self.topic, number)?,
         };
-        Ok(Lent { client: Some(client), owner: self.clone(), number, failed: false })
+        Ok(Loan { client: Some(client), owner: self.clone(), number, failed: false })
     }
 
     /// First offset and end of partition `number`.
@@ -90,7 +95,7 @@ impl Clients {
 }
 
 /// A client on loan.
-pub(super) struct Lent {
+pub(super) struct Loan {
     /// There until it is dropped.
     client: Option<Box<dyn PartitionClient>>,
     owner: Arc<Clients>,
@@ -98,7 +103,7 @@ pub(super) struct Lent {
     failed: bool,
 }
 
-impl Lent {
+impl Loan {
     /// Calls the client. One that fails is not given back: whoever needs the next one gets a new one.
     pub(super) fn attempt<T>(&mut self, call: impl FnOnce(&mut dyn PartitionClient) -> Result<T>) -> Result<T> {
         let client = self.client.as_deref_mut().expect("only dropping takes the client");
@@ -108,7 +113,7 @@ impl Lent {
     }
 }
 
-impl Drop for Lent {
+impl Drop for Loan {
     fn drop(&mut self) {
         if let Some(client) = self.client.take().filter(|_| !self.failed) {
             let mut idle = self.owner.idle();

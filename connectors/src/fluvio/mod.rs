@@ -91,7 +91,6 @@ impl SourceConnector for Connector {
 
     fn check(&self, _name: &str, declared: &Declaration, options: &mut Options) -> Result<Arc<dyn Source>> {
         let checked = TopicOptions::take(declared, options)?;
-        self.topics.want();
         Ok(Arc::new(Topic::new(checked, self.topics.clone())))
     }
 }

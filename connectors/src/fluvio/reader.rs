@@ -15,7 +15,7 @@ use catchment_contract::{Error, PartitionReader, Payload, Reject, Result};
 use catchment_topics::Fetched;
 use catchment_topics::batch::batches;
 
-use super::clients::{Lent, evicted};
+use super::clients::{Loan, evicted};
 use super::option::{OnEviction, Start, TopicOptions};
 use super::position::TopicPosition;
 
@@ -26,7 +26,7 @@ const FETCH_BYTES: usize = 4 << 20;
 pub(super) struct TopicReader {
     options: Arc<TopicOptions>,
     /// `None` at the end: others may use the connection.
-    client: Option<Lent>,
+    client: Option<Loan>,
     number: u32,
     id: Arc<str>,
     position: TopicPosition,
@@ -41,7 +41,7 @@ pub(super) struct TopicReader {
 impl TopicReader {
     pub(super) fn new(
         options: Arc<TopicOptions>,
-        client: Lent,
+        client: Loan,
         number: u32,
         position: TopicPosition,
         end: i64,

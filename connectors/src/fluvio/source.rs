@@ -95,7 +95,7 @@ impl Source for Topic {
                 topic,
                 partition = number,
                 evicted = bounds.start,
-                "the topic has no more all of its changes: rows that came before and have not changed since are missing"
+                "the topic no longer holds all of its changes: rows that came before and have not changed since are missing"
             );
         }
         Ok(Box::new(TopicReader::new(self.options.clone(), client, number, position, bounds.end)))

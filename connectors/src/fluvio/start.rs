@@ -11,7 +11,7 @@ use catchment_contract::{Error, Result};
 use catchment_topics::batch::{Batch, batches};
 use catchment_topics::{Bounds, Fetched};
 
-use super::clients::{Clients, Lent};
+use super::clients::{Clients, Loan};
 use super::option::{Start, TopicOptions};
 
 /// Enough for a header and small batches; a fetch gives at least one whole batch.
@@ -42,7 +42,7 @@ fn beyond(options: &TopicOptions, number: u32, offset: i64, bounds: Bounds) -> E
 }
 
 /// Offset of the first record written at `time` or later; the end if there is none.
-fn of_time(mut client: Lent, time: i64, bounds: Bounds) -> Result<i64> {
+fn of_time(mut client: Loan, time: i64, bounds: Bounds) -> Result<i64> {
     // Everything below `low` is too early; what is at `high` is late enough, or `high` is the end.
     let (mut low, mut high) = (bounds.start, bounds.end);
     while low < high {
@@ -74,7 +74,7 @@ enum Seen {
     End,
 }
 
-fn look(client: &mut Lent, offset: i64, time: i64) -> Result<Seen> {
+fn look(client: &mut Loan, offset: i64, time: i64) -> Result<Seen> {
     Ok(match client.attempt(|client| client.fetch(offset, FETCH_BYTES))? {
         Fetched::Evicted { start } => Seen::Evicted { start },
         Fetched::Batches { bytes, .. } => match batches(&bytes).next() {

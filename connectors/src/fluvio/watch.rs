@@ -4,15 +4,15 @@
 //! are its own. A record that arrives wakes the engine at once where a thread waits for one partition (embedded: within
 //! a millisecond), else after at most [`ROUND`]. One more look in [`LOOK`] finds partitions that were added.
 //!
-//! A broker that cannot be reached wakes too, after pauses that grow to [`PAUSE_MAX`], so that the engine's own look meets
+//! A broker that cannot be reached wakes too, after pauses that grow to five seconds, so that the engine's own look meets
 //! the error and says so.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use catchment_contract::{Error, Result, Wake};
+use catchment_contract::{Error, Result, Retries, RetryPolicy, Wake};
 
-use super::clients::{Clients, Lent};
+use super::clients::{Clients, Loan};
 
 /// How many threads wait for one topic.
 const THREADS_MAX: u32 = 32;
@@ -29,8 +29,9 @@ const LOOK: Duration = Duration::from_secs(2);
 /// The shortest pause between two wakes of one thread: a wake is a hint, and one a millisecond is plenty.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// The longest pause after an error.
-const PAUSE_MAX: Duration = Duration::from_secs(5);
+/// After an error: the first pause and the longest. Watching is never given up.
+const RETRIES: RetryPolicy =
+    RetryPolicy { pause_first: Duration::from_millis(20), pause_max: Duration::from_secs(5), patience: Duration::MAX };
 
 /// Calls `wake` whenever a partition's end has moved, until the answer is dropped; after that it is not called any more.
 ///
@@ -38,12 +39,12 @@ const PAUSE_MAX: Duration = Duration::from_secs(5);
 /// If the topic does not exist or its broker cannot be reached, and if the system has no room for a thread.
 pub(super) fn watch(clients: Arc<Clients>, wake: Wake) -> Result<Box<dyn Send>> {
     let partitions = clients.partitions()?;
-    let bell = Arc::new(Bell { wake: Mutex::new(Some(wake)), stopped: Condvar::new() });
-    let guard = Watch { bell: bell.clone(), clients: clients.clone() };
+    let waker = Arc::new(Waker { wake: Mutex::new(Some(wake)), stopped: Condvar::new() });
+    let guard = Watch { waker: waker.clone(), clients: clients.clone() };
     clients.watched(Some(partitions));
     let threads = partitions.clamp(1, THREADS_MAX);
     for first in 0..threads {
-        let round = Round { clients: clients.clone(), bell: bell.clone(), first, threads, partitions };
+        let round = Round { clients: clients.clone(), waker: waker.clone(), first, threads, partitions };
         let made = std::thread::Builder::new().name(format!("watch-{}-{first}", clients.topic()));
         made.spawn(move || round.run()).map_err(|error| {
             Error::remote(format!("could not start a thread to watch topic \"{}\"", clients.topic())).with_source(error)
@@ -53,26 +54,19 @@ pub(super) fn watch(clients: Arc<Clients>, wake: Wake) -> Result<Box<dyn Send>> 
 }
 
 /// Who is to be woken, until nobody is.
-struct Bell {
+struct Waker {
     wake: Mutex<Option<Wake>>,
     stopped: Condvar,
 }
 
-impl Bell {
+impl Waker {
     /// Wakes, then pauses; false when nobody is to be woken any more.
-    fn ring(&self, pause: Duration) -> bool {
+    fn wake(&self, pause: Duration) -> bool {
         let wake = self.wake.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(call) = &*wake else { return false };
         call();
-        let until = Instant::now() + pause;
-        let mut wake = wake;
-        loop {
-            let left = until.saturating_duration_since(Instant::now());
-            if wake.is_none() || left.is_zero() {
-                return wake.is_some();
-            }
-            wake = self.stopped.wait_timeout(wake, left).unwrap_or_else(PoisonError::into_inner).0;
-        }
+        let paused = self.stopped.wait_timeout_while(wake, pause, |wake| wake.is_some());
+        paused.unwrap_or_else(PoisonError::into_inner).0.is_some()
     }
 
     fn is_wanted(&self) -> bool {
@@ -82,20 +76,20 @@ impl Bell {
 
 /// Ends the watching when it is dropped; the threads end within [`WAIT`].
 struct Watch {
-    bell: Arc<Bell>,
+    waker: Arc<Waker>,
     clients: Arc<Clients>,
 }
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        self.bell.wake.lock().unwrap_or_else(PoisonError::into_inner).take();
-        self.bell.stopped.notify_all();
+        self.waker.wake.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.waker.stopped.notify_all();
         self.clients.watched(None);
     }
 }
 
 /// Waits for a partition's end to move, and moves `end` with it.
-fn step(client: &mut Lent, end: &mut i64, timeout: Duration) -> Result<bool> {
+fn step(client: &mut Loan, end: &mut i64, timeout: Duration) -> Result<bool> {
     client.attempt(|client| {
         let moved = client.wait(*end, timeout)?;
         if moved {
@@ -108,7 +102,7 @@ fn step(client: &mut Lent, end: &mut i64, timeout: Duration) -> Result<bool> {
 /// One thread's partitions: every `threads`-th from `first` on.
 struct Round {
     clients: Arc<Clients>,
-    bell: Arc<Bell>,
+    waker: Arc<Waker>,
     first: u32,
     threads: u32,
     partitions: u32,
@@ -116,32 +110,31 @@ struct Round {
 
 impl Round {
     fn run(mut self) {
-        let mut pause = PAUSE;
-        while self.bell.is_wanted() {
-            match self.wait() {
-                Ok(()) => return,
-                Err(error) => {
-                    let topic = self.clients.topic();
-                    tracing::debug!(topic, error = error.chain(), "waiting for records failed, trying again");
-                    pause = (pause * 4).min(PAUSE_MAX);
-                    if !self.bell.ring(pause) {
-                        return;
-                    }
-                }
+        let mut retries = Retries::new(RETRIES, self.clients.environment().clone());
+        while self.waker.is_wanted() {
+            let Err(error) = self.wait(&mut retries) else { return };
+            let topic = self.clients.topic();
+            tracing::debug!(topic, error = error.chain(), "could not wait for records, trying again");
+            // Also where the error would come again: the engine's look says so, and the topic may be made anew.
+            let pause = retries.next_pause(&error).unwrap_or(RETRIES.pause_max);
+            if !self.waker.wake(pause) {
+                return;
             }
         }
     }
 
     /// Waits at the ends of the thread's partitions until nobody is to be woken.
-    fn wait(&mut self) -> Result<()> {
+    fn wait(&mut self, retries: &mut Retries) -> Result<()> {
+        let environment = self.clients.environment().clone();
         let mut ends = self.ends(self.first)?;
+        retries.progress();
         // What came between the engine's last look and this moment.
-        let mut ringing = self.bell.ring(PAUSE);
-        let mut looked = Instant::now();
-        while ringing && self.bell.is_wanted() {
-            if looked.elapsed() >= LOOK {
-                looked = Instant::now();
-                ringing = self.look(&mut ends)?;
+        let mut is_wanted = self.waker.wake(PAUSE);
+        let mut looked = environment.now();
+        while is_wanted && self.waker.is_wanted() {
+            if environment.now() - looked >= LOOK {
+                looked = environment.now();
+                is_wanted = self.look(&mut ends)?;
             }
             let timeout = if ends.len() == 1 { WAIT } else { ROUND / u32::try_from(ends.len()).unwrap_or(u32::MAX) };
             let mut moved = false;
@@ -149,29 +142,29 @@ impl Round {
                 moved |= step(client, end, timeout)?;
             }
             if moved {
-                ringing = self.bell.ring(PAUSE);
+                is_wanted = self.waker.wake(PAUSE);
             }
         }
         Ok(())
     }
 
     /// Finds partitions that were added; those of this thread join its round.
-    fn look(&mut self, ends: &mut Vec<(Lent, i64)>) -> Result<bool> {
+    fn look(&mut self, ends: &mut Vec<(Loan, i64)>) -> Result<bool> {
         let now = self.clients.partitions()?;
         if now <= self.partitions {
             return Ok(true);
         }
         let next = self.first + (ends.len() as u32) * self.threads;
         self.partitions = now;
-        if self.bell.is_wanted() {
+        if self.waker.is_wanted() {
             self.clients.watched(Some(now));
         }
         ends.extend(self.ends(next)?);
-        Ok(self.bell.ring(PAUSE))
+        Ok(self.waker.wake(PAUSE))
     }
 
     /// Clients and ends of the thread's partitions from `from` on.
-    fn ends(&self, from: u32) -> Result<Vec<(Lent, i64)>> {
+    fn ends(&self, from: u32) -> Result<Vec<(Loan, i64)>> {
         let mine = (from..self.partitions).step_by(self.threads as usize);
         mine.map(|number| {
             let mut client = self.clients.client(number)?;

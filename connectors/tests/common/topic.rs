@@ -13,7 +13,7 @@ use catchment_contract::arrow::array::{Array, AsArray};
 use catchment_contract::arrow::datatypes::{DataType, Field, Int64Type, Schema};
 use catchment_contract::arrow::util::display::array_value_to_string;
 use catchment_contract::{
-    Declaration, Error, Options, Partition, Payload, Position, Result, Source, SourceConnector, Unfinished,
+    Declaration, Environment, Error, Options, Partition, Payload, Position, Result, Source, SourceConnector, Unfinished,
 };
 use catchment_topics::batch::{BatchBuilder, BatchHeader, HEADER_BYTES, Producer, set_base_offset};
 use catchment_topics::{
@@ -60,9 +60,8 @@ impl Local {
 fn start(folder: &tempfile::TempDir, segment_bytes: u64, retention: Duration) -> (Arc<Embedded>, Topics) {
     let folder = folder.path().to_owned();
     let options = EmbeddedOptions { folder, segment_bytes, retention, ..EmbeddedOptions::default() };
-    let broker = Embedded::start(options).unwrap();
-    let topics = Topics::default();
-    topics.bind(broker.clone());
+    let broker = Embedded::start(options, &Environment::system()).unwrap();
+    let topics = Topics::of(broker.clone());
     (broker, topics)
 }
 
@@ -194,9 +193,7 @@ impl Fake {
     }
 
     pub fn topics(&self) -> Topics {
-        let topics = Topics::default();
-        topics.bind(Arc::new(self.clone()));
-        topics
+        Topics::of(Arc::new(self.clone()))
     }
 
     /// Appends a batch of a writer.

@@ -96,21 +96,27 @@ impl Retries {
     }
 
     /// How long to pause before the next attempt; `None` if there should be none: the error would come again, or calls have
-    /// failed for longer than the policy allows. A write whose outcome is unknown may be tried again, since only looking
+    /// failed for as long as the policy allows. A write whose outcome is unknown may be tried again, since only looking
     /// can tell.
     pub fn next_pause(&mut self, error: &Error) -> Option<Duration> {
-        if error.retry() == Retry::Never && error.outcome() != Outcome::Unknown {
+        self.pause_if(is_worth_another(error))
+    }
+
+    fn pause_if(&mut self, is_worth_another: bool) -> Option<Duration> {
+        if !is_worth_another {
             return None;
         }
         let now = self.environment.now();
         let since = *self.since.get_or_insert(now);
-        if now.saturating_duration_since(since) >= self.policy.patience {
+        let left = self.policy.patience.saturating_sub(now.saturating_duration_since(since));
+        if left.is_zero() {
             return None;
         }
         let doubled = 1u32.checked_shl(self.failures).unwrap_or(u32::MAX);
         self.failures += 1;
         let longest = self.policy.pause_first.saturating_mul(doubled).min(self.policy.pause_max);
-        Some(self.environment.jittered(longest))
+        // The last attempt is made when the patience is over, and not some time after.
+        Some(self.environment.jittered(longest).min(left))
     }
 
     /// Pauses before the next attempt. The log says so at the first failure (a warning), then at each that doubles their
@@ -119,13 +125,27 @@ impl Retries {
     /// # Errors
     /// `error`, if there should be no next attempt.
     pub fn wait(&mut self, what: &str, error: Error) -> Result<()> {
-        let Some(pause) = self.next_pause(&error) else { return Err(error) };
+        match self.wait_if(what, is_worth_another(&error), || error.chain()) {
+            true => Ok(()),
+            false => Err(error),
+        }
+    }
+
+    /// [`Retries::wait`] for a caller that judges its failures itself: false if there should be no next attempt. `cause` is
+    /// the failure for the log.
+    pub fn wait_if(&mut self, what: &str, is_worth_another: bool, cause: impl FnOnce() -> String) -> bool {
+        let Some(pause) = self.pause_if(is_worth_another) else { return false };
         if self.failures.is_power_of_two() {
-            tracing::warn!(failures = self.failures, error = error.chain(), "could not {what}, trying again");
+            tracing::warn!(failures = self.failures, error = cause(), "could not {what}, trying again");
         }
         self.environment.sleep(pause);
-        Ok(())
+        true
     }
+}
+
+/// Whether a call that failed so may go better another time.
+fn is_worth_another(error: &Error) -> bool {
+    error.retry() != Retry::Never || error.outcome() == Outcome::Unknown
 }
 
 /// Answers in the stead of a system that has failed [`Breaker::FAILURES_MAX`] times in a row. Shared by all who call that

@@ -34,12 +34,21 @@ pub struct ViewFacts {
 
 /// A run's right to write for its job: it ends when a newer run begins, which the older one may be slow to notice.
 pub trait Lease: Send + Sync {
-    /// Whether no newer run had begun when this was called. Who removes what seems left over lists it first and asks then:
-    /// what was there before belongs to no newer run.
+    /// Whether no newer run had begun when this was called.
     ///
     /// # Errors
     /// If it cannot be found out.
     fn is_held(&self) -> Result<bool>;
+
+    /// Whether the run may remove what earlier runs seem to have left over: it holds the lease, and is not one that keeps
+    /// everything until its first checkpoint. Whoever removes lists first and asks then: what was there before belongs to
+    /// no newer run.
+    ///
+    /// # Errors
+    /// If it cannot be found out.
+    fn may_remove(&self) -> Result<bool> {
+        self.is_held()
+    }
 }
 
 impl fmt::Debug for dyn Lease {

@@ -5,12 +5,14 @@
 //! - [`stash`]: updates held back until their epoch is complete;
 //! - [`arrangement`]: shared indexes, differential's spines over Arrow chunks;
 //! - [`wire`]: the container between processes;
+//! - [`host`]: time, threads, and what they wait on; simulated for tests;
 //! - [`runtime`]: a running job, from source partitions to published sinks;
 //! - [`checkpoint`]: how progress becomes durable.
 
 pub mod arrangement;
 pub mod checkpoint;
 pub mod exchange;
+pub mod host;
 pub mod runtime;
 pub mod stash;
 pub mod updates;

@@ -345,7 +345,7 @@ impl World {
             JobSink {
                 name: format!("{name}_sink"),
                 from: name.to_string(),
-                spec: Box::new(table.clone()),
+                spec: Arc::new(table.clone()),
                 schema,
                 fingerprint: fingerprint.to_string(),
             }

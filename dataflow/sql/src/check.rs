@@ -3,7 +3,7 @@
 //! Views are looked at twice: here each alone, with the relations that it reads as leaves, which names the view at fault
 //! and yields its key and whether it can retract; and in [`crate::whole`] all together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use catchment_contract::options::nearest;
@@ -100,6 +100,8 @@ pub(crate) struct Checker<'a> {
     pub sources: Vec<(String, Arc<dyn Source>)>,
     pub views: Vec<View>,
     pub sinks: Vec<JobSink>,
+    /// Names of the connectors that sources and sinks are of.
+    connectors: BTreeSet<String>,
     /// Where each sink's relation is.
     pub taken: Vec<RelationId>,
     /// Nodes with the facts of sources and views, for the check of each view alone.
@@ -134,6 +136,7 @@ impl<'a> Checker<'a> {
             sources: Vec::new(),
             views: Vec::new(),
             sinks: Vec::new(),
+            connectors: BTreeSet::new(),
             taken: Vec::new(),
             facts: Graph::default(),
             leaves: BTreeMap::new(),
@@ -219,6 +222,7 @@ impl<'a> Checker<'a> {
         let facts = ViewFacts { name: name.text.clone(), schema: relation.schema.clone(), key, append_only };
         self.catalog.add(&name.text, id, relation.schema.clone());
         self.add_leaf(id, &facts);
+        self.connectors.insert(connector.text);
         self.sources.push((name.text.clone(), source));
         Ok(())
     }
@@ -304,13 +308,14 @@ impl<'a> Checker<'a> {
             return Err(self.no_connector(&connector, "sink", self.registry.sinks.iter().map(|known| known.name())));
         };
         let checked = known.check(&name.text, &facts, &mut options);
-        let spec: Box<dyn SinkSpec> = checked.map_err(|error| self.text.locate(error, place))?;
+        let spec: Arc<dyn SinkSpec> = checked.map_err(|error| self.text.locate(error, place))?.into();
         options.finish().map_err(|error| self.text.locate(error, place))?;
         let target = spec.target();
         if let Some(other) = self.sinks.iter().find(|sink| sink.spec.target() == target) {
             let message = format!("sinks \"{}\" and \"{}\" both write to {target}", other.name, name.text);
             return Err(self.text.error(name.place, message, "give one of them another target"));
         }
+        self.connectors.insert(connector.text);
         self.sinks.push(JobSink { name: name.text.clone(), from: from.text.clone(), spec, facts });
         self.taken.push(relation);
         Ok(())
@@ -405,7 +410,7 @@ impl<'a> Checker<'a> {
             operator: view.operator,
         });
         let views = views.collect();
-        Ok(Job { sources, views, sinks: self.sinks, graph, outputs, rejects, built })
+        Ok(Job { sources, views, sinks: self.sinks, connectors: self.connectors, graph, outputs, rejects, built })
     }
 }
 

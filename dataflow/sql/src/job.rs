@@ -1,5 +1,6 @@
 //! A checked job: what the facade runs.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use catchment_contract::{SinkSpec, Source, ViewFacts};
@@ -34,13 +35,14 @@ pub struct JobView {
 }
 
 /// A sink of a job.
+#[derive(Clone)]
 pub struct JobSink {
     /// Its name in the job.
     pub name: String,
     /// The relation that it takes.
     pub from: String,
     /// The checked sink.
-    pub spec: Box<dyn SinkSpec>,
+    pub spec: Arc<dyn SinkSpec>,
     /// What is known of the relation.
     pub facts: ViewFacts,
 }
@@ -53,6 +55,8 @@ pub struct Job {
     pub views: Vec<JobView>,
     /// The sinks.
     pub sinks: Vec<JobSink>,
+    /// Names of the connectors that sources and sinks are of.
+    pub connectors: BTreeSet<String>,
     /// The operators.
     pub graph: Graph,
     /// The relations that sinks take, and their nodes.

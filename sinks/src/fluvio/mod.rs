@@ -8,7 +8,7 @@
 //! ```
 //!
 //! The broker has no transactions. Two facts stand in for them: a batch is appended whole or not at all, and the broker
-//! keeps a batch's header, in which we write who wrote it (`producer_id`) and the how-manieth it is (`first_sequence`).
+//! keeps a batch's header, in which we write who wrote it (`producer_id`) and its number (`first_sequence`).
 //! So after any doubt (a lost reply, a crash) the partition itself says what is in it, and publishing goes on after that.
 //!
 //! With `delivery = 'at_least_once'` the changes of each epoch are published as it closes, without an outbox; what was
@@ -43,7 +43,6 @@ mod staged;
 mod text;
 mod topic;
 
-pub use publish::Patience;
 pub use sink::FluvioSink;
 pub(crate) use spec::connector;
 pub use spec::{Delivery, FluvioConnector, FluvioSpec, Format};

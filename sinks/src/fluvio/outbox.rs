@@ -4,10 +4,9 @@
 //! have overwritten its objects.
 
 use bytes::Bytes;
-use catchment_contract::{Error, Lease, Result};
+use catchment_contract::{Environment, Error, Lease, Result};
 use catchment_topics::batch::batches;
 use object_store::PutPayload;
-use rand::Rng;
 use xxhash_rust::xxh3::{Xxh3Default, xxh3_64};
 
 use crate::fluvio::staged::Object;
@@ -17,12 +16,13 @@ use catchment_store::LakeStore;
 pub struct Outbox {
     lake: LakeStore,
     folder: String,
+    environment: Environment,
 }
 
 impl Outbox {
     /// The folder of `sink` in the job `job`.
-    pub fn new(lake: LakeStore, job: &str, sink: &str) -> Self {
-        Outbox { lake, folder: format!("_catchment/{job}/outbox/{}", file_name(sink)) }
+    pub fn new(lake: LakeStore, job: &str, sink: &str, environment: Environment) -> Self {
+        Outbox { lake, folder: format!("_catchment/{job}/outbox/{}", file_name(sink)), environment }
     }
 
     /// Writes a new object for checkpoint `n`: `parts` one after the other.
@@ -30,7 +30,7 @@ impl Outbox {
     /// # Errors
     /// If the lake cannot be written.
     pub fn put(&self, n: u64, ending: &str, parts: &[Bytes]) -> Result<Object> {
-        let path = format!("{}/{n}-{:016x}.{ending}", self.folder, rand::rng().random::<u64>());
+        let path = format!("{}/{n}-{:016x}.{ending}", self.folder, self.environment.random_u64());
         let mut checksum = Xxh3Default::new();
         parts.iter().for_each(|part| checksum.update(part));
         let bytes = parts.iter().map(|part| part.len() as u64).sum();
@@ -80,7 +80,7 @@ impl Outbox {
         let names = listed.iter().filter_map(|object| object.path.rsplit('/').next());
         let is_kept = |name: &str| kept.iter().any(|path| path.rsplit('/').next() == Some(name));
         let others: Vec<&str> = names.filter(|name| !is_kept(name)).collect();
-        if !others.is_empty() && lease.is_held()? {
+        if !others.is_empty() && lease.may_remove()? {
             others.iter().try_for_each(|name| self.lake.delete(&format!("{}/{name}", self.folder)))?;
         }
         Ok(())

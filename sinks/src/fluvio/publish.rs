@@ -19,42 +19,18 @@
 //! producer id. What was there may have been evicted since, if the job slept for longer than the topic keeps its records:
 //! then the end tells, if nobody else wrote.
 //!
-//! Pauses grow from [`Patience::first`] to [`Patience::longest`], with jitter; [`Patience::deadline`] after the last
-//! success the error comes out.
+//! How long and how often is the [`RetryPolicy`] of the job's [`Topics`](catchment_topics::Topics): when calls have failed
+//! for as long as its patience since the last success, the error comes out.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use catchment_contract::{Error, ErrorKind, Outcome, Result, Retry};
+use catchment_contract::{Environment, Error, ErrorKind, Outcome, Result, Retries, Retry, RetryPolicy};
 use catchment_topics::batch::{Batch, batches};
 use catchment_topics::{Broker, Fetched, PartitionClient};
-use rand::Rng;
 
 /// How much is asked for at once when a partition is looked at.
 const LOOK_BYTES: usize = 1 << 20;
-
-/// How long a failing broker is borne with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Patience {
-    /// The first pause is at most this.
-    pub first: Duration,
-    /// No pause is longer.
-    pub longest: Duration,
-    /// The error comes out this long after the last success.
-    pub deadline: Duration,
-}
-
-impl Default for Patience {
-    /// 50 ms, 2 s, 60 s.
-    fn default() -> Self {
-        Patience {
-            first: Duration::from_millis(50),
-            longest: Duration::from_secs(2),
-            deadline: Duration::from_secs(60),
-        }
-    }
-}
 
 /// Chunks of one producer for one partition.
 #[derive(Clone, Copy, Debug)]
@@ -97,58 +73,37 @@ pub struct Writer {
     topic: String,
     partition: u32,
     client: Option<Box<dyn PartitionClient>>,
-    patience: Patience,
-}
-
-/// Pauses that grow until a deadline.
-struct Pauses {
-    patience: Patience,
-    next: Duration,
-    since: Instant,
-}
-
-impl Pauses {
-    fn new(patience: Patience) -> Self {
-        Pauses { patience, next: patience.first, since: Instant::now() }
-    }
-
-    /// Something went well.
-    fn reset(&mut self) {
-        (self.next, self.since) = (self.patience.first, Instant::now());
-    }
-
-    /// Waits before another attempt.
-    ///
-    /// # Errors
-    /// `error`, if it is not of the kind that passes, or if it has lasted for too long.
-    fn wait(&mut self, error: Error) -> Result<()> {
-        let unknown = error.outcome() == Outcome::Unknown;
-        if (error.retry() == Retry::Never && !unknown) || self.since.elapsed() >= self.patience.deadline {
-            return Err(error);
-        }
-        tracing::debug!(error = error.chain(), "trying again");
-        std::thread::sleep(self.next.mul_f64(rand::rng().random_range(0.5..=1.0)));
-        self.next = (self.next * 2).min(self.patience.longest);
-        Ok(())
-    }
+    policy: RetryPolicy,
+    environment: Environment,
 }
 
 impl Writer {
     /// A writer of `partition` of `topic`; connects when it is first needed.
-    pub fn new(broker: Arc<dyn Broker>, topic: &str, partition: u32, patience: Patience) -> Self {
-        Writer { broker, topic: topic.to_owned(), partition, client: None, patience }
+    pub fn new(
+        broker: Arc<dyn Broker>,
+        topic: &str,
+        partition: u32,
+        policy: RetryPolicy,
+        environment: &Environment,
+    ) -> Self {
+        let environment = environment.clone();
+        Writer { broker, topic: topic.to_owned(), partition, client: None, policy, environment }
+    }
+
+    fn retries(&self) -> Retries {
+        Retries::new(self.policy, self.environment.clone())
     }
 
     /// The partition's end.
     ///
     /// # Errors
-    /// If the broker cannot be reached until the deadline.
+    /// If the broker cannot be reached for as long as the policy allows.
     pub fn end(&mut self) -> Result<i64> {
-        let mut pauses = Pauses::new(self.patience);
+        let mut retries = self.retries();
         loop {
             match self.with_client(|client| client.bounds()) {
                 Ok(bounds) => return Ok(bounds.end),
-                Err(error) => pauses.wait(error)?,
+                Err(error) => retries.wait(&format!("find the end of {}", self.place()), error)?,
             }
         }
     }
@@ -157,13 +112,14 @@ impl Writer {
     ///
     /// # Errors
     /// [`catchment_contract::Fault::Data`] if the partition ends before the run begins, cannot tell any more, or holds
-    /// batches of ours that come after the run; else if the broker cannot be reached until the deadline.
+    /// batches of ours that come after the run; else if the broker cannot be reached
+    /// for as long as the policy allows.
     pub fn look(&mut self, run: &Run<'_>) -> Result<Standing> {
-        let mut pauses = Pauses::new(self.patience);
+        let mut retries = self.retries();
         loop {
             match self.look_once(run) {
                 Ok(standing) => return Ok(standing),
-                Err(error) => pauses.wait(error)?,
+                Err(error) => retries.wait(&format!("look into {}", self.place()), error)?,
             }
         }
     }
@@ -181,7 +137,7 @@ impl Writer {
                 run.chunks
             )));
         }
-        let mut pauses = Pauses::new(self.patience);
+        let mut retries = self.retries();
         let mut refused = Vec::new();
         // The chunks before `done` need nothing any more, and the others cannot be before the offset `end`.
         let (mut done, mut end, mut is_known) = match standing {
@@ -204,7 +160,7 @@ impl Writer {
                     }
                     end = offset.saturating_add_unsigned(records_in(chunk));
                     done += 1;
-                    pauses.reset();
+                    retries.progress();
                 }
                 Err(error) if error.kind() == ErrorKind::Taken => {
                     let standing = self.look(&rest(run, done, end))?;
@@ -223,7 +179,7 @@ impl Writer {
                 }
                 Err(error) => {
                     is_known = error.outcome() == Outcome::NotApplied;
-                    pauses.wait(error)?;
+                    retries.wait(&format!("write to {}", self.place()), error)?;
                 }
             }
         }

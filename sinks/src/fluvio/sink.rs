@@ -11,21 +11,20 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use bytes::Bytes;
 use catchment_contract::{
-    Epoch, Error, Fault, Reject, Result, Sink, SinkContext, SinkFigures, Staged, TopicPosition, UpdateBatch,
+    Environment, Epoch, Error, Fault, Reject, Result, Sink, SinkContext, SinkFigures, Staged, TopicPosition,
+    UpdateBatch,
 };
 use catchment_topics::Broker;
 use catchment_topics::batch::batches;
-use rand::Rng;
 
 use crate::fluvio::chunks::{Chunks, Lane, Routing};
 use crate::fluvio::first::FirstKeys;
 use crate::fluvio::outbox::Outbox;
 use crate::fluvio::pending::{Change, Pairing, Pending};
-use crate::fluvio::publish::{Appended, Patience, Run, Standing, Writer, records_in};
+use crate::fluvio::publish::{Appended, Run, Standing, Writer, records_in};
 use crate::fluvio::record::Encoder;
 use crate::fluvio::spec::{Delivery, FluvioSpec, Format};
 use crate::fluvio::staged::{Object, StagedPartition, StagedRecords};
@@ -39,6 +38,7 @@ const SEQUENCE_MAX: i32 = i32::MAX - (1 << 24);
 pub struct FluvioSink {
     spec: FluvioSpec,
     broker: Arc<dyn Broker>,
+    environment: Environment,
     outbox: Outbox,
     producer: i64,
     partitions: Vec<Partition>,
@@ -88,31 +88,17 @@ impl FluvioSink {
         context: &SinkContext,
         last: Option<(u64, &Staged)>,
     ) -> Result<Self> {
-        FluvioSink::open_with(spec, lake, broker, context, last, Patience::default())
-    }
-
-    /// [`FluvioSink::open`] with another patience; for tests.
-    ///
-    /// # Errors
-    /// As there.
-    pub fn open_with(
-        spec: FluvioSpec,
-        lake: LakeStore,
-        broker: Arc<dyn Broker>,
-        context: &SinkContext,
-        last: Option<(u64, &Staged)>,
-        patience: Patience,
-    ) -> Result<Self> {
         let last = match last {
             Some((_, staged)) => Some(StagedRecords::from_staged(staged, &spec.topic, &spec.records())?),
             None => None,
         };
         let partitions = topic::ready(&spec, &*broker, last.as_ref())?;
-        let writer = |partition| Writer::new(Arc::clone(&broker), &spec.topic, partition, patience);
+        let (policy, environment) = (spec.topics.policy(), spec.topics.environment().clone());
+        let writer = |partition| Writer::new(Arc::clone(&broker), &spec.topic, partition, policy, &environment);
         let partition = |number| Partition { writer: writer(number), sequence: 0, staged: 0, end: 0, behind: 0 };
         let mut sink = FluvioSink {
-            outbox: Outbox::new(lake, &context.job, &spec.sink),
-            producer: new_producer(),
+            outbox: Outbox::new(lake, &context.job, &spec.sink, environment.clone()),
+            producer: new_producer(&environment),
             partitions: (0..partitions).map(partition).collect(),
             pending: Pending::new(&spec.relation, &spec.key, spec.pairing(), spec.delivery == Delivery::AtLeastOnce),
             first: spec.emit_first.then(FirstKeys::default),
@@ -126,6 +112,7 @@ impl FluvioSink {
             records: 0,
             rejects: Vec::new(),
             broker,
+            environment,
             spec,
         };
         match last {
@@ -187,7 +174,7 @@ impl FluvioSink {
 
     /// Makes lanes of records out of `changes` at `epoch`; those over the broker's limit become rejects.
     fn encode(&mut self, changes: &[Change], epoch_of: impl Fn(&Change) -> Epoch) -> Result<Vec<Lane>> {
-        let time_ms = now_ms();
+        let time_ms = self.environment.wall_micros() / 1000;
         let encoder = Encoder::new(self.pending.batches(), &self.spec.key, self.spec.format, time_ms)?;
         let sequences: Vec<i32> = self.partitions.iter().map(|partition| partition.sequence).collect();
         let routing = if self.spec.key.is_empty() { Routing::Turns } else { Routing::Keys };
@@ -245,7 +232,7 @@ impl FluvioSink {
             return self.stage_nothing(n, epoch);
         }
         if self.partitions.iter().any(|partition| partition.sequence > SEQUENCE_MAX) {
-            self.producer = new_producer();
+            self.producer = new_producer(&self.environment);
             self.partitions.iter_mut().for_each(|partition| partition.sequence = 0);
         }
         let changes = self.changes()?;
@@ -365,7 +352,7 @@ impl FluvioSink {
             self.is_dirty = true;
         }
         if self.partitions.iter().any(|partition| partition.sequence > SEQUENCE_MAX) {
-            self.producer = new_producer();
+            self.producer = new_producer(&self.environment);
             self.partitions.iter_mut().for_each(|partition| partition.sequence = 0);
         }
         Ok(())
@@ -389,7 +376,7 @@ impl Sink for FluvioSink {
                 let mut staged = self.note(n, epoch)?;
                 // Should the sink go on with exactly_once: what this run publishes after its last checkpoint has used
                 // sequences that no checkpoint knows.
-                staged.producer = new_producer();
+                staged.producer = new_producer(&self.environment);
                 staged.partitions.iter_mut().for_each(|part| part.sequence = 0);
                 staged.to_staged().map(Some)
             }
@@ -452,11 +439,7 @@ fn reject(topic: &str, key: Option<&[u8]>, value: &[u8], reason: String) -> Reje
 }
 
 /// A producer id: above 0, unlike any other.
-fn new_producer() -> i64 {
-    rand::rng().random_range(1..=i64::MAX)
-}
-
-fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+fn new_producer(environment: &Environment) -> i64 {
+    // Within the range of what it is made of.
+    environment.random_in(1..=i64::MAX as u64) as i64
 }

@@ -31,10 +31,10 @@ use catchment_contract::options::nearest;
 use catchment_contract::{
     Error, OptionSpan, Options, Result, Sink, SinkConnector, SinkContext, SinkSpec, Staged, ViewFacts,
 };
-use catchment_topics::{Broker, TopicSpec, Topics};
+use catchment_topics::{TopicSpec, Topics};
 
 use crate::fluvio::sink::FluvioSink;
-use catchment_store::{Lake, LakeStore};
+use catchment_store::Lake;
 
 /// A member of `upsert` and `append` values that holds the epoch.
 pub const EPOCH_MEMBER: &str = "_epoch";
@@ -100,7 +100,7 @@ pub struct FluvioSpec {
     pub emit_first: bool,
     /// Size that batches are filled to.
     pub batch_bytes: usize,
-    topics: Topics,
+    pub(super) topics: Topics,
     lake: Lake,
 }
 
@@ -153,7 +153,6 @@ impl FluvioSpec {
             retention: check_retention(options)?,
         };
         let batch_bytes = take_number("batch_bytes", BATCH_BYTES_MIN, BATCH_BYTES_MAX, options)?.unwrap_or(BATCH_BYTES);
-        topics.want();
         Ok(FluvioSpec {
             sink: name.to_owned(),
             relation: view.name.clone(),
@@ -168,20 +167,6 @@ impl FluvioSpec {
             topics: topics.clone(),
             lake: lake.clone(),
         })
-    }
-
-    /// Opens the sink with its outbox in `lake` instead of its own, and its topic at `broker`; see [`SinkSpec::open`].
-    ///
-    /// # Errors
-    /// As [`SinkSpec::open`].
-    pub fn open_in(
-        &self,
-        lake: LakeStore,
-        broker: Arc<dyn Broker>,
-        context: &SinkContext,
-        last: Option<(u64, &Staged)>,
-    ) -> Result<FluvioSink> {
-        FluvioSink::open(self.clone(), lake, broker, context, last)
     }
 }
 
@@ -218,7 +203,7 @@ impl SinkSpec for FluvioSpec {
 
     fn open(&self, context: &SinkContext, last: Option<(u64, &Staged)>) -> Result<Box<dyn Sink>> {
         let lake = self.lake.open()?;
-        Ok(Box::new(self.open_in(lake, self.topics.broker()?, context, last)?))
+        Ok(Box::new(FluvioSink::open(self.clone(), lake, self.topics.broker()?, context, last)?))
     }
 }
 

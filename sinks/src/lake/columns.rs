@@ -1,8 +1,8 @@
 //! The columns of a lake table: how a view's columns are stored, and how rows are cut into partitions.
 //!
 //! Delta knows fewer types than Arrow. Each column of the view has a *stored* type that holds all its values: unsigned
-//! integers become the next larger signed ones (an unsigned 64-bit integer a signed one; a value that does not fit is an
-//! error of the write), times become microseconds in UTC. A type that has none is refused with the column's name.
+//! integers become the next larger signed ones (an unsigned 64-bit integer a signed one; a row with a value that does not
+//! fit is refused), times become microseconds in UTC. A type that has none is refused with the column's name.
 //!
 //! Rows are identified by the hash of their stored columns, so that a row read back from a file has the identity it was
 //! written with. All columns are nullable. Delta cannot tell an empty string from null in a partition column, so an
@@ -27,6 +27,8 @@ use delta_kernel::expressions::Scalar;
 use delta_kernel::schema::{DataType as KernelType, StructField, StructType};
 
 const DAY_US: i64 = 86_400_000_000;
+/// The dates, in days since 1970, that Delta's text of a partition value has words for: some 260,000 years either way.
+const PARTITION_DAYS: std::ops::RangeInclusive<i32> = -95_000_000..=95_000_000;
 
 /// How a partition column's value is made of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,25 +110,50 @@ impl TableColumns {
             .map_err(|error| Error::user("the view's columns cannot be those of a table").with_source(error))
     }
 
-    /// The stored form of `columns`, which are the view's.
+    /// The stored form of `columns`, which are the view's, and the rows of which a value has none, with the reason: such a
+    /// row's stored values mean nothing.
     ///
     /// # Errors
-    /// If a value does not fit its stored type; names the column.
-    pub fn store(&self, columns: &[ArrayRef]) -> Result<Vec<ArrayRef>> {
-        let options = CastOptions { safe: false, format_options: FormatOptions::default() };
+    /// None for columns of the view's types.
+    pub fn store(&self, columns: &[ArrayRef]) -> Result<(Vec<ArrayRef>, BTreeMap<u32, String>)> {
+        let mut refused = BTreeMap::new();
         let stored = columns.iter().zip(self.stored.fields()).enumerate().map(|(index, (column, field))| {
-            let cast = if column.data_type() == field.data_type() {
-                Arc::clone(column)
-            } else {
-                cast_with_options(column, field.data_type(), &options).map_err(|error| {
-                    Error::data(format!("column \"{}\" holds a value that {} cannot", field.name(), field.data_type()))
-                        .with_source(error)
-                })?
-            };
+            let cast = store_column(column, field, &mut refused)?;
             let own = self.partition.iter().any(|p| p.source == index && p.transform == Transform::Column);
-            if own && field.data_type() == &DataType::Utf8View { empty_as_null(&cast) } else { Ok(cast) }
+            match field.data_type() {
+                DataType::Utf8View if own => empty_as_null(&cast),
+                DataType::Date32 if own => {
+                    for (row, day) in cast.as_primitive::<Date32Type>().iter().enumerate() {
+                        if day.is_some_and(|day| !PARTITION_DAYS.contains(&day)) {
+                            refused.entry(row as u32).or_insert_with(|| {
+                                format!("column \"{}\" holds a date that no partition can be named by", field.name())
+                            });
+                        }
+                    }
+                    Ok(cast)
+                }
+                _ => Ok(cast),
+            }
         });
-        stored.collect()
+        Ok((stored.collect::<Result<_>>()?, refused))
+    }
+
+    /// The name of partition column `index`.
+    pub fn name_of(&self, index: usize) -> String {
+        self.partition[index].name.clone()
+    }
+
+    /// The type of partition column `index`, in Delta's words.
+    ///
+    /// # Errors
+    /// None for the types that a partition column may have.
+    pub fn partition_type(&self, index: usize) -> Result<KernelType> {
+        let column = &self.partition[index];
+        let kind = match column.transform {
+            Transform::Day => Ok(KernelType::DATE),
+            Transform::Column => self.stored.field(column.source).data_type().try_into_kernel(),
+        };
+        kind.map_err(|error| Error::bug("a partition column has no Delta type").with_source(error))
     }
 
     /// The values that rows are partitioned by, one array a partition column.
@@ -192,6 +219,27 @@ pub fn partition_texts(physical: &HashMap<String, Option<String>>) -> PartitionV
     physical.iter().map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
+/// The stored form of one column; adds the rows whose value has none to `refused`.
+fn store_column(column: &ArrayRef, field: &Field, refused: &mut BTreeMap<u32, String>) -> Result<ArrayRef> {
+    if column.data_type() == field.data_type() {
+        return Ok(Arc::clone(column));
+    }
+    let strict = CastOptions { safe: false, format_options: FormatOptions::default() };
+    if let Ok(cast) = cast_with_options(column, field.data_type(), &strict) {
+        return Ok(cast);
+    }
+    // One by one: in a nested value, a null for what has no stored form would go unnoticed.
+    let bug = |error| Error::bug(format!("cannot store column \"{}\"", field.name())).with_source(error);
+    for row in 0..column.len() {
+        if cast_with_options(&column.slice(row, 1), field.data_type(), &strict).is_err() {
+            refused.entry(row as u32).or_insert_with(|| {
+                format!("column \"{}\" holds a value that {} cannot", field.name(), field.data_type())
+            });
+        }
+    }
+    cast(column, field.data_type()).map_err(bug)
+}
+
 fn empty_as_null(column: &ArrayRef) -> Result<ArrayRef> {
     let failed = |error| Error::bug("cannot compare strings").with_source(error);
     let empty = catchment_contract::arrow::array::StringViewArray::from(vec![""]);
@@ -199,13 +247,18 @@ fn empty_as_null(column: &ArrayRef) -> Result<ArrayRef> {
     if is_empty.true_count() == 0 { Ok(Arc::clone(column)) } else { nullif(column, &is_empty).map_err(failed) }
 }
 
-/// The UTC day of a date or a time.
+/// The UTC day of a date or a time; null for one that no partition can be named by.
 fn day_of(column: &ArrayRef) -> Result<ArrayRef> {
     match column.data_type() {
-        DataType::Date32 => Ok(Arc::clone(column)),
+        DataType::Date32 => {
+            let days = column.as_primitive::<Date32Type>();
+            Ok(Arc::new(days.unary_opt::<_, Date32Type>(|day| Some(day).filter(|day| PARTITION_DAYS.contains(day)))))
+        }
         DataType::Timestamp(TimeUnit::Microsecond, _) => {
             let times = column.as_primitive::<TimestampMicrosecondType>();
-            Ok(Arc::new(times.unary::<_, Date32Type>(|time| time.div_euclid(DAY_US) as i32)))
+            let day =
+                |time: i64| i32::try_from(time.div_euclid(DAY_US)).ok().filter(|day| PARTITION_DAYS.contains(day));
+            Ok(Arc::new(times.unary_opt::<_, Date32Type>(day)))
         }
         other => Err(Error::bug(format!("day() of {other}"))),
     }

@@ -12,8 +12,8 @@
 //! | path | holds |
 //! |---|---|
 //! | `_delta_log/` | the log; its commits carry job, sink, checkpoint and epoch |
-//! | `hot/[day=…/]…parquet` | small data files, gathered by eight |
-//! | `data/[day=…/]…parquet` | data files of 32 to 64 MiB of rows, which are not gathered |
+//! | `hot/[day=…/]…parquet` | small data files, merged by eight |
+//! | `data/[day=…/]…parquet` | data files of 32 to 64 MiB of rows, which are left alone |
 //! | `dv/…bin` | deletion vectors, one file a commit |
 //!
 //! Any reader of Delta tables with deletion vectors sees each commit whole. Of a table in mode `append`, a plain
@@ -21,24 +21,39 @@
 //! modes it does not, for rows go away there.
 //!
 //! **Invariants.** Nothing is in the log before the checkpoint's manifest exists; the log knows the number of the last
-//! checkpoint, and nothing is committed twice; no file name is used twice; only the sink writes to its table.
+//! checkpoint, and nothing is committed twice; no file name is used twice; only the sink writes to its table, one run at
+//! a time; the files of a version add up to its seal, and to what the job's checkpoint left.
+//!
+//! **Reading.** A version, and the files that it names, can be read for ten minutes after a newer one (the sink's
+//! `retention`). A query that takes longer may find a file gone, and fails.
 //!
 //! **Limits.** 64 MiB of held rows a sink, 32 bytes a retraction between commits, 16 bytes a row of the table for
 //! identities, and 9 to 21 more once a row was taken back. 2³² rows a file.
 
 mod columns;
 mod commit;
+mod compact;
+mod contents;
 mod encode;
-mod files;
+mod entry;
+mod expected;
+mod folder;
 mod held;
 mod index;
+mod kernel;
+mod log;
+mod next_commit;
+mod open;
 pub(crate) mod order;
-mod retract;
+mod reader;
+mod seal;
 mod sink;
 mod spec;
 mod staged;
+mod stats;
 mod table;
-mod upkeep;
+mod vacuum;
+mod writer;
 
 pub use encode::{Rows, parquet_file};
 pub use index::{Identities, Location, RowIndex};

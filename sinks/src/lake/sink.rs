@@ -1,27 +1,28 @@
 //! The sink: updates in, commits out.
 //!
-//! Between commits updates are consolidated in memory ([`Pending`]); rows beyond a limit go to data files at once. To
-//! *stage* is to write all that is left to files, to find the rows that were taken back, to write the deletion vectors
-//! that hide them (or the rest of a file of which a third is hidden), and to bring it all to disk. To *publish* is one
-//! commit of the table's log, numbered as the checkpoint.
-//!
-//! What the sink remembers of the table (files, deleted rows, row index) is the state as of the last stage. It is never
-//! wrong by a crash: an open reads it from the log.
+//! [`NextCommit`] collects what is to be committed; *stage* makes it durable and describes it in a [`StagedCommit`]; to
+//! *publish* is one commit of the table's log, numbered as the checkpoint. After a publish the sink looks after its table:
+//! it compacts small files, checkpoints the log, cleans it and vacuums.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use catchment_contract::arrow::array::{ArrayRef, Int64Array};
-use catchment_contract::{Diff, Epoch, Error, Lease, Result, Sink, SinkContext, SinkFigures, Staged, UpdateBatch};
+use catchment_contract::{
+    Diff, Epoch, Error, ErrorKind, Reject, Result, Sink, SinkContext, SinkFigures, Staged, UpdateBatch,
+};
 
-use crate::lake::commit::Change;
-use crate::lake::files::{DataFile, DataFiles, FileWriter};
-use crate::lake::held::{Held, Pending, identities_of};
-use crate::lake::index::RowIndex;
+use crate::lake::commit::{CLOCK, Change};
+use crate::lake::compact::compact;
+use crate::lake::entry::{FileEntry, Totals};
+use crate::lake::held::{Held, identities_of};
+use crate::lake::log::{CHECKPOINT_VERSIONS, clean_log, log_files, newest_checkpoint};
+use crate::lake::next_commit::NextCommit;
+use crate::lake::seal::FORMAT;
 use crate::lake::spec::{LakeSpec, Mode};
-use crate::lake::staged::{AddedFile, StagedCommit};
-use crate::lake::table::Table;
-use crate::lake::upkeep::{self, Upkeep};
+use crate::lake::staged::StagedCommit;
+use crate::lake::table::{Table, blame};
+use crate::lake::vacuum::{Vacuum, stored_objects};
 use catchment_store::LakeStore;
 
 /// Rows held in memory before they are written to files: 64 MiB of them, some 300,000 comments.
@@ -30,29 +31,20 @@ const HELD_BYTES_MAX: usize = 64 << 20;
 /// An open lake table.
 #[derive(Debug)]
 pub struct LakeSink {
-    pub(super) spec: LakeSpec,
-    pub(super) job: String,
-    pub(super) lease: Arc<dyn Lease>,
-    pub(super) table: Table,
-    /// The transaction id of this table's checkpoints.
-    pub(super) app: String,
-    pub(super) writer: FileWriter,
-    pub(super) held_bytes_max: usize,
-    pub(super) pending: Pending,
-    pub(super) files: DataFiles,
-    pub(super) index: RowIndex,
-    /// Files by number that the index does not know yet.
-    pub(super) unindexed: BTreeSet<u32>,
-    /// Files written since the last stage, by number, with what the log will say of them.
-    pub(super) written: BTreeMap<u32, AddedFile>,
-    /// Objects written since the last stage that may not be on disk.
-    pub(super) unsynced: Vec<object_store::path::Path>,
-    /// Files that the next commit removes.
-    pub(super) removes: Vec<String>,
+    spec: LakeSpec,
+    table: Table,
+    next: NextCommit,
+    /// Number of the last checkpoint that was staged.
+    staged: Option<u64>,
     /// Stages that were not published yet.
-    pub(super) unpublished: u64,
-    pub(super) rows: u64,
-    pub(super) upkeep: Upkeep,
+    unpublished: u64,
+    /// Rows that readers see.
+    rows: u64,
+    vacuum: Vacuum,
+    /// Version of the newest checkpoint of the log, once looked for.
+    log_checkpoint: Option<u64>,
+    log_checkpoint_versions: u64,
+    rejects: Vec<Reject>,
 }
 
 impl LakeSink {
@@ -62,102 +54,84 @@ impl LakeSink {
     /// # Errors
     /// As there.
     pub fn open(spec: LakeSpec, lake: LakeStore, context: &SinkContext, last: Option<(u64, &Staged)>) -> Result<Self> {
-        let job = context.job.as_str();
-        let table = Table::open(lake, &spec, job)?;
-        let writer = FileWriter::new(&table)?;
+        let table = spec.table.clone();
+        Self::try_open(spec, lake, context, last).map_err(|error| blame(&*context.lease, &context.job, &table, error))
+    }
+
+    fn try_open(spec: LakeSpec, lake: LakeStore, context: &SinkContext, last: Option<(u64, &Staged)>) -> Result<Self> {
+        let last = last.map(|(_, staged)| StagedCommit::from_staged(staged, &spec.table)).transpose()?;
+        let (table, entries) = Table::open(lake, &spec, context, last.as_ref()).map_err(|error| match &last {
+            Some(last) if error.kind() == ErrorKind::NotFound => last.gone(error),
+            _ => error,
+        })?;
         let mut sink = LakeSink {
-            app: format!("{job}/{}", spec.sink),
-            job: job.to_owned(),
-            lease: Arc::clone(&context.lease),
+            next: NextCommit::new(&table, HELD_BYTES_MAX)?,
             table,
-            writer,
-            held_bytes_max: HELD_BYTES_MAX,
-            pending: Pending::default(),
-            files: DataFiles::default(),
-            index: RowIndex::default(),
-            unindexed: BTreeSet::new(),
-            written: BTreeMap::new(),
-            unsynced: Vec::new(),
-            removes: Vec::new(),
+            staged: None,
             unpublished: 0,
-            rows: 0,
-            upkeep: Upkeep::default(),
+            rows: Totals::of(&entries).rows,
+            vacuum: Vacuum::default(),
+            log_checkpoint: None,
+            log_checkpoint_versions: CHECKPOINT_VERSIONS,
+            rejects: Vec::new(),
             spec,
         };
-        match last {
-            Some((_, staged)) => sink.resume(staged)?,
-            None => sink.start_over()?,
-        }
-        upkeep::remove_garbage(&sink.table, &*sink.lease)?;
+        let entries = match last {
+            Some(last) => sink.resume(&last, entries)?,
+            None => sink.start_over(entries)?,
+        };
+        let stored = stored_objects(&sink.table)?;
+        sink.vacuum.open(&sink.table, stored, &entries, sink.spec.retention_ms())?;
         Ok(sink)
     }
 
     /// Sets how many bytes of rows are held in memory before they are written to files; for tests.
     pub fn with_held_bytes_max(mut self, bytes: usize) -> Self {
-        self.held_bytes_max = bytes;
+        self.next.set_held_bytes_max(bytes);
         self
     }
 
-    /// Adds to the clock by which files ripen; for tests.
-    pub fn with_clock_ahead_ms(mut self, ms: i64) -> Self {
-        self.upkeep.clock_ahead_ms = ms;
+    /// Sets from how many versions on the log is checkpointed, at least 1; for tests.
+    pub fn with_log_checkpoint_versions(mut self, versions: u64) -> Self {
+        self.log_checkpoint_versions = versions;
         self
     }
 
-    /// Brings the table to the state of the checkpoint that holds `staged`.
-    fn resume(&mut self, staged: &Staged) -> Result<()> {
-        let last = StagedCommit::from_staged(staged, self.table.name())?;
-        self.app.clone_from(&last.app);
-        let published = self.table.last_number(&self.app)?.unwrap_or(0);
-        if published > number(last.checkpoint)? {
-            return Err(Error::data(format!(
-                "table \"{}\" is at checkpoint {published} of job \"{}\", and the job's own last one is {}",
-                self.table.name(),
-                self.job,
-                last.checkpoint
-            ))
-            .with_hint(
-                "the job's checkpoints in _catchment were lost or put back: add --reset once to load everything anew",
-            ));
+    /// Brings the table to the state of the checkpoint that staged `last`.
+    fn resume(&mut self, last: &StagedCommit, mut entries: Vec<FileEntry>) -> Result<Vec<FileEntry>> {
+        if self.table.published() != Some(last.checkpoint) {
+            self.commit(last)?;
+            entries = self.table.entries()?;
         }
-        self.commit(&last)?;
-        self.load_files()
+        self.staged = Some(last.checkpoint);
+        self.next.load(&self.table, entries.clone())?;
+        self.rows = Totals::of(&entries).rows;
+        Ok(entries)
     }
 
     /// No checkpoint knows the table. What a run wrote whose checkpoints are gone is replaced by the first commit, under
     /// another transaction id, for the numbers begin anew.
-    fn start_over(&mut self) -> Result<()> {
-        let rows_before = self.table.live_files()?;
-        self.rows = rows_before.iter().map(|file| file.rows.saturating_sub(file.deleted.len() as u64)).sum();
-        if self.table.last_number(&self.app)?.is_some() {
-            self.app = format!("{}/{}", self.app, self.writer.incarnation());
+    fn start_over(&mut self, entries: Vec<FileEntry>) -> Result<Vec<FileEntry>> {
+        if self.table.published().is_some() {
+            let app = format!("{}/{}", self.table.app(), self.table.run());
+            self.table.set_app(&app)?;
         }
-        if !rows_before.is_empty() {
+        if !entries.is_empty() {
             tracing::warn!(
                 table = self.table.name(),
                 "no checkpoint knows this table's rows: the first commit replaces them"
             );
         }
-        self.removes = rows_before.into_iter().map(|file| file.path).collect();
-        Ok(())
+        self.next.replace(entries.iter().map(|entry| entry.path.clone()).collect());
+        Ok(entries)
     }
 
-    fn load_files(&mut self) -> Result<()> {
-        for live in self.table.live_files()? {
-            let number = self.files.add(DataFile::live(live)?);
-            self.unindexed.insert(number);
-        }
-        self.rows = self.files.live_rows();
-        Ok(())
-    }
-
-    /// Rows and retractions of one batch; `append` tables take no retractions.
-    fn take_rows(&mut self, batch: &UpdateBatch) -> Result<()> {
-        let retracts = self.spec.mode == Mode::Current;
-        let stored = self.spec.columns.store(batch.rows.columns())?;
-        let rows = Held::new(stored, batch.len(), retracts);
+    /// Rows and retractions of one batch, for a table that holds the view.
+    fn take_current(&mut self, batch: &UpdateBatch) -> Result<()> {
+        let (stored, batch) = self.store(batch)?;
+        let rows = Held::new(stored, batch.len(), true);
         if batch.diffs.constant(batch.len()) == Some(1) {
-            self.pending.add(rows);
+            self.next.pending.add(rows);
             return Ok(());
         }
         let mut added = Vec::new();
@@ -165,17 +139,45 @@ impl LakeSink {
             let diff: Diff = batch.diffs.at(row);
             if diff > 0 {
                 added.extend(std::iter::repeat_n(row as u32, diff as usize));
-            } else if diff < 0 && retracts {
-                self.pending.retract(rows.identities[row], diff.unsigned_abs());
             } else if diff < 0 {
-                return Err(Error::bug(format!(
-                    "table \"{}\" only grows, and its view took a row back",
-                    self.table.name()
-                ))
-                .with_hint("write mode = 'current' for this sink"));
+                self.next.pending.retract(rows.identities[row], diff.unsigned_abs());
             }
         }
-        self.pending.add(rows.take(added)?);
+        self.next.pending.add(rows.take(added)?);
+        Ok(())
+    }
+
+    /// The rows of whole epochs, for a table that holds every row that was ever added. Views that take rows back are not
+    /// appended, but for rejects: one whose record came again in better shape stays where it was appended, and one that
+    /// came and went within these epochs was none.
+    fn take_appended(&mut self, updates: &[UpdateBatch]) -> Result<()> {
+        let grows = updates.iter().all(|batch| batch.diffs.constant(batch.len()) == Some(1));
+        let mut parts = Vec::with_capacity(updates.len());
+        let mut sums: HashMap<u128, Diff> = HashMap::new();
+        for batch in updates {
+            let (stored, batch) = self.store(batch)?;
+            let rows = Held::new(stored, batch.len(), !grows);
+            if grows {
+                self.next.pending.add(rows);
+                self.next.flush_if_full(&self.table, &self.spec)?;
+                continue;
+            }
+            for (row, identity) in rows.identities.iter().enumerate() {
+                *sums.entry(*identity).or_default() += batch.diffs.at(row);
+            }
+            parts.push(rows);
+        }
+        for rows in parts {
+            let mut added = Vec::new();
+            for (row, identity) in rows.identities.iter().enumerate() {
+                // The first of equal rows stands for all of them.
+                let count = sums.remove(identity).unwrap_or_default();
+                added.extend(std::iter::repeat_n(row as u32, count.max(0) as usize));
+            }
+            let mut rows = rows.take(added)?;
+            rows.identities.clear();
+            self.next.pending.add(rows);
+        }
         Ok(())
     }
 
@@ -185,14 +187,14 @@ impl LakeSink {
         let mut parts = Vec::with_capacity(updates.len());
         for batch in updates {
             // The view's columns come first; `store` stops at the shorter of the two lists.
-            let stored = self.spec.columns.store(batch.rows.columns())?;
+            let (stored, batch) = self.store(batch)?;
             let identities = identities_of(&stored, batch.len());
             for (row, identity) in identities.iter().enumerate() {
                 *sums.entry((*identity, batch.epochs.at(row))).or_default() += batch.diffs.at(row);
             }
-            parts.push((stored, identities));
+            parts.push((stored, identities, batch));
         }
-        for (batch, (mut stored, identities)) in updates.iter().zip(parts) {
+        for (stored, identities, batch) in parts {
             let (mut rows, mut epochs, mut diffs) = (Vec::new(), Vec::new(), Vec::new());
             for (row, identity) in identities.iter().enumerate() {
                 // The first of equal updates stands for all of them.
@@ -203,102 +205,142 @@ impl LakeSink {
                     diffs.push(diff);
                 }
             }
-            let columns = stored.len();
-            let picked = Held::new(std::mem::take(&mut stored), batch.len(), false).take(rows)?;
+            debug_assert_eq!(stored.len() + 2, self.spec.columns.stored.fields().len());
+            let picked = Held::new(stored, batch.len(), false).take(rows)?;
             let mut stored: Vec<ArrayRef> = picked.columns;
-            debug_assert_eq!(columns + 2, self.spec.columns.stored.fields().len());
             let picked_rows = diffs.len();
             stored.push(Arc::new(Int64Array::from(epochs)));
             stored.push(Arc::new(Int64Array::from(diffs)));
-            self.pending.add(Held::new(stored, picked_rows, false));
+            self.next.pending.add(Held::new(stored, picked_rows, false));
         }
         Ok(())
     }
 
-    /// Writes the held rows to files.
-    fn flush(&mut self) -> Result<()> {
-        self.pending.settle()?;
-        let held = self.pending.take_rows();
-        for written in self.writer.write(&self.table, &self.spec, held, self.sealed_bytes())? {
-            self.unsynced.push(written.object.clone());
-            let (added, file) = written.into_parts();
-            let number = self.files.add(file);
-            self.unindexed.insert(number);
-            self.written.insert(number, added);
+    /// The stored columns of a batch, and the batch. Rows that hold what no stored type can are left out of both; those
+    /// that are added become rejects.
+    fn store(&mut self, batch: &UpdateBatch) -> Result<(Vec<ArrayRef>, UpdateBatch)> {
+        let (stored, refused) = self.spec.columns.store(batch.rows.columns())?;
+        if refused.is_empty() {
+            return Ok((stored, batch.clone()));
         }
-        Ok(())
-    }
-
-    /// From how many bytes of rows on a file is large enough to be left alone: half of what is held.
-    pub(super) fn sealed_bytes(&self) -> usize {
-        self.held_bytes_max / 2
-    }
-
-    pub(super) fn flush_if_full(&mut self) -> Result<()> {
-        if self.pending.bytes() > self.held_bytes_max { self.flush() } else { Ok(()) }
+        for (row, reason) in &refused {
+            for _ in 0..batch.diffs.at(*row as usize).max(0) {
+                let reason = format!("lake table \"{}\" cannot hold it: {reason}", self.table.name());
+                self.rejects.push(Reject::new("", None, reason));
+            }
+        }
+        let kept: Vec<u32> = (0..batch.len() as u32).filter(|row| !refused.contains_key(row)).collect();
+        let stored = Held::new(stored, batch.len(), false).take(kept.clone())?.columns;
+        let positions = catchment_contract::arrow::array::UInt32Array::from(kept.clone());
+        let rows = catchment_contract::arrow::compute::take_record_batch(&batch.rows, &positions)
+            .map_err(|error| Error::bug("cannot pick rows").with_source(error))?;
+        Ok((stored, UpdateBatch { rows, epochs: batch.epochs.take(&kept), diffs: batch.diffs.take(&kept) }))
     }
 
     fn commit(&mut self, staged: &StagedCommit) -> Result<()> {
-        let info = [
-            ("job", self.job.clone()),
+        let info = vec![
+            ("job", self.table.job.clone()),
             ("sink", self.spec.sink.clone()),
             ("checkpoint", staged.checkpoint.to_string()),
             ("epoch", staged.epoch.to_string()),
+            (CLOCK, self.table.clock_ms().to_string()),
         ];
+        if self.table.app() != staged.app {
+            self.table.set_app(&staged.app)?;
+        }
         self.table.commit(&Change {
-            transaction: (&staged.app, number(staged.checkpoint)?),
+            checkpoint: Some(staged.checkpoint),
             adds: &staged.adds,
             removes: &staged.removes,
             vectors: &staged.vectors,
-            info: &info,
+            info,
             data_change: true,
         })
+    }
+
+    fn take(&mut self, updates: &[UpdateBatch]) -> Result<()> {
+        match self.spec.mode {
+            Mode::Changes => self.take_changes(updates)?,
+            Mode::Append => self.take_appended(updates)?,
+            Mode::Current => updates.iter().try_for_each(|batch| {
+                self.take_current(batch)?;
+                self.next.flush_if_full(&self.table, &self.spec)
+            })?,
+        }
+        self.next.flush_if_full(&self.table, &self.spec)
+    }
+
+    fn try_publish(&mut self, staged: &Staged) -> Result<()> {
+        let staged = StagedCommit::from_staged(staged, self.table.name())?;
+        self.commit(&staged)?;
+        self.rows = staged.rows;
+        self.unpublished = self.unpublished.saturating_sub(1);
+        if self.unpublished == 0 { self.maintain() } else { Ok(()) }
+    }
+
+    /// What is due after a publish.
+    fn maintain(&mut self) -> Result<()> {
+        compact(&mut self.table, &self.spec, &mut self.next)?;
+        let newest = match self.log_checkpoint {
+            Some(version) => version,
+            None => newest_checkpoint(&log_files(&self.table)?),
+        };
+        self.log_checkpoint = Some(newest);
+        let version = self.table.version();
+        if version < newest + self.log_checkpoint_versions {
+            return Ok(());
+        }
+        self.table.check_lease()?;
+        self.table.checkpoint_log()?;
+        self.log_checkpoint = Some(version);
+        self.vacuum.round(&self.table, &self.next.unstaged(), self.spec.retention_ms())?;
+        clean_log(&self.table, self.spec.retention_ms())
     }
 }
 
 impl Sink for LakeSink {
     fn write(&mut self, updates: Vec<UpdateBatch>, _upto: Epoch) -> Result<()> {
-        match self.spec.mode {
-            Mode::Changes => self.take_changes(&updates)?,
-            Mode::Append | Mode::Current => updates.iter().try_for_each(|batch| {
-                self.take_rows(batch)?;
-                self.flush_if_full()
-            })?,
-        }
-        self.flush_if_full()
+        self.take(&updates).map_err(|error| self.table.blame(error))
     }
 
     fn stage(&mut self, n: u64, epoch: Epoch) -> Result<Option<Staged>> {
         let _span = tracing::info_span!("stage", table = self.table.name(), checkpoint = n).entered();
-        self.pending.settle()?;
-        let hidden = self.retract()?;
-        self.flush()?;
-        let mut staged = StagedCommit::new(self.table.name(), &self.app, n, epoch, self.files.live_rows());
-        staged.vectors = self.write_vectors(&hidden)?;
-        staged.adds = std::mem::take(&mut self.written).into_values().collect();
-        staged.removes = std::mem::take(&mut self.removes);
-        self.table.lake().sync(&std::mem::take(&mut self.unsynced))?;
+        let draft = self.next.stage(&self.table, &self.spec).map_err(|error| self.table.blame(error))?;
+        let (files, rows) = self.next.contents.counts();
+        let staged = StagedCommit {
+            format: FORMAT,
+            table: self.table.name().to_owned(),
+            table_id: self.table.id().to_owned(),
+            version: self.table.version(),
+            app: self.table.app().to_owned(),
+            checkpoint: n,
+            epoch,
+            previous: self.staged,
+            files,
+            rows,
+            adds: draft.adds,
+            removes: draft.removes,
+            vectors: draft.vectors,
+        };
         if staged.is_empty() {
             return Ok(None);
         }
+        self.staged = Some(n);
         self.unpublished += 1;
         staged.to_staged().map(Some)
     }
 
     fn publish(&mut self, n: u64, staged: &Staged) -> Result<()> {
         let _span = tracing::info_span!("publish", table = self.table.name(), checkpoint = n).entered();
-        let staged = StagedCommit::from_staged(staged, self.table.name())?;
-        self.commit(&staged)?;
-        self.rows = staged.rows;
-        self.unpublished = self.unpublished.saturating_sub(1);
-        if self.unpublished == 0 {
-            self.maintain()?;
-        }
-        Ok(())
+        self.try_publish(staged).map_err(|error| self.table.blame(error))
     }
 
     fn figures(&self) -> SinkFigures {
         SinkFigures { rows: self.rows, ..SinkFigures::default() }
+    }
+
+    fn take_rejects(&mut self) -> Vec<Reject> {
+        std::mem::take(&mut self.rejects)
     }
 }
 

@@ -8,6 +8,7 @@
 //! `check` is pure; what it returns is all that opening needs.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use catchment_contract::arrow::datatypes::{DataType, Field, Schema};
 use catchment_contract::options::nearest;
@@ -47,6 +48,9 @@ impl Mode {
     }
 }
 
+/// For how long what readers of older versions need is kept, if `retention` does not say.
+const RETENTION_DEFAULT: Duration = Duration::from_secs(600);
+
 /// Makes lake sinks.
 #[derive(Clone, Debug, Default)]
 pub struct LakeConnector {
@@ -75,6 +79,8 @@ pub struct LakeSpec {
     pub columns: TableColumns,
     /// The columns that rows are sorted by within a file, most significant first.
     pub sort: Vec<usize>,
+    /// For how long what readers of older versions need is kept.
+    pub retention: Duration,
 }
 
 impl SinkConnector for LakeConnector {
@@ -114,7 +120,13 @@ impl LakeSpec {
                 .with_hint("leave one out of partition_by"));
         }
         let sort = sort_columns(&columns, view);
-        Ok(LakeSpec { lake: lake.clone(), sink: name.to_owned(), table, mode, columns, sort })
+        let retention = take_retention(options)?;
+        Ok(LakeSpec { lake: lake.clone(), sink: name.to_owned(), table, mode, columns, sort, retention })
+    }
+
+    /// [`LakeSpec::retention`] in milliseconds.
+    pub fn retention_ms(&self) -> i64 {
+        i64::try_from(self.retention.as_millis()).unwrap_or(i64::MAX)
     }
 
     /// The columns whose least and greatest values the log keeps: at most 32, numbers and times first of all, and of
@@ -190,6 +202,29 @@ fn check_table(view: &str, options: &mut Options) -> Result<String> {
     Err(options.error(span, format!("{} cannot use \"{table}\" as the path of a table", options.owner())).with_hint(
         "write table = '…' with letters, digits, '_', '-' and '.', folders separated by '/', none beginning with '_' or '.'",
     ))
+}
+
+/// The option `retention`: a whole number of minutes, hours or days, such as `10 minutes`, at least one minute.
+fn take_retention(options: &mut Options) -> Result<Duration> {
+    let Some((text, span)) = options.take("retention") else {
+        return Ok(RETENTION_DEFAULT);
+    };
+    let parse = || {
+        let (count, unit) = text.trim().split_once(char::is_whitespace)?;
+        let unit_s = match unit.trim().trim_end_matches('s') {
+            "minute" | "min" => 60,
+            "hour" => 3_600,
+            "day" => 86_400,
+            _ => return None,
+        };
+        let seconds = count.parse::<u64>().ok().filter(|count| (1..=5_000_000).contains(count))? * unit_s;
+        Some(Duration::from_secs(seconds))
+    };
+    parse().ok_or_else(|| {
+        options
+            .error(span, format!("option \"retention\" of {} cannot be '{text}'", options.owner()))
+            .with_hint("write how long a query may take, in minutes, hours or days: retention = '10 minutes'")
+    })
 }
 
 /// The columns of the table: the view's, and those that a table of changes has.

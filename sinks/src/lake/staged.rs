@@ -4,11 +4,14 @@
 //!
 //! | field | meaning |
 //! |---|---|
-//! | `format` | 1 |
+//! | `format` | 2, as in the table's seal |
 //! | `table` | the table's path below the lake |
+//! | `table_id` | the id in the table's metadata: another one was made anew |
+//! | `version` | the table's newest version when this was staged: an older one has lost commits |
 //! | `app` | the id under which the log keeps the number of the last published checkpoint |
 //! | `checkpoint`, `epoch` | number of the checkpoint that staged this, and its epoch |
-//! | `rows` | rows of the table once this is published |
+//! | `previous` | number of the checkpoint that was published last before this one; null for none |
+//! | `files`, `rows` | data files of the table once this is published, and rows that readers see in them |
 //! | `adds` | data files to add: `path` (as in the log: relative to the table, URL-encoded), `bytes`, `modified_ms`, `rows`, `partition` (name → text or null), `stats` (the log's statistics, a JSON text) |
 //! | `removes` | paths of data files to remove |
 //! | `vectors` | data files that get another deletion vector: `path`, `vector` (`storageType`, `pathOrInlineDv`, `offset`, `sizeInBytes`, `cardinality`, as in the log) |
@@ -18,18 +21,21 @@ use delta_kernel::actions::deletion_vector::DeletionVectorDescriptor;
 use serde::{Deserialize, Serialize};
 
 use crate::lake::columns::PartitionValues;
-
-/// The version of the format that this module writes and reads.
-const FORMAT: u32 = 1;
+use crate::lake::entry::FileEntry;
+use crate::lake::seal::FORMAT;
 
 /// A commit that is durable and not visible yet; see the module's table.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StagedCommit {
-    format: u32,
+    pub format: u32,
     pub table: String,
+    pub table_id: String,
+    pub version: u64,
     pub app: String,
     pub checkpoint: u64,
     pub epoch: u64,
+    pub previous: Option<u64>,
+    pub files: u64,
     pub rows: u64,
     pub adds: Vec<AddedFile>,
     pub removes: Vec<String>,
@@ -45,6 +51,20 @@ pub struct AddedFile {
     pub rows: u64,
     pub partition: PartitionValues,
     pub stats: String,
+}
+
+impl AddedFile {
+    /// What the log says of it once it is added.
+    pub fn entry(&self) -> FileEntry {
+        FileEntry {
+            path: self.path.clone(),
+            bytes: self.bytes,
+            modified_ms: self.modified_ms,
+            rows: self.rows,
+            partition: self.partition.clone(),
+            vector: None,
+        }
+    }
 }
 
 /// Another deletion vector for a data file.
@@ -92,21 +112,6 @@ impl Vector {
 }
 
 impl StagedCommit {
-    /// A commit without any file for checkpoint `checkpoint` at `epoch`.
-    pub fn new(table: &str, app: &str, checkpoint: u64, epoch: u64, rows: u64) -> Self {
-        StagedCommit {
-            format: FORMAT,
-            table: table.to_owned(),
-            app: app.to_owned(),
-            checkpoint,
-            epoch,
-            rows,
-            adds: Vec::new(),
-            removes: Vec::new(),
-            vectors: Vec::new(),
-        }
-    }
-
     /// Whether publishing it would change nothing.
     pub fn is_empty(&self) -> bool {
         self.adds.is_empty() && self.removes.is_empty() && self.vectors.is_empty()

@@ -96,6 +96,12 @@ impl MemoryBroker {
         topics[topic].logs[0].lock().unwrap().last.values_mut().for_each(|last| *last = i32::MAX);
     }
 
+    /// Everything that `topic` holds, partition after partition.
+    pub fn bytes(&self, topic: &str) -> Vec<u8> {
+        let topics = self.topics.lock().unwrap();
+        topics[topic].logs.iter().flat_map(|log| log.lock().unwrap().batches.concat()).collect()
+    }
+
     /// Forgets the whole batches of partition 0 of `topic`.
     pub fn evict_all(&self, topic: &str) {
         let topics = self.topics.lock().unwrap();

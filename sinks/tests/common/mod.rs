@@ -5,6 +5,7 @@
 
 pub mod broker;
 pub mod faults;
+pub mod paused;
 pub mod s3;
 
 use std::path::Path;
@@ -96,7 +97,12 @@ pub fn environment() -> Environment {
 
 /// The lake at a folder or URL.
 pub fn lake_at(place: impl AsRef<Path>) -> LakeStore {
-    Lake::new(place.as_ref().to_str().unwrap(), environment()).unwrap().open().unwrap()
+    lake_with(place, environment())
+}
+
+/// The lake at a folder or URL, with a clock and chance of the test's.
+pub fn lake_with(place: impl AsRef<Path>, environment: Environment) -> LakeStore {
+    Lake::new(place.as_ref().to_str().unwrap(), environment).unwrap().open().unwrap()
 }
 
 /// The checked sink.

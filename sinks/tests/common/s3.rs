@@ -52,6 +52,20 @@ impl S3Server {
         format!("http://{}", self.address)
     }
 
+    /// Runs the test `name` of this binary in a process that finds this server in its environment, as a user gives it.
+    pub fn run_test(&self, name: &str) {
+        let status = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", name, "--nocapture"])
+            .env("CATCHMENT_TEST_S3", "1")
+            .env("AWS_ENDPOINT_URL", self.endpoint())
+            .env("AWS_REGION", "eu-central-1")
+            .env("AWS_ACCESS_KEY_ID", "test")
+            .env("AWS_SECRET_ACCESS_KEY", "testtest")
+            .status()
+            .unwrap();
+        assert!(status.success(), "{name}");
+    }
+
     /// Keys of all objects, `bucket/key`.
     pub fn keys(&self) -> Vec<String> {
         self.objects.lock().unwrap().keys().cloned().collect()

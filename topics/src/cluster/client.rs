@@ -24,7 +24,6 @@ use crate::cluster::admin::{self, Leader};
 use crate::cluster::failure::Failure;
 use crate::cluster::fetch::{self, Asked};
 use crate::cluster::link::Link;
-use crate::cluster::pauses::Pauses;
 use crate::cluster::wire::{REQUEST_BYTES_MAX, SentRecords};
 
 /// How much is asked for at once while the end is looked for: a hundred small batches' headers a question.
@@ -86,7 +85,8 @@ impl ClusterPartition {
         question: impl FnOnce(&mut Link, &Asked<'_>, &Leader) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         if let Some(at) = self.settles.take() {
-            std::thread::sleep(at.saturating_duration_since(Instant::now()));
+            let environment = &self.cluster.environment;
+            environment.sleep(at.saturating_duration_since(environment.now()));
         }
         self.connect()?;
         let (Some(link), Some(leader)) = (&mut self.link, &self.leader) else {
@@ -118,7 +118,7 @@ impl ClusterPartition {
         self.place = format!("its leader at {}", leader.address);
         let secured = self.cluster.tls.storage(&leader.address, &leader.unit)?;
         // Where it cannot be reached the leader stays unknown, and is looked up again.
-        self.link = Some(Link::dial(&leader.address, &secured, self.cluster.request_timeout)?);
+        self.link = Some(self.cluster.dial(&leader.address, &secured)?);
         self.leader = Some(leader);
         Ok(())
     }
@@ -129,30 +129,22 @@ impl ClusterPartition {
         what: &str,
         question: impl Fn(&mut Link, &Asked<'_>, &Leader) -> Result<T, Failure>,
     ) -> Result<T> {
-        let begun = Instant::now();
-        let mut pauses = Pauses::default();
-        let mut fresh = self.link.is_none();
+        let begun = self.cluster.environment.now();
+        let mut retries = self.cluster.retries();
+        // A connection that was there before may simply have grown old: the first reconnection is at once.
+        let mut is_old = self.link.is_some();
         loop {
             let failure = match self.attempt(&question) {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             };
+            if std::mem::take(&mut is_old) && failure.passes() {
+                continue;
+            }
             let (what, place) = (format!("{what} {}", self.name()), self.place.as_str());
-            if !failure.passes() {
-                return Err(failure.into_error(&what, place));
+            if !retries.wait_if(&what, failure.passes(), || failure.chain_at(place)) {
+                return Err(failure.into_final(&what, place, self.cluster.environment.now() - begun));
             }
-            // A connection that was there before may simply have grown old: the first reconnection is at once.
-            let pause = if std::mem::replace(&mut fresh, true) { pauses.next() } else { Duration::ZERO };
-            if begun.elapsed() + pause >= self.cluster.connect_timeout {
-                return Err(failure.into_tired(&what, place, begun.elapsed()));
-            }
-            tracing::warn!(
-                endpoint = place,
-                cause = %failure.chain(),
-                pause_ms = pause.as_millis() as u64,
-                "could not {what}, trying again"
-            );
-            std::thread::sleep(pause);
         }
     }
 }
@@ -195,7 +187,7 @@ impl PartitionClient for ClusterPartition {
         if refused(&failure) {
             return Err(failure.into_error(&what, &self.place));
         }
-        self.settles = Some(Instant::now() + SETTLE);
+        self.settles = Some(self.cluster.environment.now() + SETTLE);
         Err(failure
             .into_error(&what, &self.place)
             .with_outcome(Outcome::Unknown)
@@ -203,20 +195,21 @@ impl PartitionClient for ClusterPartition {
     }
 
     fn wait(&mut self, end: i64, timeout: Duration) -> Result<bool> {
-        let until = Instant::now() + timeout;
+        let environment = self.cluster.environment.clone();
+        let until = environment.now() + timeout;
         let mut pause = WAIT_PAUSE_FIRST;
         loop {
-            let there = self.ask("wait for records of", |link, asked, leader| {
+            let has_grown = self.ask("wait for records of", |link, asked, leader| {
                 Ok(match read(link, asked, leader, end, PEEK_BYTES)? {
                     Fetched::Batches { next, .. } => next > end,
                     Fetched::Evicted { start } => start > end,
                 })
             })?;
-            let left = until.saturating_duration_since(Instant::now());
-            if there || left.is_zero() {
-                return Ok(there);
+            let left = until.saturating_duration_since(environment.now());
+            if has_grown || left.is_zero() {
+                return Ok(has_grown);
             }
-            std::thread::sleep(pause.min(left));
+            environment.sleep(pause.min(left));
             pause = (pause * 2).min(WAIT_PAUSE_MAX);
         }
     }
@@ -338,12 +331,13 @@ fn settled(
     bounds: Bounds,
     mut high: i64,
 ) -> Result<Bounds, Failure> {
-    let until = Instant::now() + COPIES_WAIT_MAX.min(link.timeout());
+    let environment = link.environment().clone();
+    let until = environment.now() + COPIES_WAIT_MAX.min(link.timeout());
     while leader.replicated && high < bounds.end {
-        if Instant::now() >= until {
+        if environment.now() >= until {
             return Err(Failure::NotYet(format!("its copies are at offset {high} of {}", bounds.end)));
         }
-        std::thread::sleep(COPIES_PAUSE);
+        environment.sleep(COPIES_PAUSE);
         high = match fetch::last_seen(link, asked, bounds.end, PEEK_BYTES) {
             Ok((_, high)) => high,
             // Cut at its front, or at its end by a new leader's word: what was found no longer holds.

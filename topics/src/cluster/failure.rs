@@ -97,6 +97,16 @@ impl Failure {
         }
     }
 
+    /// The same with whom we talked to.
+    pub(super) fn chain_at(&self, place: &str) -> String {
+        format!("{place}: {}", self.chain())
+    }
+
+    /// As the error of the last attempt, when attempts were made for as long as `tried`.
+    pub(super) fn into_final(self, what: &str, place: &str, tried: Duration) -> Error {
+        if self.passes() { self.into_tired(what, place, tried) } else { self.into_error(what, place) }
+    }
+
     /// As an error: `what` was tried (`list topics`), `place` is whom it was asked of (`the controller at host:port`).
     pub(super) fn into_error(self, what: &str, place: &str) -> Error {
         let verb = if self.passes() { "could not" } else { "cannot" };
@@ -125,7 +135,7 @@ impl Failure {
     }
 
     /// As an error after many attempts: how long it was tried, and the way out.
-    pub(super) fn into_tired(self, what: &str, place: &str, tried: Duration) -> Error {
+    fn into_tired(self, what: &str, place: &str, tried: Duration) -> Error {
         let hint = match &self {
             Failure::Silent { doing, .. } if *doing == HANDSHAKE => {
                 "if the server speaks no TLS, use a Fluvio profile whose tls_policy is \"disabled\""

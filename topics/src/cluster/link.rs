@@ -10,6 +10,7 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use catchment_contract::Environment;
 use fluvio_protocol::Version;
 use fluvio_protocol::api::Request;
 use fluvio_protocol::link::versions::{ApiVersionKey, ApiVersionsRequest};
@@ -46,8 +47,13 @@ enum Stream {
 
 impl Link {
     /// Connects and asks what the server speaks; each step may take `timeout`.
-    pub(super) fn dial(address: &str, secured: &Secured, timeout: Duration) -> Result<Link, Failure> {
-        let socket = open(address, timeout)?;
+    pub(super) fn dial(
+        address: &str,
+        secured: &Secured,
+        timeout: Duration,
+        environment: &Environment,
+    ) -> Result<Link, Failure> {
+        let socket = open(address, timeout, environment)?;
         let stream = match secured {
             Secured::No => Stream::Plain(socket),
             Secured::Yes(config, name) => {
@@ -63,7 +69,7 @@ impl Link {
 
     /// Whether the server has closed the connection while nothing was asked, as far as is known here.
     pub(super) fn is_closed(&self) -> bool {
-        let socket = self.stream.socket();
+        let socket = &self.stream.timed().socket;
         let peek = || {
             socket.set_nonblocking(true)?;
             let peeked = socket.peek(&mut [0]);
@@ -76,6 +82,11 @@ impl Link {
             Ok(_) => matches!(self.stream, Stream::Plain(_)),
             Err(error) => error.kind() != io::ErrorKind::WouldBlock,
         }
+    }
+
+    /// What its deadlines are measured by.
+    pub(super) fn environment(&self) -> &Environment {
+        &self.stream.timed().environment
     }
 
     /// How long sending a request may take, and then reading its answer.
@@ -176,7 +187,7 @@ impl Link {
         Ok(self.number)
     }
 
-    /// The begin of an answer; the time for all of it runs from here.
+    /// The beginning of an answer; the time for all of it runs from here.
     fn read_length(&mut self) -> Result<i32, Failure> {
         let mut length = [0; wire::LENGTH_BYTES];
         let timeout = self.timeout;
@@ -201,16 +212,17 @@ impl Link {
 struct Timed {
     socket: TcpStream,
     until: Instant,
+    environment: Environment,
 }
 
 impl Timed {
-    fn new(socket: TcpStream, timeout: Duration) -> Timed {
-        Timed { socket, until: Instant::now() + timeout }
+    fn new(socket: TcpStream, timeout: Duration, environment: &Environment) -> Timed {
+        Timed { socket, until: environment.now() + timeout, environment: environment.clone() }
     }
 
     /// What is left of the time.
     fn left(&self) -> io::Result<Duration> {
-        let left = self.until.saturating_duration_since(Instant::now());
+        let left = self.until.saturating_duration_since(self.environment.now());
         // A socket takes no time-out of zero.
         if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(left) }
     }
@@ -249,10 +261,10 @@ impl Write for Timed {
 }
 
 impl Stream {
-    fn socket(&self) -> &TcpStream {
+    fn timed(&self) -> &Timed {
         match self {
-            Stream::Plain(timed) => &timed.socket,
-            Stream::Tls(stream) => &stream.sock.socket,
+            Stream::Plain(timed) => timed,
+            Stream::Tls(stream) => &stream.sock,
         }
     }
 
@@ -262,7 +274,7 @@ impl Stream {
             Stream::Plain(timed) => timed,
             Stream::Tls(stream) => &mut stream.sock,
         };
-        timed.until = Instant::now() + timeout;
+        timed.until = timed.environment.now() + timeout;
     }
 
     /// Has what comes acknowledged at once. A stock server sends records from its files behind a small head and holds the
@@ -270,7 +282,7 @@ impl Stream {
     /// setting, so it is made for each reply; where it cannot be made, replies are late and no less right.
     fn acknowledge_at_once(&self) {
         #[cfg(target_os = "linux")]
-        let _ = rustix::net::sockopt::set_tcp_quickack(self.socket(), true);
+        let _ = rustix::net::sockopt::set_tcp_quickack(&self.timed().socket, true);
     }
 }
 
@@ -300,7 +312,7 @@ impl Write for Stream {
 }
 
 /// A socket to the first of a name's addresses that accepts, which each may take `timeout`; as much is left afterwards.
-fn open(address: &str, timeout: Duration) -> Result<Timed, Failure> {
+fn open(address: &str, timeout: Duration, environment: &Environment) -> Result<Timed, Failure> {
     let resolved = address.to_socket_addrs().map_err(|error| Failure::io("resolve the name", error, timeout))?;
     let mut last = Failure::Io { doing: "resolve the name", source: io::ErrorKind::NotFound.into() };
     for candidate in resolved {
@@ -308,7 +320,7 @@ fn open(address: &str, timeout: Duration) -> Result<Timed, Failure> {
             Ok(socket) => {
                 let configured = socket.set_nodelay(true);
                 configured.map_err(|error| Failure::io("configure a connection", error, timeout))?;
-                return Ok(Timed::new(socket, timeout));
+                return Ok(Timed::new(socket, timeout, environment));
             }
             Err(error) => last = Failure::io("connect", error, timeout),
         }
@@ -346,17 +358,18 @@ fn shown(bytes: &[u8]) -> String {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "real sockets are slow in real time")]
 mod tests {
     use std::net::TcpListener;
     use std::sync::Arc;
 
-    use fluvio::config::TlsPolicy;
     use rcgen::{CertificateParams, KeyPair};
-    use rustls::crypto::aws_lc_rs;
+    use rustls::crypto::ring;
     use rustls::pki_types::PrivateKeyDer;
     use rustls::{ServerConfig, ServerConnection};
 
     use super::*;
+    use crate::cluster::profile::TlsPolicy;
     use crate::cluster::tls::Tls;
 
     const TIMEOUT: Duration = Duration::from_millis(300);
@@ -384,7 +397,9 @@ mod tests {
     fn given_up(address: &str, tls: &Tls) -> &'static str {
         let begun = Instant::now();
         let secured = tls.controller(address).unwrap();
-        let Err(failure) = Link::dial(address, &secured, TIMEOUT) else { panic!("it is a server") };
+        let Err(failure) = Link::dial(address, &secured, TIMEOUT, &Environment::system()) else {
+            panic!("it is a server")
+        };
         // The system's clock ticks coarsely.
         assert!(begun.elapsed() > TIMEOUT / 2, "{:?}", begun.elapsed());
         assert!(begun.elapsed() < PATIENCE, "{:?}", begun.elapsed());
@@ -412,7 +427,7 @@ mod tests {
         let key = KeyPair::generate().unwrap();
         let certificate = CertificateParams::new(vec!["localhost".to_string()]).unwrap().self_signed(&key).unwrap();
         let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-        let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_no_client_auth()
@@ -440,7 +455,7 @@ mod tests {
             }
         });
         let begun = Instant::now();
-        let mut timed = Timed::new(socket, TIMEOUT);
+        let mut timed = Timed::new(socket, TIMEOUT, &Environment::system());
         // More than the system's buffers take, and half a minute's work for the reader.
         let error = timed.write_all(&vec![0; 256 << 20]).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);

@@ -10,36 +10,34 @@
 //!                  └▶ link: Produce, Fetch, FetchOffsets ─▶ leader
 //! ```
 //!
-//! The stock client is used for its profiles only. Its connection to a controller opens three watches and a background
-//! task each before the first question, waits without a deadline, believes the lengths a peer claims, and with rustls
-//! cannot connect anonymously at all (it takes `host:port` for a server's name).
+//! The stock client is not used. Its connection to a controller opens three watches and a background task each before the
+//! first question, waits without a deadline, believes the lengths a peer claims, and with rustls cannot connect
+//! anonymously at all (it takes `host:port` for a server's name). Its profiles are read ([`profile`]).
 //!
-//! What is tried again, and for how long: reaching the controller or a leader, and every question that changes nothing,
-//! until [`ClusterOptions::connect_timeout`] has passed since the call began, with pauses that double from 20 ms to 2 s
-//! and are halved at random. A write is sent once.
+//! What is tried again, and for how long: reaching the controller or a leader, and every question that changes nothing, by
+//! [`RetryPolicy`] until [`ClusterOptions::connect_timeout`] has passed since the first failure. A write is sent once.
 
 mod admin;
 mod client;
 mod failure;
 mod fetch;
 mod link;
-mod pauses;
+mod profile;
 mod tls;
 mod wire;
 
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use catchment_contract::{Error, ErrorKind, Result};
-use fluvio::FluvioClusterConfig;
-use fluvio::config::ConfigFile;
+use catchment_contract::{Environment, Error, Result, Retries, RetryPolicy};
 
 use crate::broker::{Broker, PartitionClient, TopicFacts, TopicSpec};
 use crate::cluster::client::ClusterPartition;
 use crate::cluster::failure::Failure;
 use crate::cluster::link::Link;
-use crate::cluster::pauses::Pauses;
-use crate::cluster::tls::Tls;
+use crate::cluster::profile::{ClusterProfile, Profiles};
+use crate::cluster::tls::{Secured, Tls};
 
 pub use crate::cluster::fetch::FETCH_BYTES_MAX;
 pub use crate::cluster::wire::REQUEST_BYTES_MAX;
@@ -53,9 +51,11 @@ const CHANGE_TIMEOUT: Duration = Duration::from_secs(1);
 pub struct ClusterOptions {
     /// The controller's `host:port`; empty for the profile's.
     pub endpoint: String,
-    /// A profile of the stock client (`~/.fluvio/config`), whose TLS settings are used. Without one the current profile's
-    /// are, if it names the same endpoint.
+    /// A profile of the stock client, whose TLS settings are used. Without one the current profile's are, if it names the
+    /// same endpoint.
     pub profile: Option<String>,
+    /// The file of profiles; `None` for the stock client's: the one that `FLV_PROFILE_PATH` names, or `~/.fluvio/config`.
+    pub profiles_file: Option<PathBuf>,
     /// How long a call tries to reach a server before it gives up.
     pub connect_timeout: Duration,
     /// How long a server may take to answer one request, and to accept a connection.
@@ -68,6 +68,7 @@ impl Default for ClusterOptions {
         ClusterOptions {
             endpoint: String::new(),
             profile: None,
+            profiles_file: None,
             connect_timeout: Duration::from_secs(30),
             request_timeout: Duration::from_secs(10),
         }
@@ -79,8 +80,8 @@ impl Default for ClusterOptions {
 /// # Errors
 /// [`catchment_contract::Fault::User`] if the profile does not exist, its certificates cannot be read, or what answers is
 /// no controller; [`catchment_contract::Fault::Remote`] if nothing answered in [`ClusterOptions::connect_timeout`].
-pub fn connect(options: ClusterOptions) -> Result<Arc<dyn Broker>> {
-    let cluster = Arc::new(Cluster::new(options)?);
+pub fn connect(options: ClusterOptions, environment: &Environment) -> Result<Arc<dyn Broker>> {
+    let cluster = Arc::new(Cluster::new(options, environment)?);
     cluster.ask("connect to the controller", |link| link.expect_controller())?;
     Ok(Arc::new(ClusterBroker { cluster }))
 }
@@ -91,12 +92,14 @@ pub(crate) struct Cluster {
     tls: Tls,
     /// Whether leaders are reached at their local address (a profile's setting, for port-forwarded clusters).
     local: bool,
-    connect_timeout: Duration,
+    /// How long a question is repeated.
+    policy: RetryPolicy,
     request_timeout: Duration,
+    environment: Environment,
 }
 
 impl Cluster {
-    fn new(options: ClusterOptions) -> Result<Cluster> {
+    fn new(options: ClusterOptions, environment: &Environment) -> Result<Cluster> {
         let config = configure(&options)?;
         if !config.endpoint.contains(':') {
             return Err(Error::user(format!("the endpoint \"{}\" has no port", config.endpoint))
@@ -106,13 +109,22 @@ impl Cluster {
             tls: Tls::new(&config.tls)?,
             local: config.use_spu_local_address,
             endpoint: config.endpoint,
-            connect_timeout: options.connect_timeout,
+            policy: RetryPolicy::default().with_patience(options.connect_timeout),
             request_timeout: options.request_timeout,
+            environment: environment.clone(),
         })
     }
 
     fn dial_controller(&self) -> Result<Link, Failure> {
-        Link::dial(&self.endpoint, &self.tls.controller(&self.endpoint)?, self.request_timeout)
+        self.dial(&self.endpoint, &self.tls.controller(&self.endpoint)?)
+    }
+
+    fn dial(&self, address: &str, secured: &Secured) -> Result<Link, Failure> {
+        Link::dial(address, secured, self.request_timeout, &self.environment)
+    }
+
+    fn retries(&self) -> Retries {
+        Retries::new(self.policy, self.environment.clone())
     }
 
     /// Puts a question that changes nothing to the controller, on a connection of its own, until it is answered.
@@ -141,37 +153,26 @@ impl Cluster {
         match answer {
             Err(failure) if !failure.passes() => Err(failure.into_error(what, &self.controller())),
             Err(failure) => {
-                tracing::warn!(endpoint = self.controller(), cause = %failure.chain(), "{what}: no answer, looking for it");
+                tracing::warn!(endpoint = self.controller(), cause = %failure.chain(), "{what}: no answer came, so its effect is looked for");
                 Ok(())
             }
             Ok(()) => Ok(()),
         }
     }
 
-    /// Tries until it succeeds, fails for good, or [`ClusterOptions::connect_timeout`] has passed. `place` is whom we
+    /// Tries until it succeeds, fails for good, or has failed for [`ClusterOptions::connect_timeout`]. `place` is whom we
     /// talk to.
     fn patiently<T>(&self, what: &str, place: &str, mut attempt: impl FnMut() -> Result<T, Failure>) -> Result<T> {
-        let begun = Instant::now();
-        let mut pauses = Pauses::default();
+        let begun = self.environment.now();
+        let mut retries = self.retries();
         loop {
             let failure = match attempt() {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             };
-            let pause = pauses.next();
-            if !failure.passes() {
-                return Err(failure.into_error(what, place));
+            if !retries.wait_if(what, failure.passes(), || failure.chain_at(place)) {
+                return Err(failure.into_final(what, place, self.environment.now() - begun));
             }
-            if begun.elapsed() + pause >= self.connect_timeout {
-                return Err(failure.into_tired(what, place, begun.elapsed()));
-            }
-            tracing::warn!(
-                endpoint = place,
-                cause = %failure.chain(),
-                pause_ms = pause.as_millis() as u64,
-                "could not {what}, trying again"
-            );
-            std::thread::sleep(pause);
         }
     }
 
@@ -180,29 +181,23 @@ impl Cluster {
     }
 }
 
-/// The stock client's settings for the options.
-fn configure(options: &ClusterOptions) -> Result<FluvioClusterConfig> {
-    let profiles = ConfigFile::load_default_or_new().map_err(|error| Error::io("read Fluvio's profiles", error))?;
-    let named = match &options.profile {
-        Some(name) => Some(profiles.config().cluster_with_profile(name).cloned().ok_or_else(|| no_profile(name))?),
-        None => profiles.config().current_cluster().ok().cloned(),
+/// Where the cluster is and how it is talked to, by the options and the profiles.
+fn configure(options: &ClusterOptions) -> Result<ClusterProfile> {
+    let profiles = Profiles::load(options.profiles_file.as_deref())?;
+    let found = match &options.profile {
+        Some(name) => Some(profiles.named(name)?),
+        None => profiles.current(),
     };
-    match named {
-        Some(config) if options.endpoint.is_empty() || options.endpoint == config.endpoint => Ok(config),
+    match found {
+        Some(cluster) if options.endpoint.is_empty() || options.endpoint == cluster.endpoint => Ok(cluster.clone()),
         // The profile says how to talk, the endpoint to whom.
-        Some(config) if options.profile.is_some() => {
-            Ok(FluvioClusterConfig::new(&options.endpoint).with_tls(config.tls))
+        Some(cluster) if options.profile.is_some() => {
+            Ok(ClusterProfile { tls: cluster.tls.clone(), ..ClusterProfile::new(&options.endpoint) })
         }
         _ if options.endpoint.is_empty() => Err(Error::user("no endpoint is given and no Fluvio profile is active")
             .with_hint("name the controller's host:port, or switch to a profile with fluvio profile switch NAME")),
-        _ => Ok(FluvioClusterConfig::new(&options.endpoint)),
+        _ => Ok(ClusterProfile::new(&options.endpoint)),
     }
-}
-
-fn no_profile(name: &str) -> Error {
-    Error::user(format!("there is no Fluvio profile \"{name}\""))
-        .with_kind(ErrorKind::NotFound)
-        .with_hint("fluvio profile list shows those in ~/.fluvio/config, or the file that FLV_PROFILE_PATH names")
 }
 
 /// A cluster as a [`Broker`].
@@ -234,9 +229,9 @@ impl Broker for ClusterBroker {
     fn create(&self, name: &str, spec: &TopicSpec) -> Result<()> {
         let what = format!("create topic \"{name}\"");
         let answer = self.cluster.ask_once(&what, |link| admin::create(link, name, spec))?;
-        let told = answer.is_ok();
+        let answered = answer.is_ok();
         self.cluster.done_or_doubtful(&what, answer)?;
-        if !told {
+        if !answered {
             self.cluster.ask(&what, |link| admin::expect_topic(link, name, spec))?;
         }
         // A partition can be used when its leader says where it begins and ends; until then it refuses or is unknown.

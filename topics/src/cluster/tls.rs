@@ -7,14 +7,14 @@
 use std::sync::Arc;
 
 use catchment_contract::{Error, Result};
-use fluvio::config::{TlsCerts, TlsConfig, TlsPolicy};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
 use crate::cluster::failure::Failure;
+use crate::cluster::profile::{TlsCerts, TlsPolicy, TlsSource};
 
 /// How a cluster's servers are talked to.
 #[derive(Clone, Debug)]
@@ -48,8 +48,8 @@ impl Tls {
         match policy {
             TlsPolicy::Disabled => Ok(Tls::Disabled),
             TlsPolicy::Anonymous => Ok(Tls::Enabled { config: Arc::new(anonymous()?), domain: None }),
-            TlsPolicy::Verified(TlsConfig::Inline(certs)) => Tls::verified(certs, "in the Fluvio profile"),
-            TlsPolicy::Verified(TlsConfig::Files(paths)) => {
+            TlsPolicy::Verified(TlsSource::Inline(certs)) => Tls::verified(certs, "in the Fluvio profile"),
+            TlsPolicy::Verified(TlsSource::Files(paths)) => {
                 let read = |path: &std::path::Path| {
                     std::fs::read_to_string(path)
                         .map_err(|error| Error::io(format!("read \"{}\" of the Fluvio profile", path.display()), error))
@@ -118,13 +118,13 @@ impl Tls {
 }
 
 fn builder() -> Result<rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier>> {
-    ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+    ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(|error| Error::bug("the TLS library knows no protocol version").with_source(error))
 }
 
 fn anonymous() -> Result<ClientConfig> {
-    let verifier = Unverified { provider: aws_lc_rs::default_provider() };
+    let verifier = Unverified { provider: ring::default_provider() };
     Ok(builder()?.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth())
 }
 

@@ -15,9 +15,10 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use catchment_contract::Environment;
 use tokio::sync::watch;
 use tracing::{error, warn};
 
@@ -60,6 +61,7 @@ pub struct Log {
     grown: Condvar,
     /// The same for waiting tasks.
     watched: watch::Sender<i64>,
+    environment: Environment,
     /// The folder stays locked as long as somebody can write.
     _lock: Lock,
 }
@@ -89,7 +91,7 @@ struct View {
 
 impl Log {
     /// Opens a partition's folder, made if missing.
-    pub fn open(folder: &Path, limits: Limits, lock: Lock) -> Result<Log, Refused> {
+    pub fn open(folder: &Path, limits: Limits, lock: Lock, environment: &Environment) -> Result<Log, Refused> {
         let Recovered { segments, end, producers, file } = recover(folder)?;
         let position = segments.last().map_or(0, |segment| segment.bytes);
         let writer = Writer { file, position, next: end, producers, stopped: None };
@@ -102,6 +104,7 @@ impl Log {
             end: Mutex::new(end),
             grown: Condvar::new(),
             watched: watch::channel(end).0,
+            environment: environment.clone(),
             _lock: lock,
         })
     }
@@ -218,7 +221,7 @@ impl Log {
         })?;
         let mut view = self.view_mut();
         if let Some(before) = view.segments.back_mut() {
-            before.sealed = Some(SystemTime::now());
+            before.sealed = Some(self.environment.wall());
             before.file = None;
         }
         let opened = Some(Arc::clone(&file));
@@ -272,20 +275,11 @@ impl Log {
 
     /// Waits until the end lies beyond `end`.
     pub fn wait(&self, end: i64, timeout: Duration) -> Result<bool, Refused> {
-        let deadline = Instant::now().checked_add(timeout);
-        let mut now = held(&self.end);
-        loop {
-            if *now == DELETED {
-                return Err(Refused::Deleted);
-            }
-            if *now > end {
-                return Ok(true);
-            }
-            let left = deadline.map_or(timeout, |deadline| deadline.saturating_duration_since(Instant::now()));
-            if left.is_zero() {
-                return Ok(false);
-            }
-            now = self.grown.wait_timeout(now, left).unwrap_or_else(PoisonError::into_inner).0;
+        let is_early = |now: &mut i64| *now != DELETED && *now <= end;
+        let waited = self.grown.wait_timeout_while(held(&self.end), timeout, is_early);
+        match *waited.unwrap_or_else(PoisonError::into_inner).0 {
+            DELETED => Err(Refused::Deleted),
+            now => Ok(now > end),
         }
     }
 

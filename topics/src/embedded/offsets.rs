@@ -9,9 +9,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::time::{SystemTime, UNIX_EPOCH};
 
-use catchment_contract::{Error, Result};
+use catchment_contract::{Environment, Error, Result};
 use serde::{Deserialize, Serialize};
 
 use super::folder::{held, write_whole};
@@ -44,6 +43,7 @@ pub struct Kept {
 pub struct Offsets {
     file: PathBuf,
     kept: Mutex<BTreeMap<Consumer, Kept>>,
+    environment: Environment,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -66,12 +66,13 @@ impl Offsets {
     ///
     /// # Errors
     /// If it cannot be read or is not what this module writes.
-    pub fn open(folder: &Path) -> Result<Offsets> {
+    pub fn open(folder: &Path, environment: &Environment) -> Result<Offsets> {
+        let environment = environment.clone();
         let file = folder.join("offsets.json");
         let bytes = match fs::read(&file) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Ok(Offsets { file, kept: Mutex::default() });
+                return Ok(Offsets { file, kept: Mutex::default(), environment });
             }
             Err(error) => return Err(Error::io(format!("read \"{}\"", file.display()), error)),
         };
@@ -84,7 +85,7 @@ impl Offsets {
             let Line { consumer: id, topic, partition, offset, modified_s } = line;
             (Consumer { id, topic, partition }, Kept { offset, modified_s })
         });
-        Ok(Offsets { file, kept: Mutex::new(kept.collect()) })
+        Ok(Offsets { file, kept: Mutex::new(kept.collect()), environment })
     }
 
     /// Keeps an offset in `log`; an error if there are too many, false if the topic was deleted.
@@ -100,7 +101,7 @@ impl Offsets {
         if kept.len() >= OFFSETS_MAX && !kept.contains_key(&consumer) {
             return Err(io::Error::other(format!("{OFFSETS_MAX} consumers' offsets are kept already")));
         }
-        let modified_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let modified_s = self.environment.wall_micros().max(0).unsigned_abs() / 1_000_000;
         kept.insert(consumer, Kept { offset, modified_s });
         self.store(&kept)?;
         Ok(true)

@@ -19,9 +19,9 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use catchment_contract::{Error, Result};
+use catchment_contract::{Environment, Error, Result};
 use rustix::process::{Resource, getrlimit};
 use tokio::sync::watch;
 use tracing::{info, warn};
@@ -42,6 +42,7 @@ pub struct Store {
     pub lock: Lock,
     folder: PathBuf,
     options: EmbeddedOptions,
+    environment: Environment,
     topics: RwLock<BTreeMap<String, Arc<Topic>>>,
     /// Held over making and deleting a topic.
     making: Mutex<()>,
@@ -54,16 +55,17 @@ impl Store {
     ///
     /// # Errors
     /// [`catchment_contract::ErrorKind::Taken`] if another broker has it; [`catchment_contract::Fault::Data`] for files that are damaged.
-    pub fn open(options: EmbeddedOptions) -> Result<Store> {
+    pub fn open(options: EmbeddedOptions, environment: &Environment) -> Result<Store> {
         let folder = options.folder.clone();
         let topics = folder.join("topics");
         fs::create_dir_all(&topics).map_err(|error| Error::io(format!("make \"{}\"", topics.display()), error))?;
         let lock = Lock::take(&folder)?;
         let store = Store {
-            offsets: Offsets::open(&folder)?,
+            offsets: Offsets::open(&folder, environment)?,
             lock,
             folder,
             options,
+            environment: environment.clone(),
             topics: RwLock::default(),
             making: Mutex::default(),
             version: watch::channel(1).0,
@@ -107,10 +109,13 @@ impl Store {
         spec.retention_s = spec.retention_s.or((usual > 0).then_some(usual));
         let limits = self.limits(&spec);
         let folder = self.place(name);
-        let logs =
-            (0..spec.partitions).map(|index| Log::open(&folder.join(index.to_string()), limits, self.lock.clone()));
+        let logs = (0..spec.partitions).map(|index| self.open_log(&folder, index, limits));
         let partitions = logs.map(|log| log.map(Arc::new)).collect::<std::result::Result<_, _>>()?;
         Ok(Topic { spec, partitions })
+    }
+
+    fn open_log(&self, topic: &Path, index: u32, limits: Limits) -> std::result::Result<Log, Refused> {
+        Log::open(&topic.join(index.to_string()), limits, self.lock.clone(), &self.environment)
     }
 
     fn limits(&self, spec: &Spec) -> Limits {
@@ -217,8 +222,7 @@ impl Store {
         let place = self.place(name);
         let mut logs = topic.partitions.clone();
         for index in topic.spec.partitions..partitions {
-            let log =
-                Log::open(&place.join(index.to_string()), limits, self.lock.clone()).map_err(TopicRefused::Log)?;
+            let log = self.open_log(&place, index, limits).map_err(TopicRefused::Log)?;
             logs.push(Arc::new(log));
         }
         let file = place.join("topic.json");
@@ -230,7 +234,8 @@ impl Store {
     }
 
     /// Drops what is older than its topic keeps it.
-    pub fn retain(&self, now: SystemTime) {
+    pub fn retain(&self) {
+        let now = self.environment.wall();
         for (name, topic) in self.all() {
             let keep =
                 topic.spec.retention_s.map_or(self.options.retention, |seconds| Duration::from_secs(seconds.into()));

@@ -19,7 +19,7 @@ use super::refused::Refused;
 pub const PARTITIONS_MAX: u32 = 1024;
 
 /// Longest name of a topic, bytes: what Fluvio allows.
-const NAME_BYTES_MAX: usize = 63;
+pub const NAME_BYTES_MAX: usize = 63;
 
 /// Smallest segment that a topic may ask for.
 const SEGMENT_BYTES_MIN: u64 = 4096;

@@ -127,6 +127,11 @@ impl CheckpointLog {
             .with_hint("run a job once at a time, or give the second one another --lake")
     }
 
+    /// Number of the last manifest that this run put.
+    pub fn number(&self) -> u64 {
+        self.number.load(Ordering::Relaxed)
+    }
+
     /// Removes the manifests before `number`.
     ///
     /// # Errors

@@ -12,8 +12,8 @@ use catchment_contract::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use catchment_contract::{Decoded, Epoch, Reject, Run};
 
 use super::definitions;
+use super::feeding::Batch;
 use super::job::{JobSource, JobSpec, REJECTS, rejects_schema};
-use super::reading::Batch;
 use crate::checkpoint::{Ledger, Manifest, SourceState};
 use crate::updates::{Updates, flatten};
 

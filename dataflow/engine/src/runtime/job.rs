@@ -41,7 +41,7 @@ pub struct JobSink {
     /// The relation whose changes it takes.
     pub from: String,
     /// The checked sink.
-    pub spec: Box<dyn SinkSpec>,
+    pub spec: Arc<dyn SinkSpec>,
     /// The relation's columns.
     pub schema: SchemaRef,
     /// Changes whenever the relation's definition does, so that a restart notices.

@@ -1,35 +1,56 @@
 //! A running job: sources read, epochs cut, workers driven, sinks fed, checkpoints taken.
 //!
 //! ```text
-//!  per source                     one thread                 per worker              per sink
-//!  readers ─▶ decoders ─▶ collector ─▶ coordinator ─▶ inputs ─▶ dataflow ─▶ capture ─▶ sink thread
-//!                                        │  ▲ frontiers ◀───────┘                        ▲
-//!                                        └──┴─ closed epochs, stage, publish ────────────┘
+//!  per source                          one thread        per worker                        per sink
+//!  feeder, readers ─▶ decoders ─▶ lane ─▶ coordinator ─▶ inputs ─▶ dataflow ─▶ captures ─▶ sink thread
+//!                                          ▲   │ closed epochs, stage, publish                ▲ │
+//!                                          │   └──────────────────────────────────────────────┘ │
+//!                                        board ◀─ frontiers, written epochs, commits, failures ─┘
 //! ```
 //!
-//! - [`job`]: what the runtime is given;
-//! - [`reading`]: partitions to decoded batches in arrival order, over bounded queues;
-//! - [`workers`]: timely workers, their inputs and captures;
-//! - [`sinking`]: one thread a sink;
-//! - [`state_log`]: what the sources delivered, kept for the next start;
-//! - [`coordinator`]: who decides what time it is;
-//! - `staying`: jobs that stay up;
+//! In the order of a job's life:
+//!
+//! - [`job`]: what the runtime is given, and [`options`], how it runs;
+//! - `runtime`: what can be done with a job, by its state: `opened`, `running`, `finishing`;
+//! - `definitions`: what may change in a job's text between two runs;
+//! - `feeding`: sources to decoded batches in arrival order, each by threads of its own;
+//! - `board`: what the coordinator waits for;
+//! - `epochs` and `checkpoints`: what is open, what is on its way, and what is due;
+//! - `arrivals`: batches as numbered rows, and `state_log`, which keeps them for the next start;
+//! - `workers` and `capture`: timely workers, and the ends of their dataflow;
+//! - `sinking`: one thread a sink;
 //! - [`report`]: what a run did.
 //!
-//! Threads never wait for one another in a cycle: data flows left to right over bounded channels, progress right to left
-//! over unbounded ones that carry at most a few messages an epoch.
+//! **Nothing waits in a cycle.** Data flows left to right and is bounded by admission: the coordinator takes nothing from
+//! a lane while an epoch is full, or while sinks or the state log have too much to write. So lanes fill, and readers wait;
+//! nobody else waits for room. Progress flows right to left through the board, which holds a few words.
+//!
+//! **Who may hang.** A source may never answer: its feeder and readers are the only threads that call it. They are not
+//! waited for when the run ends. Sinks and the store are waited for, since there is no checkpoint without them.
+//!
+//! **Who may panic.** Every thread is started by the board or watched by it: a panic ends the run with an error that names
+//! the thread.
 
 mod arrivals;
-pub mod coordinator;
+mod board;
+mod capture;
+mod checkpoints;
 mod definitions;
+mod epochs;
+mod feeding;
+mod finishing;
 pub mod job;
-pub mod reading;
+mod opened;
+pub mod options;
 pub mod report;
+mod running;
+#[expect(clippy::module_inception, reason = "it holds what the module is named after")]
+mod runtime;
 mod sinking;
 mod state_log;
-mod staying;
 mod workers;
 
-pub use coordinator::{RunOptions, Runtime};
 pub use job::{Dataflow, JobSink, JobSource, JobSpec};
+pub use options::RunOptions;
 pub use report::{Progress, RelationReport, RunReport, SinkReport, SourceReport};
+pub use runtime::Runtime;

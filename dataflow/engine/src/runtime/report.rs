@@ -170,6 +170,8 @@ pub struct SourceProgress {
     pub passed_over: AtomicU64,
     /// Partitions begun.
     pub partitions: AtomicU64,
+    /// The most bytes that were ever read ahead, decoded or not.
+    pub ahead_bytes_most: AtomicU64,
 }
 
 /// Rows and changes of one relation, counted on the workers.

@@ -10,7 +10,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::thread::JoinHandle;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use catchment_contract::arrow::array::RecordBatch;
 use catchment_contract::arrow::datatypes::SchemaRef;
@@ -18,36 +18,98 @@ use catchment_contract::arrow::error::ArrowError;
 use catchment_contract::arrow::ipc::reader::StreamReader;
 use catchment_contract::arrow::ipc::writer::StreamWriter;
 use catchment_contract::{Error, Lease, Result, Store};
-use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::arrivals::column_names;
-use super::reading::spawn;
+use super::board::Board;
 use crate::checkpoint::{Manifest, StateFile};
+use crate::host::{Answer, Host, Queue, Reply, reply};
 
 /// Size at which a file is written out: 8 MiB, since it is put together in memory.
 const FILE_BYTES: usize = 8 << 20;
 
-/// Batches that may wait to be written.
-const QUEUE: usize = 64;
-
-pub(crate) enum LogMessage {
-    /// Arrivals of a source.
-    Append { source: String, rows: RecordBatch },
+/// What the log's thread is told, in order.
+enum LogMessage {
+    /// Arrivals of a source, and their bytes in memory.
+    Append { source: String, rows: RecordBatch, bytes: usize },
     /// Write out everything; answer with the files made since the cut before.
-    Cut { reply: Sender<Result<BTreeMap<String, Vec<StateFile>>>> },
+    Cut(Reply<CutAnswer>),
 }
+
+/// Files made since the cut before, by source.
+pub(super) type CutAnswer = Result<BTreeMap<String, Vec<StateFile>>>;
 
 /// The other end of the log's thread.
-pub(crate) struct StateLog {
-    pub messages: Sender<LogMessage>,
-    pub thread: JoinHandle<()>,
+pub(super) struct StateLog {
+    host: Host,
+    messages: Arc<Queue<LogMessage>>,
+    /// Bytes that wait to be written.
+    waiting: Arc<AtomicUsize>,
+    /// Never given: it is dropped when the thread ends.
+    ended: Option<Answer<()>>,
 }
 
-/// Starts the log's thread; files go to `folder`, their names begin with `run`.
-pub(crate) fn start(store: Arc<dyn Store>, folder: String, run: String) -> StateLog {
-    let (messages, queue) = bounded(QUEUE);
-    let writer = Writer { store, folder, run, parts: 0, open: BTreeMap::new(), files: BTreeMap::new() };
-    StateLog { messages, thread: spawn("state-log".into(), move || writer.run(&queue)) }
+impl StateLog {
+    /// Starts the log's thread; files go to `folder`, their names begin with `run`. An error ends the run.
+    ///
+    /// # Errors
+    /// If the system has no room for the thread.
+    pub fn start(board: &Board, store: Arc<dyn Store>, folder: String, run: String) -> Result<StateLog> {
+        let host = board.host().clone();
+        let (messages, waiting) = (Arc::new(Queue::new(&host)), Arc::default());
+        let (running, ended) = reply(&host);
+        let mut writer = Writer {
+            store,
+            folder,
+            run,
+            parts: 0,
+            open: BTreeMap::new(),
+            files: BTreeMap::new(),
+            messages: messages.clone(),
+            waiting: Arc::clone(&waiting),
+        };
+        let failed = board.clone();
+        let body = move || {
+            let _running: Reply<()> = running;
+            if let Err(error) = writer.run() {
+                failed.fail(error);
+            }
+        };
+        board.start("state-log", body)?;
+        Ok(StateLog { host, messages, waiting, ended: Some(ended) })
+    }
+
+    /// Keeps arrivals.
+    pub fn append(&self, source: &str, rows: RecordBatch) {
+        let bytes = rows.get_array_memory_size();
+        self.waiting.fetch_add(bytes, Ordering::Relaxed);
+        self.messages.push(LogMessage::Append { source: source.to_owned(), rows, bytes });
+    }
+
+    /// Writes out everything that was appended.
+    pub fn cut(&self) -> Answer<CutAnswer> {
+        let (question, answer) = reply(&self.host);
+        self.messages.push(LogMessage::Cut(question));
+        answer
+    }
+
+    /// Bytes in memory that wait to be written.
+    pub fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    /// Ends the thread once it has done what it was told.
+    pub fn finish(&mut self) {
+        self.messages.close();
+        if let Some(ended) = self.ended.take() {
+            let _ = ended.wait();
+        }
+    }
+}
+
+impl Drop for StateLog {
+    fn drop(&mut self) {
+        self.messages.close();
+    }
 }
 
 struct OpenFile {
@@ -62,26 +124,29 @@ struct Writer {
     parts: u64,
     open: BTreeMap<String, OpenFile>,
     files: BTreeMap<String, Vec<StateFile>>,
+    messages: Arc<Queue<LogMessage>>,
+    waiting: Arc<AtomicUsize>,
+}
+
+/// Whoever waits for an answer sees that the thread has ended.
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.messages.abandon();
+    }
 }
 
 impl Writer {
-    fn run(mut self, queue: &Receiver<LogMessage>) {
-        let mut failure: Option<Error> = None;
-        for message in queue {
+    fn run(&mut self) -> Result<()> {
+        while let Some(message) = self.messages.pop() {
             match message {
-                LogMessage::Append { source, rows } if failure.is_none() => {
-                    failure = self.append(source, &rows).err();
+                LogMessage::Append { source, rows, bytes } => {
+                    self.append(source, &rows)?;
+                    self.waiting.fetch_sub(bytes, Ordering::Relaxed);
                 }
-                LogMessage::Append { .. } => {}
-                LogMessage::Cut { reply } => {
-                    let cut = match failure.take() {
-                        Some(error) => Err(error),
-                        None => self.cut(),
-                    };
-                    let _ = reply.send(cut);
-                }
+                LogMessage::Cut(reply) => reply.give(Ok(self.cut()?)),
             }
         }
+        Ok(())
     }
 
     fn append(&mut self, source: String, rows: &RecordBatch) -> Result<()> {
@@ -125,7 +190,7 @@ fn not_encoded(error: ArrowError) -> Error {
 }
 
 /// Reads a state file back, batch by batch.
-pub(crate) fn read(store: &dyn Store, file: &StateFile, schema: &SchemaRef) -> Result<Vec<RecordBatch>> {
+pub(super) fn read(store: &dyn Store, file: &StateFile, schema: &SchemaRef) -> Result<Vec<RecordBatch>> {
     let damaged = || Error::data(format!("state file \"{}\" is damaged", file.path));
     let missing = || {
         Error::data(format!("state file \"{}\" is missing", file.path))
@@ -150,12 +215,12 @@ pub(crate) fn read(store: &dyn Store, file: &StateFile, schema: &SchemaRef) -> R
 }
 
 /// Removes state files that `manifest` does not name, unless a newer run has begun.
-pub(crate) fn remove_orphans(store: &dyn Store, folder: &str, manifest: &Manifest, lease: &dyn Lease) -> Result<()> {
+pub(super) fn remove_orphans(store: &dyn Store, folder: &str, manifest: &Manifest, lease: &dyn Lease) -> Result<()> {
     let named: BTreeSet<&str> =
         manifest.sources.values().flat_map(|source| source.state.iter().map(|file| file.path.as_str())).collect();
     let mut orphans = store.list(folder)?;
     orphans.retain(|path| !named.contains(path.as_str()));
-    if orphans.is_empty() || !lease.is_held()? {
+    if orphans.is_empty() || !lease.may_remove()? {
         return Ok(());
     }
     for path in orphans {

@@ -2,8 +2,9 @@
 
 use std::fs::File;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
+use catchment_contract::Environment;
 use tempfile::TempDir;
 
 use super::super::folder::{Lock, held};
@@ -14,7 +15,7 @@ use crate::broker::{Bounds, Fetched};
 
 fn opened(folder: &TempDir, segment_bytes: u64) -> Log {
     let limits = Limits { segment_bytes, batch_bytes_max: 1 << 20, fsync: true };
-    Log::open(&folder.path().join("0"), limits, Lock::take(folder.path()).unwrap()).unwrap()
+    Log::open(&folder.path().join("0"), limits, Lock::take(folder.path()).unwrap(), &Environment::system()).unwrap()
 }
 
 fn batch(sequence: i32) -> Vec<u8> {
@@ -64,7 +65,7 @@ fn segments_go_by_age_and_by_bytes_from_the_oldest() {
     for sequence in 0..10 {
         log.append(&batch(sequence)).unwrap();
     }
-    let (now, hour) = (SystemTime::now(), Duration::from_secs(3600));
+    let (now, hour) = (Environment::system().wall(), Duration::from_secs(3600));
     assert_eq!(log.view().segments.len(), 10);
     assert_eq!(log.retain(now, hour, None).unwrap(), 0);
     let each = log.bytes() / 10;
@@ -90,7 +91,7 @@ fn retention_does_not_go_past_a_file_that_cannot_be_removed() {
     for sequence in 0..10 {
         log.append(&batch(sequence)).unwrap();
     }
-    let (now, hour, each) = (SystemTime::now(), Duration::from_secs(3600), log.bytes() / 10);
+    let (now, hour, each) = (Environment::system().wall(), Duration::from_secs(3600), log.bytes() / 10);
     let file = |base: i64| folder.path().join("0").join(super::file_name(base));
     let there = || (0..10).filter(|base| file(*base).exists()).collect::<Vec<_>>();
     // A folder cannot be removed as a file is.
@@ -122,7 +123,7 @@ fn a_producer_whose_batch_was_cut_off_may_send_it_again() {
     assert_eq!(log.append(&batch_of(2, 7)).unwrap(), 3);
     // Writes producers.json, with both producers.
     let each = log.bytes() / 4;
-    assert_eq!(log.retain(SystemTime::now(), Duration::from_secs(3600), Some(each * 3)).unwrap(), 1);
+    assert_eq!(log.retain(Environment::system().wall(), Duration::from_secs(3600), Some(each * 3)).unwrap(), 1);
     drop(log);
     let active = File::options().write(true).open(folder.path().join("0").join(super::file_name(3))).unwrap();
     active.set_len(each / 2).unwrap();
@@ -136,7 +137,8 @@ fn a_producer_whose_batch_was_cut_off_may_send_it_again() {
 fn the_most_producers_are_remembered_in_bounded_memory() {
     let folder = TempDir::new().unwrap();
     let limits = Limits { segment_bytes: 1 << 30, batch_bytes_max: 1 << 20, fsync: false };
-    let log = Log::open(&folder.path().join("0"), limits, Lock::take(folder.path()).unwrap()).unwrap();
+    let lock = Lock::take(folder.path()).unwrap();
+    let log = Log::open(&folder.path().join("0"), limits, lock, &Environment::system()).unwrap();
     let of = |id: i64| {
         let mut builder = BatchBuilder::new();
         builder.push(None, b"v");

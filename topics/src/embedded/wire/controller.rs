@@ -2,7 +2,7 @@
 //!
 //! Objects travel as a label (`Topic`), the size of what follows, and the request or reply for that kind of object. Of
 //! the other kinds there are none: they are listed and watched as empty.
-//! A change is answered after all watches were told of it ([`feed`]).
+//! A change is answered after all watches were sent it ([`super::feed`]).
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -21,7 +21,8 @@ use tracing::info;
 
 use super::super::store::Store;
 use super::super::topic::TopicRefused;
-use super::feed::{self, Told};
+use super::connections::Place;
+use super::feed::{Feed, Watchers};
 use super::frame::{End, Replies, Request, Requests};
 use super::input::{Input, Malformed, Read};
 use super::versions::{Served, VERSIONS, Versions, check};
@@ -52,7 +53,7 @@ const WATCHES_MAX: usize = 64;
 /// What all connections of the port are served from.
 pub struct Controller {
     pub store: Arc<Store>,
-    pub told: Arc<Told>,
+    pub watchers: Arc<Watchers>,
 }
 
 /// Serves one connection until it ends; its client reaches the storage unit at `storage`.
@@ -61,6 +62,7 @@ pub async fn serve(
     storage: SocketAddr,
     mut requests: Requests,
     replies: Replies,
+    place: &Arc<Place>,
 ) -> Result<(), End> {
     let store = &controller.store;
     // Dropped with the connection: a watch waits for changes, and would not see its peer go before there is one.
@@ -81,7 +83,7 @@ pub async fn serve(
                 let status = change.await.map_err(|error| End::Reply(error.to_string()))??;
                 if status.error_code.is_ok() {
                     let version = *controller.store.version().borrow();
-                    controller.told.all(version).await;
+                    controller.watchers.wait_for(version).await;
                 }
                 replies.send(&request, &status).await?;
             }
@@ -90,7 +92,8 @@ pub async fn serve(
                 if watches.len() >= WATCHES_MAX {
                     return Err(Malformed(format!("more than {WATCHES_MAX} watches")).into());
                 }
-                watch(controller, storage, request, &label, &replies, &mut watches).await?;
+                let feed = Feed { request, replies: replies.clone(), watchers: Arc::clone(&controller.watchers) };
+                watch(controller, storage, &label, feed, place, &mut watches).await?;
             }
             key => return Err(End::Unsupported { key, version: request.version }),
         }
@@ -203,25 +206,23 @@ where
 async fn watch(
     controller: &Controller,
     storage: SocketAddr,
-    request: Request,
     label: &str,
-    replies: &Replies,
+    feed: Feed,
+    place: &Arc<Place>,
     watches: &mut JoinSet<()>,
 ) -> Result<(), End> {
-    let Controller { store, told } = controller;
-    let (store, told, replies) = (Arc::clone(store), Arc::clone(told), replies.clone());
+    let (store, opened) = (Arc::clone(&controller.store), place.open_watch());
     match label {
         TopicSpec::LABEL => {
-            watches.spawn(feed::run(store, told, request, replies, specs::topics));
+            watches.spawn(feed.run(store, opened, specs::topics));
         }
         PartitionSpec::LABEL => {
-            watches.spawn(feed::run(store, told, request, replies, specs::partitions));
+            watches.spawn(feed.run(store, opened, specs::partitions));
         }
         SpuSpec::LABEL => {
-            let units = move |_: &Store| specs::units(storage);
-            watches.spawn(feed::run(store, told, request, replies, units));
+            watches.spawn(feed.run(store, opened, move |_: &Store| specs::units(storage)));
         }
-        label => replies.send(&request, &Empty { label, fields: EMPTY_UPDATE }).await?,
+        label => feed.replies.send(&feed.request, &Empty { label, fields: EMPTY_UPDATE }).await?,
     }
     Ok(())
 }

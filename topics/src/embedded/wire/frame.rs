@@ -24,6 +24,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::timeout;
 use tracing::warn;
 
+use super::connections::Place;
 use super::input::{Input, Malformed};
 
 /// Largest request that is not a produce request.
@@ -102,6 +103,8 @@ pub enum End {
     Reply(String),
     /// The peer reads no more.
     Gone,
+    /// Its place was given to another.
+    Evicted,
 }
 
 impl From<io::Error> for End {
@@ -128,13 +131,14 @@ pub struct Gate {
 pub struct Requests {
     reader: BufReader<OwnedReadHalf>,
     gate: Gate,
+    place: Arc<Place>,
     greeted: bool,
 }
 
 impl Requests {
     /// Reads from a socket.
-    pub fn new(reader: OwnedReadHalf, gate: Gate) -> Requests {
-        Requests { reader: BufReader::with_capacity(64 * 1024, reader), gate, greeted: false }
+    pub fn new(reader: OwnedReadHalf, gate: Gate, place: Arc<Place>) -> Requests {
+        Requests { reader: BufReader::with_capacity(64 * 1024, reader), gate, place, greeted: false }
     }
 
     /// The next request; `None` once the peer ends the connection between two, [`End::Gone`] once nobody takes replies.
@@ -162,7 +166,9 @@ impl Requests {
         };
         let length = usize::try_from(length).map_err(|_| Malformed(format!("a length of {length}")))?;
         let rest = timeout(WHOLE_WITHIN, self.read_body(length)).await;
-        rest.map_err(|_| End::Late("a request did not come to its end"))?
+        let whole = rest.map_err(|_| End::Late("a request did not come to its end"))?;
+        self.place.touch();
+        whole
     }
 
     async fn read_body(&mut self, length: usize) -> Result<Option<Request>, End> {
@@ -224,12 +230,15 @@ pub struct Replies(mpsc::Sender<Reply>);
 
 impl Replies {
     /// Replies onto a socket, written by a task of their own until the last clone is dropped or the peer is gone. That
-    /// task keeps `place`, the connection's, because it may outlive whoever reads the requests.
-    pub fn new(writer: OwnedWriteHalf, place: Arc<OwnedSemaphorePermit>) -> Replies {
+    /// task keeps `place`, the connection's, because it may outlive whoever reads the requests; it ends when the place is
+    /// lost.
+    pub fn new(writer: OwnedWriteHalf, place: Arc<Place>) -> Replies {
         let (sender, replies) = mpsc::channel(REPLIES);
         tokio::spawn(async move {
-            write(writer, replies).await;
-            drop(place);
+            tokio::select! {
+                () = write(writer, replies, &place) => {}
+                () = place.evicted() => {}
+            }
         });
         Replies(sender)
     }
@@ -282,14 +291,14 @@ fn length_of(bytes: usize) -> Result<i32, End> {
     i32::try_from(bytes).map_err(|_| End::Reply(format!("{bytes} bytes are too many for a reply")))
 }
 
-async fn write(mut writer: OwnedWriteHalf, mut replies: mpsc::Receiver<Reply>) {
+async fn write(mut writer: OwnedWriteHalf, mut replies: mpsc::Receiver<Reply>, place: &Place) {
     while let Some(Reply { head, tail }) = replies.recv().await {
         let written = timeout(TAKEN_WITHIN, async {
             writer.write_all(&head).await?;
             writer.write_all(&tail).await
         });
         match written.await {
-            Ok(Ok(())) => {}
+            Ok(Ok(())) => place.touch(),
             Ok(Err(_)) => return,
             Err(_) => {
                 return warn!(peer = ?writer.peer_addr().ok(), "a connection was closed: its peer did not take a reply");

@@ -6,10 +6,12 @@
 //! What a peer sends is read by [`input`], never by the protocol crates' decoders; what is sent back is encoded by them.
 //! A request that cannot be read ends its connection and nothing else.
 //!
-//! Limits: [`super::EmbeddedOptions::connections_max`] connections, those that say nothing for 10 seconds are closed;
-//! requests and replies as in [`frame`]; 16,384 streams and 64 watches a connection.
+//! Limits: [`super::EmbeddedOptions::connections_max`] connections, of which the quiet ones make room for newcomers, and
+//! 16,384 streams on all of them ([`connections`]); a connection that says nothing in its first 10 seconds is closed;
+//! requests and replies as in [`frame`]; 64 watches a connection.
 
 mod codes;
+mod connections;
 mod controller;
 mod feed;
 mod frame;
@@ -25,13 +27,16 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
+use catchment_contract::Environment;
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{Semaphore, oneshot};
 use tracing::{debug, error, warn};
 
+use self::connections::{Connections, Place};
 use self::controller::Controller;
+use self::feed::Watchers;
 use self::frame::{End, Gate, LARGE_AT_A_TIME, Replies, Requests};
 use super::EmbeddedOptions;
 use super::store::Store;
@@ -53,13 +58,18 @@ pub struct Server {
 
 impl Server {
     /// Serves what is bound.
-    pub fn start(store: Arc<Store>, ports: Ports, options: &EmbeddedOptions) -> io::Result<Server> {
+    pub fn start(
+        store: Arc<Store>,
+        ports: Ports,
+        options: &EmbeddedOptions,
+        environment: &Environment,
+    ) -> io::Result<Server> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
         let gate =
             Gate { request_bytes_max: options.request_bytes_max, large: Arc::new(Semaphore::new(LARGE_AT_A_TIME)) };
-        let controller = Controller { store: Arc::clone(&store), told: Arc::default() };
-        let connections = options.connections_max.min(Semaphore::MAX_PERMITS);
-        let shared = Arc::new(Shared { controller, store, gate, free: Arc::new(Semaphore::new(connections)) });
+        let controller = Controller { store: Arc::clone(&store), watchers: Arc::<Watchers>::default() };
+        let connections = Connections::new(options.connections_max, environment.clone());
+        let shared = Arc::new(Shared { controller, store, gate, connections });
         let (stop, stopped) = oneshot::channel();
         let thread = thread::Builder::new().name("topics-wire".to_owned()).spawn(move || {
             if let Err(error) = runtime.block_on(serve(shared, ports, stopped)) {
@@ -103,8 +113,7 @@ struct Shared {
     store: Arc<Store>,
     controller: Controller,
     gate: Gate,
-    /// Connections that may still come.
-    free: Arc<Semaphore>,
+    connections: Arc<Connections>,
 }
 
 /// Which port a connection came in on; the controller's says where the other is.
@@ -129,50 +138,56 @@ async fn serve(shared: Arc<Shared>, ports: Ports, stopped: oneshot::Receiver<()>
 async fn accept(listener: tokio::net::TcpListener, shared: Arc<Shared>, port: Port) {
     loop {
         match listener.accept().await {
-            Ok((socket, peer)) => match Arc::clone(&shared.free).try_acquire_owned() {
-                Ok(permit) => {
+            Ok((socket, peer)) => match shared.connections.join() {
+                Some(place) => {
                     let shared = Arc::clone(&shared);
                     tokio::spawn(async move {
-                        if let Err(end) = connection(&shared, socket, port, Arc::new(permit)).await {
+                        if let Err(end) = connection(&shared, socket, port, place).await {
                             ended(peer, &end);
                         }
                     });
                 }
-                Err(_) => warn!(%peer, "a connection was turned away: there are too many"),
+                None => warn!(%peer, "a connection was turned away: there are too many, and all of them are active"),
             },
             Err(error) => {
                 warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
+                pause(ACCEPT_PAUSE).await;
             }
         }
     }
 }
 
 /// Serves one connection; its place is free again once requests and replies are both done with.
-async fn connection(
-    shared: &Shared,
-    socket: TcpStream,
-    port: Port,
-    place: Arc<OwnedSemaphorePermit>,
-) -> Result<(), End> {
+async fn connection(shared: &Shared, socket: TcpStream, port: Port, place: Arc<Place>) -> Result<(), End> {
     socket.set_nodelay(true)?;
     let own = socket.local_addr()?;
     let (reader, writer) = socket.into_split();
-    let requests = Requests::new(reader, shared.gate.clone());
+    let requests = Requests::new(reader, shared.gate.clone(), Arc::clone(&place));
     let replies = Replies::new(writer, Arc::clone(&place));
-    let served = match port {
-        Port::Controller { storage } => {
-            let storage = SocketAddr::new(own.ip(), storage);
-            controller::serve(&shared.controller, storage, requests, replies).await
+    let served = async {
+        match port {
+            Port::Controller { storage } => {
+                let storage = SocketAddr::new(own.ip(), storage);
+                controller::serve(&shared.controller, storage, requests, replies, &place).await
+            }
+            Port::Storage => storage::serve(Arc::clone(&shared.store), requests, replies, &place).await,
         }
-        Port::Storage => storage::serve(Arc::clone(&shared.store), requests, replies).await,
     };
-    drop(place);
-    served
+    tokio::select! {
+        served = served => served,
+        () = place.evicted() => Err(End::Evicted),
+    }
+}
+
+/// A pause of one task. The reactor has its own clock, by which it also bounds what peers take their time with.
+#[expect(clippy::disallowed_methods, reason = "the environment's sleep would stop all connections")]
+async fn pause(duration: Duration) {
+    tokio::time::sleep(duration).await;
 }
 
 fn ended(peer: SocketAddr, end: &End) {
     match end {
+        End::Evicted => warn!(%peer, "a quiet connection was closed to make room for another"),
         End::Gone => debug!(%peer, "a client reads no more"),
         End::Io(error) => debug!(%peer, %error, "a connection broke"),
         End::Late(why) => warn!(%peer, why, "a connection was closed"),
@@ -186,10 +201,10 @@ fn ended(peer: SocketAddr, end: &End) {
 
 async fn retain(shared: Arc<Shared>) {
     loop {
-        tokio::time::sleep(RETENTION_EVERY).await;
+        pause(RETENTION_EVERY).await;
         let store = Arc::clone(&shared.store);
         // Removing files waits for the disk.
-        let done = tokio::task::spawn_blocking(move || store.retain(SystemTime::now())).await;
+        let done = tokio::task::spawn_blocking(move || store.retain()).await;
         if let Err(error) = done {
             error!(%error, "old segments could not be looked for");
         }

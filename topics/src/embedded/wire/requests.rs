@@ -5,6 +5,7 @@
 
 use bytes::Bytes;
 
+use super::super::topic::NAME_BYTES_MAX;
 use super::input::{Input, Malformed, Read};
 
 /// Topics in one request.
@@ -126,7 +127,7 @@ pub struct Stream {
 impl Stream {
     /// Reads the request.
     pub fn read(input: &mut Input, version: i16) -> Read<Stream> {
-        let (topic, partition, offset) = (input.text()?, input.u32()?, input.i64()?);
+        let (topic, partition, offset) = (name(input)?, input.u32()?, input.i64()?);
         let (max_bytes, _isolation) = (size(input.i32()?), input.u8()?);
         let smartmodules = input.i32()? > 0;
         // What follows smartmodules cannot be found without reading them, and the request is refused anyway.
@@ -169,6 +170,15 @@ impl Filter {
             Ok(Filter { replica: input.optional(Replica::read)?, consumer: input.optional(Input::text)? })
         })?;
         Ok(filter.unwrap_or_default())
+    }
+}
+
+/// A topic's name. One that no topic can have is not kept for a stream that waits to say so.
+fn name(input: &mut Input) -> Read<String> {
+    let name = input.text()?;
+    match name.len() {
+        0..=NAME_BYTES_MAX => Ok(name),
+        bytes => Err(Malformed(format!("a topic's name of {bytes} bytes"))),
     }
 }
 

@@ -22,6 +22,7 @@ use super::super::log::Log;
 use super::super::offsets::{CONSUMER_BYTES_MAX, Consumer};
 use super::super::store::Store;
 use super::codes;
+use super::connections::{Opened, Place, STREAMS_MAX};
 use super::frame::{End, REPLY_BYTES_MAX, Replies, Request, Requests};
 use super::input::{Input, Malformed};
 use super::records::Records;
@@ -53,21 +54,24 @@ const SERVED: &[Served] = &[
     Served(OFFSETS, 24, 25),
 ];
 
-/// Streams of one connection. A consumer that its client drops leaves its stream open: the protocol has no word for it.
-const STREAMS_MAX: usize = 16_384;
+/// Sessions of one connection before those are forgotten whose streams have ended.
+const SESSIONS_KEPT: usize = 1024;
 
 /// A stream as its connection knows it.
 struct Session {
     /// Up to which offset its records have arrived.
     acknowledged: watch::Sender<i64>,
     consumer: Option<Consumer>,
+    /// Counts the stream.
+    _opened: Opened,
     /// What is read; a topic made anew under the same name has another. Weak, since sessions outlive deleted topics.
     log: Option<Weak<Log>>,
 }
 
 /// Serves one connection until it ends.
-pub async fn serve(store: Arc<Store>, mut requests: Requests, replies: Replies) -> Result<(), End> {
+pub async fn serve(store: Arc<Store>, mut requests: Requests, replies: Replies, place: &Arc<Place>) -> Result<(), End> {
     let mut sessions: HashMap<u32, Session> = HashMap::new();
+    let mut sessions_max = SESSIONS_KEPT;
     let mut last_id = 0_u32;
     while let Some(mut request) = requests.next(&replies).await? {
         check(&request, SERVED)?;
@@ -85,14 +89,14 @@ pub async fn serve(store: Arc<Store>, mut requests: Requests, replies: Replies) 
             BOUNDS => replies.send(&request, &bounds(&store, read_bounds(&mut input)?)).await?,
             STREAM => {
                 let asked = Stream::read(&mut input, request.version)?;
-                if sessions.len() >= STREAMS_MAX {
+                if sessions.len() >= sessions_max {
                     sessions.retain(|_, session| !session.acknowledged.is_closed());
+                    sessions_max = SESSIONS_KEPT.max(2 * sessions.len());
                 }
-                if sessions.len() >= STREAMS_MAX {
-                    return Err(Malformed(format!("more than {STREAMS_MAX} streams")).into());
-                }
+                let opened = place.open_stream();
+                let opened = opened.ok_or_else(|| Malformed(format!("more than {STREAMS_MAX} streams")))?;
                 last_id = last_id.wrapping_add(1);
-                sessions.insert(last_id, open(&store, request, asked, last_id, &replies));
+                sessions.insert(last_id, open(&store, request, asked, last_id, &replies, opened));
             }
             ACKNOWLEDGE => {
                 let status =
@@ -236,12 +240,12 @@ fn bounds(store: &Store, asked: Vec<Topic<u32>>) -> FetchOffsetsResponse {
     FetchOffsetsResponse { topics: topics.collect() }
 }
 
-fn open(store: &Store, request: Request, asked: Stream, id: u32, replies: &Replies) -> Session {
+fn open(store: &Store, request: Request, mut asked: Stream, id: u32, replies: &Replies, opened: Opened) -> Session {
     let (acknowledged, arrivals) = watch::channel(-1);
-    let consumer = asked.consumer.clone().filter(|name| name.len() <= CONSUMER_BYTES_MAX);
+    let consumer = asked.consumer.take().filter(|name| name.len() <= CONSUMER_BYTES_MAX);
     let consumer = consumer.map(|id| Consumer { id, topic: asked.topic.clone(), partition: asked.partition });
     let log = store.log(&asked.topic, asked.partition);
-    let session = Session { acknowledged, consumer, log: log.as_ref().map(Arc::downgrade) };
+    let session = Session { acknowledged, consumer, _opened: opened, log: log.as_ref().map(Arc::downgrade) };
     tokio::spawn(stream::run(log, request, asked, id, arrivals, replies.clone()));
     session
 }

@@ -1,0 +1,242 @@
+//! A job that is open: what earlier runs left is known, sinks are open, feeders look at their sources, and no worker runs.
+//!
+//! **Laziness.** Opening a job reads its manifest and opens its sinks. State is restored and workers are started only when
+//! there is something to do, so a run with nothing new costs next to nothing.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use catchment_contract::{Lease, Result, SinkContext, Store};
+
+use super::arrivals::Inbox;
+use super::board::Board;
+use super::capture::Capture;
+use super::definitions;
+use super::feeding::{self, Asked, Decoders, FeederOptions, Lane, Unread};
+use super::job::{JobSink, JobSpec};
+use super::options::RunOptions;
+use super::report::{Progress, RelationCounter, SourceProgress};
+use super::sinking::SinkThread;
+use super::state_log::{self, StateLog};
+use super::workers::{Setup, Workers};
+use crate::checkpoint::{CheckpointLog, Manifest, SourceState};
+
+/// How often a waiting coordinator looks whether it should stop.
+pub(super) const STOP_POLL: Duration = Duration::from_millis(50);
+
+/// More readers of one source than this do not make it faster.
+const READERS_MAX: usize = 8;
+
+/// An open job.
+pub(super) struct Opened {
+    pub spec: JobSpec,
+    pub options: RunOptions,
+    pub store: Arc<dyn Store>,
+    pub stop: Arc<AtomicBool>,
+    pub progress: Arc<Progress>,
+    pub began: Instant,
+    pub log: Arc<CheckpointLog>,
+    /// The last committed manifest; its number is the last one taken.
+    pub manifest: Manifest,
+    /// What the next manifest will say of the sources.
+    pub sources: BTreeMap<String, SourceState>,
+    pub sinks: Vec<SinkThread>,
+    pub state_log: StateLog,
+    pub inbox: Inbox,
+    pub board: Board,
+    /// One for each source, in job order.
+    pub lanes: Vec<Arc<Lane>>,
+    pub decoders: Decoders,
+    pub counters: Arc<BTreeMap<String, RelationCounter>>,
+    /// What the last round could not read.
+    pub unread: Unread,
+}
+
+/// The lease of a run that removes nothing before its first checkpoint.
+struct KeepsAll {
+    log: Arc<CheckpointLog>,
+    /// Number of the manifest that fenced earlier runs.
+    fenced: u64,
+}
+
+impl Lease for KeepsAll {
+    fn is_held(&self) -> Result<bool> {
+        self.log.is_held()
+    }
+
+    fn may_remove(&self) -> Result<bool> {
+        Ok(self.log.number() > self.fenced && self.log.is_held()?)
+    }
+}
+
+impl Opened {
+    /// Fences earlier runs, opens the sinks at the last checkpoint, and starts feeders that wait to be asked.
+    pub fn open(spec: JobSpec, store: Arc<dyn Store>, options: RunOptions, stop: Arc<AtomicBool>) -> Result<Opened> {
+        let host = options.host.clone();
+        let began = host.now();
+        let run = host.environment().unique_name();
+        let log = Arc::new(CheckpointLog::new(store.clone(), &spec.name, &run));
+        let inbox = Inbox::new(&spec);
+        let fresh = inbox.fresh();
+        let mut manifest = log.fence(options.reset, |last| definitions::check(&spec, &fresh, last))?;
+        definitions::fit(&spec, &fresh, &mut manifest)?;
+        // Until the first commit of a run that is to forget, what earlier ones left is needed: the next run may be told
+        // otherwise. It removes what is left over.
+        let lease: Arc<dyn Lease> = match options.reset {
+            true => Arc::new(KeepsAll { log: log.clone(), fenced: log.number() }),
+            false => log.clone(),
+        };
+        let state_folder = format!("{}/state", log.root());
+        state_log::remove_orphans(&*store, &state_folder, &manifest, &*lease)?;
+        let context = SinkContext { job: spec.name.clone(), lease, scratch: options.scratch.clone() };
+        let board = Board::new(&host);
+        let open = |sink| open_sink(sink, &context, &manifest, &board);
+        let sinks = spec.sinks.iter().map(open).collect::<Result<Vec<_>>>()?;
+        log.prune(manifest.number)?;
+        let state_log = StateLog::start(&board, store.clone(), state_folder, run)?;
+        let named =
+            spec.sources.iter().map(|source| SourceProgress { name: source.name.clone(), ..Default::default() });
+        let progress = Arc::new(Progress { sources: named.collect(), ..Default::default() });
+        let decoders = Decoders::start(&board, options.workers, spec.sources.len())?;
+        let sources = inbox.states(&manifest);
+        let mut lanes = Vec::new();
+        for (index, source) in spec.sources.iter().enumerate() {
+            let feeder = FeederOptions {
+                index,
+                name: source.name.clone(),
+                source: source.source.clone(),
+                projection: source.projection.clone(),
+                positions: sources[&source.name].positions.clone(),
+                readers: options.workers.clamp(1, READERS_MAX),
+                round_interval: options.epoch_interval,
+                patience: options.patience,
+            };
+            lanes.push(feeding::start(&board, &decoders, &progress, feeder)?);
+        }
+        let counters = spec.sinks.iter().map(|sink| (sink.from.clone(), RelationCounter::default())).collect();
+        let (counters, unread) = (Arc::new(counters), Unread::default());
+        Ok(Opened {
+            spec,
+            options,
+            store,
+            stop,
+            progress,
+            began,
+            log,
+            manifest,
+            sources,
+            sinks,
+            state_log,
+            inbox,
+            board,
+            lanes,
+            decoders,
+            counters,
+            unread,
+        })
+    }
+
+    /// Asks all feeders for the same.
+    pub fn ask(&mut self, asked: Asked) {
+        self.unread = Unread::default();
+        self.lanes.iter().for_each(|lane| lane.ask(asked));
+    }
+
+    /// Takes note of what the last round could not read.
+    pub fn collect_unread(&mut self) {
+        for (source, lane) in self.spec.sources.iter().zip(&self.lanes) {
+            self.unread.add(&source.name, lane.take_unread());
+        }
+    }
+
+    /// Waits until there is something to do; false if everything that was asked for is done, or the run is to stop.
+    pub fn await_work(&self) -> Result<bool> {
+        loop {
+            self.check()?;
+            if self.has_work() {
+                return Ok(true);
+            }
+            if self.is_stopped() || self.is_drained() {
+                return Ok(false);
+            }
+            self.board.wait(self.options.host.now() + STOP_POLL);
+        }
+    }
+
+    fn has_work(&self) -> bool {
+        self.manifest.epoch == 0
+            || !self.manifest.refused.is_empty()
+            || self.has_new_sink()
+            || self.board.look(|news| !news.refused.is_empty())
+            || self.lanes.iter().any(|lane| lane.standing().found)
+    }
+
+    /// Whether a sink waits for its first checkpoint.
+    pub fn has_new_sink(&self) -> bool {
+        self.spec.sinks.iter().any(|sink| !self.manifest.sinks.contains_key(&sink.name))
+    }
+
+    /// Whether everything that was asked for is read and taken.
+    pub fn is_drained(&self) -> bool {
+        self.lanes.iter().all(|lane| lane.standing().done)
+    }
+
+    pub fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Whether the run can go on.
+    ///
+    /// # Errors
+    /// Why it cannot.
+    pub fn check(&self) -> Result<()> {
+        self.board.look(|news| news.failure.take()).map_or(Ok(()), Err)
+    }
+
+    /// The last epoch that earlier runs have used, if there were any.
+    pub fn restored(&self) -> Option<catchment_contract::Epoch> {
+        (self.manifest.epoch > 0).then_some(self.manifest.epoch)
+    }
+
+    /// Starts the workers, with empty state.
+    pub fn start_workers(&self) -> Result<Workers> {
+        let restored = self.restored();
+        let captures = self.spec.sinks.iter().zip(&self.sinks).map(|(sink, thread)| Capture {
+            from: sink.from.clone(),
+            schema: sink.schema.clone(),
+            published: restored.filter(|_| self.manifest.sinks.contains_key(&sink.name)),
+            messages: thread.queue().clone(),
+        });
+        let setup = Setup {
+            sources: self.spec.sources.iter().map(|source| source.name.clone()).collect(),
+            dataflow: self.spec.dataflow.clone(),
+            captures: captures.collect(),
+            counters: self.counters.clone(),
+            restored,
+        };
+        Workers::start(&self.board, self.options.workers, setup)
+    }
+
+    /// Takes no more from the sources.
+    pub fn stop_reading(&self) {
+        self.lanes.iter().for_each(|lane| lane.close());
+        self.decoders.close();
+    }
+}
+
+/// Feeders end when they see it. Those whose source does not answer are not waited for.
+impl Drop for Opened {
+    fn drop(&mut self) {
+        self.stop_reading();
+    }
+}
+
+/// Opens a sink at the last checkpoint that knew it.
+fn open_sink(sink: &JobSink, context: &SinkContext, manifest: &Manifest, board: &Board) -> Result<SinkThread> {
+    let last =
+        manifest.sinks.get(&sink.name).and_then(|known| known.staged.as_ref().map(|staged| (known.number, staged)));
+    let _span = tracing::info_span!("open", sink = sink.name).entered();
+    SinkThread::start(board, &sink.name, sink.spec.open(context, last)?)
+}

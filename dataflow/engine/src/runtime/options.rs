@@ -1,0 +1,45 @@
+//! How a job runs.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::host::Host;
+
+/// How a job runs.
+#[derive(Clone, Debug)]
+pub struct RunOptions {
+    /// Worker threads, at least 1.
+    pub workers: usize,
+    /// Age at which an epoch is closed.
+    pub epoch_interval: Duration,
+    /// Decoded bytes at which an epoch is closed.
+    pub epoch_bytes: usize,
+    /// Time between checkpoints.
+    pub checkpoint_interval: Duration,
+    /// For how long a job that stays up waits for a source, or a partition of one, that cannot be read, since it last
+    /// could. A job that runs until it is idle waits a few seconds.
+    pub patience: Duration,
+    /// Folder for scratch files.
+    pub scratch: PathBuf,
+    /// Whether to forget what earlier runs read and wrote.
+    pub reset: bool,
+    /// Time, chance and threads.
+    pub host: Host,
+}
+
+impl Default for RunOptions {
+    /// One worker, epochs of 100 ms or 32 MiB, a checkpoint every 10 s, 10 minutes of patience, the system's
+    /// clock and threads.
+    fn default() -> Self {
+        RunOptions {
+            workers: 1,
+            epoch_interval: Duration::from_millis(100),
+            epoch_bytes: 32 << 20,
+            checkpoint_interval: Duration::from_secs(10),
+            patience: Duration::from_secs(600),
+            scratch: std::env::temp_dir(),
+            reset: false,
+            host: Host::system(),
+        }
+    }
+}
