@@ -190,7 +190,7 @@ impl Case {
         let mut options = Options::new("source \"bench\"");
         options.insert("topic", topic, OptionSpan::default());
         options.insert("format", "json", OptionSpan::default());
-        let known = catchment_connectors::all(&self.topics(), &catchment_contract::Environment::system())
+        let known = catchment_connectors::all(&self.topics(), &Environment::system())
             .into_iter()
             .find(|known| known.name() == "fluvio");
         let declared = Declaration { columns: Some(Case::schema()), primary_key: vec![] };

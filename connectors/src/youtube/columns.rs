@@ -12,19 +12,21 @@ use super::transcript::{Segment, Transcript};
 
 pub(super) const VIDEO_ID: usize = 0;
 pub(super) const LANGUAGE_CODE: usize = 1;
-const IS_GENERATED: usize = 2;
-const SEGMENT: usize = 3;
-const START: usize = 4;
-const DURATION: usize = 5;
-const TEXT: usize = 6;
-const LANGUAGE: usize = 7;
-const TITLE: usize = 8;
+pub(super) const TRACK: usize = 2;
+const IS_GENERATED: usize = 3;
+const SEGMENT: usize = 4;
+const START: usize = 5;
+const DURATION: usize = 6;
+const TEXT: usize = 7;
+const LANGUAGE: usize = 8;
+const TITLE: usize = 9;
 
 static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
     let field = |name: &str, data_type, nullable| Field::new(name, data_type, nullable);
     Arc::new(Schema::new(vec![
         field("video_id", DataType::Utf8View, false),
         field("language_code", DataType::Utf8View, true),
+        field("track", DataType::Utf8View, true),
         field("is_generated", DataType::Boolean, true),
         field("segment", DataType::Int64, false),
         field("start", DataType::Float64, true),
@@ -78,6 +80,7 @@ fn column(index: usize, rows: &[Row], file: &str) -> ArrayRef {
     match index {
         VIDEO_ID => of_transcript(|transcript| Some(transcript.video_id.as_deref().unwrap_or_default())),
         LANGUAGE_CODE => of_transcript(|transcript| transcript.language_code.as_deref()),
+        TRACK => of_transcript(|transcript| transcript.track.as_deref()),
         IS_GENERATED => Arc::new(rows.iter().map(|row| row.transcript.is_generated).collect::<BooleanArray>()),
         SEGMENT => Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.number))),
         START => Arc::new(rows.iter().map(|row| row.segment?.start).collect::<Float64Array>()),

@@ -5,6 +5,7 @@
 //! |---|---|---|
 //! | `video_id` | text | from the document, else from the file's name, else its path: see below |
 //! | `language_code` | text, nullable | `en`, `pt-BR`, … from the document, else from the name |
+//! | `track` | text, nullable | which of several tracks of the language: see below |
 //! | `is_generated` | boolean, nullable | whether captions were made by speech recognition, where something tells |
 //! | `segment` | integer | number of the segment in the document, from 0 |
 //! | `start` | float, nullable | seconds from the video's start; null in a transcript without times |
@@ -14,30 +15,45 @@
 //! | `title` | text, nullable | the video's title, where the document has it |
 //! | `file` | text | the file's path below the source's root |
 //!
-//! **Replacement.** The key is (`video_id`, `language_code`), and a document replaces the whole transcript of its key. A
-//! transcript without segments replaces it with nothing.
+//! **Tracks.** A video may have several tracks of one language. `track` is what the document or the file's name calls it
+//! (`orig`, `nP7-2PuUl7o`, `en` for what YouTube translated from English, `sdh`), else `generated` if speech recognition made
+//! it, else null. So captions by hand and generated ones are kept side by side.
+//!
+//! **Replacement.** The key is (`video_id`, `language_code`, `track`), and a document replaces the whole transcript of its
+//! key. A transcript without segments replaces it with nothing. Of several files with one key (a track in several formats)
+//! the one read last stands, and a line in the log says so.
 //!
 //! **Formats**, told apart by content and never by name ([`transcript`] has the order): youtube-transcript-api's list and
 //! its raw form since 1.0, `{info, transcript}` and `{lang, availableLangs, content}` with milliseconds, YouTube's json3,
-//! srv1, srv2 and srv3, Whisper's JSON, WebVTT, SRT, TTML, and plain text in a file that is named after its video. All of
-//! them packed with zstd, gzip or bzip2, or not.
+//! srv1, srv2 and srv3 and its transcript panel, Whisper's JSON, other JSON lists of texts with times, WebVTT, SRT, SBV, ASS,
+//! LRC, TTML, and plain text in a file that is named after its video. All of them packed with zstd, gzip or bzip2, or not,
+//! in UTF-8 or UTF-16.
+//!
+//! **Times** are seconds to the microsecond. A caption that ends before it starts has no duration; a start below 0 is kept.
 //!
 //! **Rejects.** A document becomes rows or exactly one reject, whose reason says what it seems to be: an info JSON, a watch,
-//! consent or captcha page, an error object, an empty file, damage with its place.
+//! consent or captcha page, an error object, an empty file, captions of an unknown format, damage with its place.
 //!
 //! **Ids.** Captions whose document and name hold no id are kept all the same: their `video_id` is the file's path below
 //! the source's root without language and extension, which never equals an id of YouTube's. See [`name`] for the rules.
 //!
-//! Limits: a document of 256 MiB (as in [`crate::files`]).
+//! Limits: a document of 256 MiB (as in [`crate::files`]); starts of 10⁷ seconds.
 
+mod ass;
+mod captions;
+mod clock;
 mod columns;
 mod cues;
 mod decoder;
 mod json;
+mod language;
+mod markup;
 pub mod name;
-mod srt;
+mod replaced;
+mod stamped;
+mod text;
 pub mod transcript;
-mod vtt;
+mod ttml;
 mod xml;
 
 use std::collections::BTreeMap;
@@ -49,11 +65,12 @@ use catchment_contract::{
 };
 
 use self::decoder::TranscriptDecoder;
+use self::replaced::Replaced;
 use crate::files::{FileSet, Opened};
 
 static RELATION: LazyLock<Relation> = LazyLock::new(|| Relation {
     schema: columns::schema(),
-    key: vec![columns::VIDEO_ID, columns::LANGUAGE_CODE],
+    key: vec![columns::VIDEO_ID, columns::LANGUAGE_CODE, columns::TRACK],
     replace: Replace::Payload,
 });
 
@@ -77,7 +94,10 @@ impl SourceConnector for YoutubeConnector {
 
     fn check(&self, _name: &str, declared: &Declaration, options: &mut Options) -> Result<Arc<dyn Source>> {
         declared.refuse_key(options.owner())?;
-        Ok(Arc::new(Transcripts { files: FileSet::from_options(options, &self.environment)? }))
+        Ok(Arc::new(Transcripts {
+            files: FileSet::from_options(options, &self.environment)?,
+            replaced: Arc::default(),
+        }))
     }
 }
 
@@ -85,6 +105,7 @@ impl SourceConnector for YoutubeConnector {
 #[derive(Debug)]
 struct Transcripts {
     files: FileSet,
+    replaced: Arc<Replaced>,
 }
 
 impl Source for Transcripts {
@@ -112,7 +133,7 @@ impl Source for Transcripts {
     }
 
     fn decoder(&self, projection: &[usize]) -> Arc<dyn Decoder> {
-        Arc::new(TranscriptDecoder::new(projection))
+        Arc::new(TranscriptDecoder::new(projection, Arc::clone(&self.replaced)))
     }
 
     fn watch(&self, wake: Wake) -> Result<Option<Box<dyn Send>>> {

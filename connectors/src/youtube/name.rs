@@ -1,33 +1,47 @@
-//! What a file's name tells: the video's id, the language, whether captions were generated.
+//! What a file's name tells: the video's id, the language and its track, whether captions were generated.
 //!
 //! From the last part of the path, extensions of packers (`.zst`, `.gz`, `.bz2`) and of formats (`.json`, `.vtt`, …) are
-//! cut off, then one `.en`, `.pt-BR` or `.a.en`: the language. In what remains, the *stem*, the first of these that holds
-//! names the video:
+//! cut off, then the language's tag and words beside it: `.en`, `.pt-BR`, `.en-orig`, `.a.en`, `.en.auto` (see
+//! [`super::language`]). In what remains, the *stem*, the first of these that holds names the video:
 //! 1. the last `[ID]`, as yt-dlp writes it;
 //! 2. the whole stem;
-//! 3. an id at the stem's end behind a separator (`supadata_ID`, `Title-ID`);
-//! 4. an id at its beginning before one (`ID_en`, `ID - title`);
-//! 5. the last id between two separators;
-//! 6. the folder's name, if it is an id.
+//! 3. an id at its beginning with a language's tag behind a separator (`ID_en`, `ID-en-US`);
+//! 4. an id at the stem's end behind a separator (`supadata_ID`, `Title-ID`);
+//! 5. an id at its beginning before one (`ID - title`);
+//! 6. the last id between two separators;
+//! 7. the folder's name, if it is an id.
 //!
-//! An *id* is eleven of `A–Z a–z 0–9 _ -` that do not read as words: with a digit beside a letter, or with capitals inside
-//! a word. So `transcripts.json` and `dot-product/en.vtt` have none; one id in ten thousand is not recognised for it.
+//! An *id* is eleven of `A–Z a–z 0–9 _ -` that do not read as words: see [`is_id`]. So `transcripts.json`,
+//! `podcast2023.vtt` and `dot-product/en.vtt` have none; one id in ten thousand is not recognised for it. Of folders more is
+//! asked, since most are named with words: `JavaScripts`, `season01ep2`. One id in fifty is not recognised as a folder.
 //! Separators are everything but letters and digits, so `-` and `_` are, though ids hold them too.
 //!
 //! Without a language in the extension, one that is joined to the id (`ID_en`), then the folder's name (`en`, `english`)
 //! counts.
 
+pub(super) use super::language::is_language;
+use super::language::{Tag, named};
+
 /// Characters of an id.
 const ID_BYTES: usize = 11;
 
-const EXTENSIONS: [&str; 19] = [
+/// Extensions of packers and of what holds transcripts.
+const EXTENSIONS: [&str; 25] = [
     "zst",
     "gz",
     "bz2",
     "json",
     "json3",
+    "jsonl",
+    "ndjson",
     "vtt",
+    "webvtt",
     "srt",
+    "sbv",
+    "sub",
+    "ass",
+    "ssa",
+    "lrc",
     "txt",
     "text",
     "xml",
@@ -37,58 +51,18 @@ const EXTENSIONS: [&str; 19] = [
     "ttml",
     "dfxp",
     "static",
-    "html",
-    "raw",
     "transcript",
 ];
 
-/// Codes of two letters (ISO 639-1, with the three that YouTube still writes in their old form) and the longer ones that
-/// YouTube uses.
-const LANGUAGES: &str = " aa ab ae af ak am an ar as av ay az ba be bg bh bi bm bn bo br bs ca ce ch co cr cs cu cv cy da de dv dz \
-ee el en eo es et eu fa ff fi fj fo fr fy ga gd gl gn gu gv ha he hi ho hr ht hu hy hz ia id ie ig ii ik io is it iu ja \
-jv ka kg ki kj kk kl km kn ko kr ks ku kv kw ky la lb lg li ln lo lt lu lv mg mh mi mk ml mn mr ms mt my na nb nd ne ng \
-nl nn no nr nv ny oc oj om or os pa pi pl ps pt qu rm rn ro ru rw sa sc sd se sg si sk sl sm sn so sq sr ss st su sv sw \
-ta te tg th ti tk tl tn to tr ts tt tw ty ug uk ur uz ve vi vo wa wo xh yi yo za zh zu iw in ji \
-asm bho ceb ckb cmn doi fil gom haw hmn ilo kri lus mai mni nso pcm yue zxx ";
+/// Extensions that other files carry beside transcripts.
+const OTHER_EXTENSIONS: [&str; 2] = ["html", "raw"];
 
-const LANGUAGE_NAMES: [(&str, &str); 36] = [
-    ("arabic", "ar"),
-    ("bengali", "bn"),
-    ("bulgarian", "bg"),
-    ("chinese", "zh"),
-    ("croatian", "hr"),
-    ("czech", "cs"),
-    ("danish", "da"),
-    ("dutch", "nl"),
-    ("english", "en"),
-    ("finnish", "fi"),
-    ("french", "fr"),
-    ("german", "de"),
-    ("greek", "el"),
-    ("hebrew", "he"),
-    ("hindi", "hi"),
-    ("hungarian", "hu"),
-    ("indonesian", "id"),
-    ("italian", "it"),
-    ("japanese", "ja"),
-    ("korean", "ko"),
-    ("malay", "ms"),
-    ("marathi", "mr"),
-    ("norwegian", "no"),
-    ("persian", "fa"),
-    ("polish", "pl"),
-    ("portuguese", "pt"),
-    ("romanian", "ro"),
-    ("russian", "ru"),
-    ("spanish", "es"),
-    ("swedish", "sv"),
-    ("tamil", "ta"),
-    ("telugu", "te"),
-    ("thai", "th"),
-    ("turkish", "tr"),
-    ("ukrainian", "uk"),
-    ("vietnamese", "vi"),
-];
+/// Extensions of captions, whose text without times is damage and no plain text.
+const CAPTIONS: [&str; 12] =
+    ["vtt", "webvtt", "srt", "sbv", "ass", "ssa", "lrc", "ttml", "dfxp", "srv1", "srv2", "srv3"];
+
+/// How many runs of letters in one case and of digits a folder's name has at least if it is an id.
+const FOLDER_RUNS_MIN: usize = 5;
 
 /// What a path tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,8 +73,12 @@ pub struct FileName {
     pub is_bare: bool,
     /// The language's code.
     pub language: Option<String>,
+    /// Which of several tracks of the language.
+    pub track: Option<String>,
     /// Whether the name says that speech recognition made it.
     pub is_generated: bool,
+    /// Whether the extension is one of captions.
+    pub is_captions: bool,
     /// The path without extensions and language.
     pub path: String,
 }
@@ -110,33 +88,43 @@ impl FileName {
     pub fn of(path: &str) -> Self {
         let (folders, file) = path.rsplit_once('/').map_or(("", path), |(folders, file)| (folders, file));
         let folder = folders.rsplit('/').next().unwrap_or_default();
-        let (stem, mut language, automatic) = stem(file);
+        let (stem, is_captions) = without_extensions(file);
+        let (stem, mut tag) = without_tag(stem);
         let found = find_id(stem);
-        if let (None, Some((at, end))) = (&language, found) {
-            let joined = stem[end..].trim_start_matches(|c: char| !c.is_ascii_alphanumeric());
-            language = [joined, stem[..at].trim_end_matches(|c: char| !c.is_ascii_alphanumeric())]
-                .into_iter()
-                .find(|rest| is_language(rest))
-                .map(str::to_owned);
+        let mut joined = false;
+        if let Some((at, end)) = found {
+            let sides = [&stem[end..], &stem[..at]]
+                .map(|rest| rest.trim_matches(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '-'));
+            if tag.language.is_none()
+                && let Some((is_behind, found)) = [true, false]
+                    .into_iter()
+                    .zip(sides)
+                    .find_map(|(is_behind, rest)| Some((is_behind, joined_tag(rest)?)))
+            {
+                joined = is_behind && at == 0;
+                tag = tag.or(found);
+            }
         }
         let is_bare = found.is_some_and(|(at, end)| {
-            let joined = language.is_some() && stem.get(end + 1..) == language.as_deref();
             end - at == stem.len() || (stem[..at].ends_with('[') && &stem[end..] == "]") || joined
         });
-        let in_folder = || (folder.len() == ID_BYTES && is_id(folder)).then(|| folder.to_owned());
-        let path = if folders.is_empty() { stem.to_owned() } else { format!("{folders}/{stem}") };
+        let in_folder = || is_folder_id(folder).then(|| folder.to_owned());
         let lower = file.to_ascii_lowercase();
+        tag.is_generated |= lower.contains("auto_generated") || lower.contains("auto-generated");
         FileName {
             id: found.map(|(at, end)| stem[at..end].to_owned()).or_else(in_folder),
             is_bare,
-            language: language.or_else(|| folder_language(folder)),
-            is_generated: automatic || lower.contains("auto_generated") || lower.contains("auto-generated"),
-            path,
+            language: tag.language.or_else(|| folder_language(folder)),
+            track: tag.track,
+            is_generated: tag.is_generated,
+            is_captions,
+            path: if folders.is_empty() { stem.to_owned() } else { format!("{folders}/{stem}") },
         }
     }
 }
 
-/// Whether `text` is eleven characters of an id that do not read as words.
+/// Whether `text` is eleven characters of an id that do not read as words: with a digit beside letters of which one comes
+/// behind it or has another case, or with capitals inside a word.
 pub fn is_id(text: &str) -> bool {
     has_id_form(text) && !reads_as_words(text)
 }
@@ -146,30 +134,55 @@ pub fn has_id_form(text: &str) -> bool {
     text.len() == ID_BYTES && text.bytes().all(is_id_byte)
 }
 
-/// Whether `text` is a language's code, perhaps with script, region or YouTube's own ending: `zh-Hans`, `en-orig`.
-pub fn is_language(text: &str) -> bool {
-    let mut parts = text.split('-');
-    let code = parts.next().unwrap_or_default();
-    let known = matches!(code.len(), 2 | 3) && LANGUAGES.split(' ').any(|known| known == code);
-    known && parts.all(|part| (2..=11).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric()))
-}
-
-/// The file's name without extensions and language, the language, and whether the name says `.a.`.
-fn stem(file: &str) -> (&str, Option<String>, bool) {
-    let mut stem = file;
+/// The file's name without extensions, and whether one of them is that of captions.
+fn without_extensions(file: &str) -> (&str, bool) {
+    let is_one_of = |list: &[&str], extension: &str| list.iter().any(|known| known.eq_ignore_ascii_case(extension));
+    let (mut stem, mut is_captions) = (file, false);
     while let Some((before, extension)) = stem.rsplit_once('.')
         && !before.is_empty()
-        && EXTENSIONS.iter().any(|known| known.eq_ignore_ascii_case(extension))
+        && (is_one_of(&EXTENSIONS, extension) || is_one_of(&OTHER_EXTENSIONS, extension))
     {
+        is_captions |= is_one_of(&CAPTIONS, extension);
         stem = before;
     }
-    match stem.rsplit_once('.') {
-        Some((before, language)) if !before.is_empty() && is_language(language) => {
-            let automatic = before.strip_suffix(".a").filter(|rest| !rest.is_empty());
-            (automatic.unwrap_or(before), Some(language.to_owned()), automatic.is_some())
+    (stem, is_captions)
+}
+
+/// The stem without the language's tag at its end and the words around it.
+fn without_tag(stem: &str) -> (&str, Tag) {
+    let (mut rest, mut tag, mut words) = (stem, Tag::default(), Tag::default());
+    while let Some((before, last)) = rest.rsplit_once('.')
+        && !before.is_empty()
+    {
+        if tag.language.is_none()
+            && let Some(found) = Tag::of(last)
+        {
+            tag = found;
+        } else if !words.add_word(last) {
+            break;
         }
-        _ => (stem, None, false),
+        rest = before;
     }
+    // Words without a language are part of the title: `A talk.cc.vtt`.
+    let keeps = tag.language.is_some() || words.is_generated;
+    if keeps { (rest, tag.or(words)) } else { (stem, Tag::default()) }
+}
+
+/// The tag in what stands beside an id: `_en`, `-en-US`, ` (English)`, `_en_auto`.
+fn joined_tag(rest: &str) -> Option<Tag> {
+    // The name of a track may end with a sign.
+    let rest = rest.trim_start_matches(['_', '-']);
+    let trimmed = rest.trim_end_matches(['_', '-']);
+    if let Some(tag) = Tag::of(rest).or_else(|| Tag::of(trimmed)) {
+        return Some(tag);
+    }
+    let rest = trimmed;
+    if let Some(code) = named(rest) {
+        return Some(Tag { language: Some(code.to_owned()), ..Tag::default() });
+    }
+    let (language, word) = rest.split_once(['_', '.', ' '])?;
+    let mut tag = Tag::of(language)?;
+    tag.add_word(word).then_some(tag)
 }
 
 /// Where the id stands in the stem.
@@ -180,38 +193,57 @@ fn find_id(stem: &str) -> Option<(usize, usize)> {
     };
     let free = |place: Option<&u8>| place.is_none_or(|byte| !byte.is_ascii_alphanumeric());
     let bytes = stem.as_bytes();
-    let bracketed =
+    let mut bracketed =
         stem.rmatch_indices('[').map(|(open, _)| open + 1).filter(|start| bytes.get(start + ID_BYTES) == Some(&b']'));
-    if let Some(found) = bracketed.clone().find_map(at) {
+    if let Some(found) = bracketed.find_map(at) {
         return Some(found);
     }
     let stands_free = |start: &usize| {
         free(start.checked_sub(1).and_then(|before| bytes.get(before))) && free(bytes.get(start + ID_BYTES))
     };
     let last = bytes.len().checked_sub(ID_BYTES)?;
-    [last, 0].into_iter().chain((0..last).rev()).filter(stands_free).find_map(at)
+    let is_tagged = |(_, end): &(usize, usize)| joined_tag(&stem[*end..]).is_some();
+    let tagged = Some(0).filter(stands_free).and_then(at).filter(is_tagged);
+    tagged.or_else(|| [last, 0].into_iter().chain((0..last).rev()).filter(stands_free).find_map(at))
 }
 
 fn is_id_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')
 }
 
-/// Whether the parts between `-` and `_` are all numbers or all plain words: `dot-product`, `Transcripts`, `2020-01-01`.
+/// Whether the parts between `-` and `_` are all numbers or all plain words, perhaps with a number at the end:
+/// `dot-product`, `Transcripts`, `2020-01-01`, `podcast2023`.
 fn reads_as_words(text: &str) -> bool {
     let plain = |part: &str| {
-        let rest = part.strip_prefix(|c: char| c.is_ascii_uppercase()).unwrap_or(part);
-        let (lower, upper) =
-            (rest.bytes().all(|b| b.is_ascii_lowercase()), part.bytes().all(|b| b.is_ascii_uppercase()));
-        lower || upper || part.bytes().all(|b| b.is_ascii_digit())
+        let word = part.trim_end_matches(|c: char| c.is_ascii_digit());
+        let rest = word.strip_prefix(|c: char| c.is_ascii_uppercase()).unwrap_or(word);
+        let is_word = rest.bytes().all(|b| b.is_ascii_lowercase()) || word.bytes().all(|b| b.is_ascii_uppercase());
+        // A word with a number has three letters or more: `q7` and `Xy12` are no words.
+        is_word && (word.is_empty() || word.len() == part.len() || word.len() >= 3)
     };
-    let words = text.split(['-', '_']).filter(|part| !part.is_empty()).collect::<Vec<_>>();
-    words.iter().all(|part| plain(part))
+    text.split(['-', '_']).filter(|part| !part.is_empty()).all(plain)
+}
+
+/// Whether a folder's name is an id: it changes often between small letters, capitals and digits.
+fn is_folder_id(folder: &str) -> bool {
+    let class = |byte: u8| match byte {
+        b'0'..=b'9' => 1,
+        b'a'..=b'z' => 2,
+        b'A'..=b'Z' => 3,
+        _ => 0,
+    };
+    let begins = |(before, at): (u8, u8)| {
+        let (before, at) = (class(before), class(at));
+        // A capital before small letters begins their run.
+        at != 0 && at != before && !(before == 3 && at == 2)
+    };
+    let runs = std::iter::once(b'-').chain(folder.bytes()).zip(folder.bytes()).filter(|pair| begins(*pair));
+    is_id(folder) && runs.count() >= FOLDER_RUNS_MIN
 }
 
 fn folder_language(folder: &str) -> Option<String> {
     if is_language(folder) {
         return Some(folder.to_owned());
     }
-    let named = LANGUAGE_NAMES.iter().find(|(name, _)| name.eq_ignore_ascii_case(folder));
-    named.map(|(_, code)| (*code).to_owned())
+    named(folder).map(str::to_owned)
 }

@@ -4,18 +4,22 @@
 //!
 //! | begins with | is |
 //! |---|---|
-//! | `WEBVTT` | WebVTT |
 //! | `<!doctype html`, `<html` | a page: refused |
-//! | `<` | XML: srv1, srv2, srv3, TTML by the root element |
+//! | `<` and a name | XML: srv1, srv2, srv3, TTML by the root element |
+//! | `[Script Info]` | ASS |
+//! | `[`, and then lines of which two in five begin with a time | LRC and its like: see `stamped` |
 //! | `{`, or `[` and what may begin a JSON value | JSON: see `json` |
-//! | a line with `-->`, or a number and then such a line | SRT |
+//! | `WEBVTT`, or a line with two times among the first 40 | WebVTT, SRT, SBV: see `captions` |
+//! | a time | lines that begin with times: see `stamped` |
 //! | anything else without control characters | plain text |
 //!
-//! Text is UTF-8, with or without a byte order mark, or UTF-16 with one.
+//! How bytes become text: see `text`.
 
-use std::borrow::Cow;
+use super::text::text_of;
+use super::{ass, captions, clock, json, stamped, xml};
 
-use super::{json, srt, vtt, xml};
+/// The latest second of a video: 115 days. Later starts are clock times, dates or frames.
+const START_SECONDS_MAX: f64 = 1e7;
 
 /// A transcript as its document has it: what the document does not say is `None`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -28,6 +32,8 @@ pub struct Transcript {
     pub language: Option<String>,
     /// Whether speech recognition made it.
     pub is_generated: Option<bool>,
+    /// Which of several tracks of the language it is, other than by speech recognition.
+    pub track: Option<String>,
     /// The video's title.
     pub title: Option<String>,
     /// What is said, in the document's order.
@@ -37,9 +43,9 @@ pub struct Transcript {
 /// One segment.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Segment {
-    /// Seconds from the video's start; finite.
+    /// Seconds from the video's start; finite, below 0 if the document says so.
     pub start: Option<f64>,
-    /// Seconds; finite.
+    /// Seconds; finite and not negative.
     pub duration: Option<f64>,
     /// What is said.
     pub text: String,
@@ -54,49 +60,76 @@ pub enum Kind {
     Text,
 }
 
-/// The transcripts in a document: one, or several for a JSON list of raw forms.
+/// The transcripts in a document: one, or several for a JSON document of several.
 ///
 /// # Errors
 /// What the document seems to be instead, or what is wrong with it and where: a reject's reason.
 pub fn read(bytes: &[u8]) -> Result<(Kind, Vec<Transcript>), String> {
     let text = text_of(bytes)?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let body = text.trim_start();
-    let one = |transcript: Transcript| (Kind::Captions, vec![transcript]);
     if body.is_empty() {
         return Err("the document is empty".to_owned());
     }
-    if body.starts_with("WEBVTT") {
-        return vtt::read(body).map(one);
+    let transcripts = match captions(body) {
+        Some(transcripts) => transcripts?,
+        None => return plain(body).map(|transcript| (Kind::Text, vec![transcript])),
+    };
+    for (transcript, number) in transcripts.iter().zip(1..) {
+        check_times(&transcript.segments).map_err(|reason| match transcripts.len() {
+            1 => reason,
+            _ => format!("{reason} (transcript {number} of the document)"),
+        })?;
     }
-    if body.starts_with('<') {
-        return if is_html(body) { Err(page(body)) } else { xml::read(body).map(one) };
-    }
-    if json::is_json(body) {
-        return json::read(body).map(|transcripts| (Kind::Captions, transcripts));
-    }
-    if srt::is_srt(body) {
-        return srt::read(body).map(one);
-    }
-    if let Some(control) = text.chars().find(|c| c.is_control() && !c.is_whitespace()) {
-        return Err(format!("neither a transcript nor text: it holds the character U+{:04X}", control as u32));
-    }
-    let segment = Segment { start: None, duration: None, text: body.trim_end().to_owned() };
-    Ok((Kind::Text, vec![Transcript { segments: vec![segment], ..Transcript::default() }]))
+    Ok((Kind::Captions, transcripts))
 }
 
-fn text_of(bytes: &[u8]) -> Result<Cow<'_, str>, String> {
-    let utf16 = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
-        let (units, rest) = bytes.as_chunks::<2>();
-        let text = String::from_utf16(&units.iter().map(|pair| unit(*pair)).collect::<Vec<_>>());
-        text.ok().filter(|_| rest.is_empty()).map(Cow::Owned).ok_or_else(|| "the text is damaged UTF-16".to_owned())
-    };
-    match bytes {
-        [0xff, 0xfe, rest @ ..] => utf16(rest, u16::from_le_bytes),
-        [0xfe, 0xff, rest @ ..] => utf16(rest, u16::from_be_bytes),
-        _ => std::str::from_utf8(bytes).map(Cow::Borrowed).map_err(|error| {
-            format!("not UTF-8 text: byte {} is wrong; convert the file with iconv", error.valid_up_to())
-        }),
+/// The transcripts of a document in a format that only transcripts have; `None` if it has none.
+fn captions(body: &str) -> Option<Result<Vec<Transcript>, String>> {
+    let one = |transcript: Result<Transcript, String>| Some(transcript.map(|transcript| vec![transcript]));
+    if body.starts_with('<') && body[1..].starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '?' | '!')) {
+        return if is_html(body) { Some(Err(page(body))) } else { one(xml::read(body)) };
+    }
+    if ass::is_ass(body) {
+        return one(ass::read(body));
+    }
+    if body.starts_with('[') && stamped::is_stamped(body) {
+        return one(Ok(stamped::read(body)));
+    }
+    if json::is_json(body) {
+        return Some(json::read(body));
+    }
+    if let Some(form) = captions::Form::of(body) {
+        return one(captions::read(body, form));
+    }
+    stamped::is_stamped(body).then(|| Ok(vec![stamped::read(body)]))
+}
+
+/// Text that could be anything, as one segment.
+fn plain(body: &str) -> Result<Transcript, String> {
+    if let Some(control) = body.chars().find(|c| c.is_control() && !c.is_whitespace()) {
+        return Err(format!("neither a transcript nor text: it holds the character U+{:04X}", u32::from(control)));
+    }
+    if let Some((line, _)) = (1..).zip(body.lines()).find(|(_, line)| clock::is_time_range(line)) {
+        return Err(format!(
+            "captions of an unknown format: line {line} holds two times, but not as \"00:01 --> 00:02\""
+        ));
+    }
+    let segment = Segment { start: None, duration: None, text: body.trim_end().to_owned() };
+    Ok(Transcript { segments: vec![segment], ..Transcript::default() })
+}
+
+/// Whether all starts can be times within a video.
+fn check_times(segments: &[Segment]) -> Result<(), String> {
+    let late =
+        (1..).zip(segments).find(|(_, segment)| segment.start.is_some_and(|start| start.abs() > START_SECONDS_MAX));
+    match late {
+        Some((number, segment)) => {
+            let start = segment.start.unwrap_or_default();
+            Err(format!(
+                "segment {number} would start {start} s into the video: no time within one, but perhaps a date"
+            ))
+        }
+        None => Ok(()),
     }
 }
 

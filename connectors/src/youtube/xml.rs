@@ -5,21 +5,26 @@
 //! | `transcript` | `text start dur` | srv1 | seconds |
 //! | `timedtext` | `text t d` | srv2 | milliseconds |
 //! | `timedtext` | `body/p t d`, words in `s` | srv3 | milliseconds |
-//! | `tt` | `body/div/p begin end\|dur` | TTML | clock times, or numbers with `h`, `m`, `s`, `ms` |
+//! | `tt` | `body/div/p begin end\|dur` | TTML (DFXP) | see [`super::ttml`] |
 //!
 //! In srv1 and srv2 the text is mark-up of its own inside the XML (`&amp;#39;`, `&lt;i>`): it is decoded twice and its tags
-//! are removed, as youtube-transcript-api does. Elements without text (srv3 breaks lines with them) are no segments. No
-//! entity but XML's own and numbers is expanded, and nothing is ever fetched.
+//! are removed, as youtube-transcript-api does. Elements without text (srv3 breaks lines with them) are no segments. All of
+//! HTML's entities are expanded, a `&` that begins none stays, and nothing is ever fetched.
 
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 
-use super::cues::{clock, entities, plain, rounded};
+use super::cues::between;
+use super::markup::{entities, plain};
 use super::name::is_language;
 use super::transcript::{Segment, Transcript};
+use super::ttml::{Clock, Span};
 
 /// What `<br/>` is while its paragraph is read: no layout of the XML itself holds it.
 const LINE_END: &str = "\u{2028}";
+
+/// How deep elements may be nested; TTML's deepest are at about 10.
+const DEPTH_MAX: usize = 200;
 
 /// Reads an XML document.
 ///
@@ -27,6 +32,7 @@ const LINE_END: &str = "\u{2028}";
 /// What it seems to be instead, or where it is damaged.
 pub(super) fn read(text: &str) -> Result<Transcript, String> {
     let mut reader = Reader::from_str(text);
+    reader.config_mut().allow_dangling_amp = true;
     let mut document = Document::default();
     loop {
         let event = reader
@@ -53,10 +59,18 @@ pub(super) fn read(text: &str) -> Result<Transcript, String> {
 struct Document {
     transcript: Transcript,
     form: Option<Form>,
-    /// Names of the open elements.
-    open: Vec<Vec<u8>>,
+    /// The open elements.
+    open: Vec<Element>,
     /// The segment whose element is open, and how deep that stands.
     segment: Option<(usize, Segment)>,
+    /// What times mean in this TTML.
+    clock: Clock,
+}
+
+struct Element {
+    name: String,
+    /// TTML: the time that it spans, or what its parent spans.
+    span: Span,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -71,29 +85,64 @@ enum Form {
 
 impl Document {
     fn open(&mut self, tag: &BytesStart) -> Result<(), String> {
-        let name = tag.local_name().as_ref().to_vec();
+        let local = tag.local_name();
+        let name = local.as_ref();
         let form = match self.form {
             Some(form) => form,
-            None => self.root(&name, tag)?,
+            None => self.root(name, tag)?,
         };
+        if self.open.len() == DEPTH_MAX {
+            return Err(format!("an XML document nested more than {DEPTH_MAX} deep, not a transcript"));
+        }
+        let parent = self.open.last().map(|element| element.span).unwrap_or_default();
+        let mut span = parent;
         let millis = |name| attribute(tag, name).and_then(|text| number(&text)).map(|number| number / 1000.0);
         let seconds = |name| attribute(tag, name).and_then(|text| number(&text));
-        let times = match (form, name.as_slice()) {
-            (Form::Srv1, b"text") => Some((seconds("start"), seconds("dur"))),
-            (Form::Timed, b"text" | b"p") => Some((millis("t"), millis("d"))),
-            (Form::Ttml, b"p") => Some(ttml_times(tag)),
-            _ => None,
-        };
-        match (name.as_slice(), times) {
-            (_, Some((start, duration))) if self.segment.is_none() => {
-                self.segment = Some((self.open.len(), Segment { start, duration, text: String::new() }));
+        match (form, name) {
+            (Form::Srv1, b"text") => self.begin(seconds("start"), seconds("dur")),
+            (Form::Timed, b"text" | b"p") => self.begin(millis("t"), millis("d")),
+            (Form::Ttml, b"body" | b"div" | b"p" | b"span") => {
+                span = self.clock.span(parent, |name| attribute(tag, name));
+                self.ttml(name, span)?;
             }
-            (b"br", _) => self.text(LINE_END),
-            (b"s", _) if attribute(tag, "ac").is_some() => self.transcript.is_generated = Some(true),
+            (_, b"s") if attribute(tag, "ac").is_some() => self.transcript.is_generated = Some(true),
+            (_, b"br") => self.text(LINE_END),
             _ => {}
         }
-        self.open.push(tag.name().0.to_vec());
+        if form == Form::Ttml && self.transcript.language_code.is_none() && matches!(name, b"body" | b"div" | b"p") {
+            self.transcript.language_code = attribute(tag, "xml:lang").filter(|code| is_language(code));
+        }
+        self.open.push(Element { name: String::from_utf8_lossy(tag.name().0).into_owned(), span });
         Ok(())
+    }
+
+    /// Begins a segment, unless one is open.
+    fn begin(&mut self, start: Option<f64>, duration: Option<f64>) {
+        if self.segment.is_none() {
+            self.segment = Some((self.open.len(), Segment { start, duration, text: String::new() }));
+        }
+    }
+
+    /// A paragraph of TTML begins a segment; in one without times of its own, its spans' times count.
+    fn ttml(&mut self, name: &[u8], span: Span) -> Result<(), String> {
+        match (name, &mut self.segment) {
+            (b"p", None) => {
+                let (start, end) = (span.begin, span.end);
+                self.begin(start, start.zip(end).and_then(|(start, end)| between(start, end)));
+            }
+            (b"span", Some((_, segment))) if span.is_own => {
+                let start = *segment.start.get_or_insert(span.begin.unwrap_or_default());
+                let before = segment.duration.map_or(start, |duration| start + duration);
+                if segment.duration.is_none() || self.open.last().is_some_and(|parent| !parent.span.is_own) {
+                    segment.duration = span.end.and_then(|end| between(start, end.max(before)));
+                }
+            }
+            _ => {}
+        }
+        match span.unreadable {
+            true => Err("the TTML has a time that cannot be read".to_owned()),
+            false => Ok(()),
+        }
     }
 
     fn root(&mut self, name: &[u8], tag: &BytesStart) -> Result<Form, String> {
@@ -101,11 +150,13 @@ impl Document {
             b"transcript" => Form::Srv1,
             b"timedtext" => Form::Timed,
             b"tt" => Form::Ttml,
+            b"transcript_list" => return Err("a list of a video's caption tracks, not a transcript".to_owned()),
             other => {
                 let name = String::from_utf8_lossy(other).chars().take(60).collect::<String>();
                 return Err(format!("an XML document with the root \"{name}\": no known form of a transcript"));
             }
         };
+        self.clock = Clock::of(|name| attribute(tag, name));
         self.transcript.language_code = attribute(tag, "xml:lang").filter(|code| is_language(code));
         self.form = Some(form);
         Ok(form)
@@ -135,7 +186,7 @@ impl Document {
 
     fn finish(self) -> Result<Transcript, String> {
         match (self.form, self.open.last()) {
-            (_, Some(name)) => Err(format!("the XML is cut off inside <{}>", String::from_utf8_lossy(name))),
+            (_, Some(element)) => Err(format!("the XML is cut off inside <{}>", element.name)),
             (None, None) => Err("an XML document without elements, not a transcript".to_owned()),
             (Some(_), None) => Ok(self.transcript),
         }
@@ -150,23 +201,6 @@ fn attribute(tag: &BytesStart, name: &str) -> Option<String> {
 
 fn number(text: &str) -> Option<f64> {
     text.trim().parse().ok().filter(|number: &f64| number.is_finite())
-}
-
-fn ttml_times(tag: &BytesStart) -> (Option<f64>, Option<f64>) {
-    let time = |name| attribute(tag, name).and_then(|text| ttml_time(text.trim()));
-    let (start, end) = (time("begin"), time("end"));
-    let duration = time("dur").or_else(|| Some(rounded(end? - start?)));
-    (start, duration)
-}
-
-/// Seconds of `00:00:01.500`, `1.5s`, `1500ms`, `2m`, `1h`.
-fn ttml_time(text: &str) -> Option<f64> {
-    let units = [("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
-    let unit = units.into_iter().find_map(|(unit, seconds)| Some((text.strip_suffix(unit)?, seconds)));
-    match unit {
-        Some((count, seconds)) => number(count).map(|count| rounded(count * seconds)),
-        None => clock(text),
-    }
 }
 
 /// Text with white space folded in each line, as XML's layout means nothing, and without empty lines.
