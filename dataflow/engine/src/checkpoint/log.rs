@@ -1,28 +1,33 @@
 //! The log of manifests of one job.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use catchment_contract::{Error, ErrorKind, Fault, Lease, PutOutcome, Result, Store};
 
-use super::manifest::{FORMAT, Manifest};
+use super::manifest::{Manifest, WAY_OUT};
+use super::positions::folder_name;
+use super::retention::Kept;
 
 /// How often fencing tries again when other runs start at the same moment.
 const FENCE_TRIES: u32 = 10;
 
 /// The manifests of one job, as one run of it sees them.
 pub struct CheckpointLog {
-    store: Arc<dyn Store>,
+    pub(super) store: Arc<dyn Store>,
     job: String,
     run: String,
     /// The greatest number that this run has put.
     number: AtomicU64,
+    /// The manifests that are kept, and what they name.
+    pub(super) kept: Mutex<Kept>,
 }
 
 impl CheckpointLog {
     /// The log of `job`, for the run named `run`.
     pub fn new(store: Arc<dyn Store>, job: &str, run: &str) -> Self {
-        CheckpointLog { store, job: job.to_string(), run: run.to_string(), number: AtomicU64::new(0) }
+        CheckpointLog { store, job: job.to_string(), run: run.to_string(), number: AtomicU64::new(0), kept: Mutex::default() }
     }
 
     /// Folder of all that the job keeps.
@@ -30,7 +35,7 @@ impl CheckpointLog {
         format!("_catchment/{}", self.job)
     }
 
-    fn path(&self, number: u64) -> String {
+    pub(super) fn path(&self, number: u64) -> String {
         format!("{}/checkpoints/{number:020}.json", self.root())
     }
 
@@ -42,18 +47,42 @@ impl CheckpointLog {
         // A manifest that another run removes between our list and our get was not the newest: look again.
         for _ in 0..FENCE_TRIES {
             let Some(number) = self.numbers()?.into_iter().max() else { return Ok(None) };
-            let path = self.path(number);
-            if let Some(bytes) = self.store.get(&path)? {
-                return Manifest::decode(&path, &bytes).map(Some);
+            if let Some(manifest) = self.read(number)? {
+                return manifest.map(Some).map_err(|error| self.with_way_back(error, number));
             }
         }
         Err(Error::remote(format!("could not read the checkpoints of job \"{}\": they vanish while listed", self.job)))
     }
 
-    fn numbers(&self) -> Result<Vec<u64>> {
+    /// Numbers of all manifests, in no order.
+    pub(super) fn numbers(&self) -> Result<Vec<u64>> {
         let folder = format!("{}/checkpoints", self.root());
         let paths = self.store.list(&folder)?;
         Ok(paths.iter().filter_map(|path| path.rsplit('/').next()?.strip_suffix(".json")?.parse().ok()).collect())
+    }
+
+    /// Manifest `number`, or why it cannot be used; `None` if it is gone.
+    pub(super) fn read(&self, number: u64) -> Result<Option<Result<Manifest>>> {
+        let path = self.path(number);
+        let bytes = self.store.get(&path)?;
+        Ok(bytes.map(|bytes| Manifest::decode(&path, &self.job, number, &bytes)))
+    }
+
+    /// What a person can do about a newest manifest that is damaged. To go back by ourselves would be wrong: sinks may have
+    /// published it.
+    fn with_way_back(&self, error: Error, number: u64) -> Error {
+        if error.hint().is_some() {
+            return error;
+        }
+        let whole = |number: &u64| matches!(self.read(*number), Ok(Some(Ok(_))));
+        let earlier = self.numbers().unwrap_or_default().into_iter().filter(|other| *other < number).filter(whole).max();
+        match earlier {
+            Some(earlier) => error.with_hint(format!(
+                "put it back from a copy, or remove it to go back to checkpoint {earlier} (a sink that has published more \
+                 refuses that), or add --reset once to load everything anew"
+            )),
+            None => error.with_hint(WAY_OUT),
+        }
     }
 
     /// Makes every earlier run of the job unable to commit, and returns where this run goes on: the newest manifest,
@@ -72,8 +101,10 @@ impl CheckpointLog {
                 Err(error) if reset && error.fault() == Fault::Data => None,
                 last => last?,
             };
-            if let Some(last) = last.as_ref().filter(|_| !reset) {
-                fits(last)?;
+            match &last {
+                Some(last) if !reset => fits(last)?,
+                None if !reset && self.has_lost_its_checkpoints()? => continue,
+                _ => {}
             }
             // One that cannot be read has a number all the same.
             let number = match &last {
@@ -85,6 +116,7 @@ impl CheckpointLog {
             match self.store.put_if_absent(&self.path(manifest.number), manifest.encode())? {
                 PutOutcome::Created => {
                     self.number.store(manifest.number, Ordering::Relaxed);
+                    self.keep(&manifest)?;
                     return Ok(if reset { renumbered(self.first()) } else { manifest });
                 }
                 PutOutcome::Exists => tracing::warn!(job = self.job, "another run of the job starts at this moment"),
@@ -95,7 +127,6 @@ impl CheckpointLog {
 
     fn first(&self) -> Manifest {
         Manifest {
-            format: FORMAT,
             job: self.job.clone(),
             number: 0,
             run: String::new(),
@@ -107,21 +138,68 @@ impl CheckpointLog {
         }
     }
 
+    /// Writes positions of `manifest` that are too many for it to files of their own.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn spill_positions(&self, manifest: &mut Manifest) -> Result<()> {
+        let (root, run, number) = (self.root(), &self.run, manifest.number);
+        for (source, state) in &mut manifest.sources {
+            if state.positions.is_full() {
+                let path = format!("{root}/positions/{}/{run}-{number:06}.json", folder_name(source));
+                state.positions.spill(&*self.store, path)?;
+            }
+        }
+        Ok(())
+    }
+
     /// The commit point: puts `manifest` if its number is free and the greatest.
     ///
     /// # Errors
     /// [`ErrorKind::Taken`] if another run of the job has gone on from here: this one must stop.
     pub fn commit(&self, manifest: &Manifest) -> Result<()> {
-        let created = self.store.put_if_absent(&self.path(manifest.number), manifest.encode())?;
+        let path = self.path(manifest.number);
+        let created = self.store.put_if_absent(&path, manifest.encode())? == PutOutcome::Created;
         // A number may be free because a newer run has pruned it: then a greater one exists, since the newest is kept.
-        if created == PutOutcome::Exists || self.numbers()?.iter().any(|number| *number > manifest.number) {
+        let newest = created && self.numbers()?.iter().all(|number| *number <= manifest.number);
+        if !newest {
+            if created {
+                self.store.delete(&path)?;
+            }
             return Err(self.taken());
         }
         self.number.store(manifest.number, Ordering::Relaxed);
+        self.note(manifest);
         Ok(())
     }
 
-    fn taken(&self) -> Error {
+    /// Without a manifest: an error if the job has left anything else, true if a run has put one meanwhile.
+    fn has_lost_its_checkpoints(&self) -> Result<bool> {
+        let mut left: BTreeMap<String, usize> = BTreeMap::new();
+        let root = self.root();
+        for path in self.store.list(&root)? {
+            let below = path.strip_prefix(&root).unwrap_or(&path).trim_start_matches('/');
+            *left.entry(below.split('/').next().unwrap_or_default().to_owned()).or_default() += 1;
+        }
+        if left.is_empty() {
+            return Ok(false);
+        }
+        if !self.numbers()?.is_empty() {
+            return Ok(true);
+        }
+        let left: Vec<String> = left.iter().map(|(folder, files)| format!("{files} in \"{folder}\"")).collect();
+        let job = &self.job;
+        Err(Error::data(format!(
+            "job \"{job}\" has files in \"{root}\" ({}) and no checkpoint in \"{root}/checkpoints\"",
+            left.join(", ")
+        ))
+        .with_hint(
+            "its checkpoints were lost: put them back from a copy, or add --reset once to load everything anew (what its \
+             tables hold is replaced then by what the sources still have)",
+        ))
+    }
+
+    pub(super) fn taken(&self) -> Error {
         Error::user(format!("another run of job \"{}\" has taken over its lake", self.job))
             .with_kind(ErrorKind::Taken)
             .with_hint("run a job once at a time, or give the second one another --lake")
@@ -130,17 +208,6 @@ impl CheckpointLog {
     /// Number of the last manifest that this run put.
     pub fn number(&self) -> u64 {
         self.number.load(Ordering::Relaxed)
-    }
-
-    /// Removes the manifests before `number`.
-    ///
-    /// # Errors
-    /// If the store fails; nothing is lost by it.
-    pub fn prune(&self, number: u64) -> Result<()> {
-        for old in self.numbers()?.into_iter().filter(|old| *old < number) {
-            self.store.delete(&self.path(old))?;
-        }
-        Ok(())
     }
 }
 

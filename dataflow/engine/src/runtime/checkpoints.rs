@@ -160,8 +160,11 @@ impl Running {
     pub(super) fn note_commit(&mut self, manifest: Manifest) {
         self.checkpoints.phase = Phase::Idle;
         for (name, state) in &mut self.job.sources {
-            // The files are committed now; what was appended since belongs to the next checkpoint.
-            state.state = manifest.sources.get(name).map(|source| source.state.clone()).unwrap_or_default();
+            // The files are committed now; what came since belongs to the next checkpoint.
+            if let Some(committed) = manifest.sources.get(name) {
+                state.state.clone_from(&committed.state);
+                state.positions.adopt(&committed.positions);
+            }
         }
         self.job.progress.checkpoint.store(manifest.number, Ordering::Relaxed);
         for (name, sink) in &manifest.sinks {
@@ -237,8 +240,9 @@ impl Commit {
             }
         }
         for (source, files) in self.files.wait().ok_or(Stop::Ended)?? {
-            self.manifest.sources.entry(source).or_default().state.extend(files);
+            self.manifest.sources.entry(source).or_default().state = files;
         }
+        self.log.spill_positions(&mut self.manifest)?;
         self.log.commit(&self.manifest)?;
         tracing::debug!(number, "committed");
         let mut published = Vec::new();
@@ -250,7 +254,7 @@ impl Commit {
         for answer in published {
             answer.wait().ok_or(Stop::Ended)??;
         }
-        self.log.prune(number)?;
+        self.log.prune()?;
         tracing::debug!(number, "published");
         Ok(self.manifest)
     }

@@ -95,7 +95,7 @@ fn lags(job: &Opened) -> Vec<Vec<PartitionLag>> {
     let ask = |source: &super::job::JobSource| {
         let (question, answer) = reply(host);
         let (asked, name) = (source.source.clone(), source.name.clone());
-        let positions = job.sources[&source.name].positions.clone();
+        let positions = job.sources[&source.name].positions.all();
         let body = move || question.give(asked.lag(&positions));
         let started = host.spawn(&format!("lag-{name}"), body, drop);
         (name, started.map(|()| answer))

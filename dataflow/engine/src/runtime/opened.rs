@@ -19,7 +19,7 @@ use super::job::{JobSink, JobSpec};
 use super::options::RunOptions;
 use super::report::{Progress, RelationCounter, SourceProgress};
 use super::sinking::SinkThread;
-use super::state_log::{self, StateLog};
+use super::state_log::StateLog;
 use super::workers::{Setup, Workers};
 use crate::checkpoint::{CheckpointLog, Manifest, SourceState};
 
@@ -88,14 +88,17 @@ impl Opened {
             true => Arc::new(KeepsAll { log: log.clone(), fenced: log.number() }),
             false => log.clone(),
         };
-        let state_folder = format!("{}/state", log.root());
-        state_log::remove_orphans(&*store, &state_folder, &manifest, &*lease)?;
+        log.remove_left_over(&*lease)?;
+        for source in manifest.sources.values_mut() {
+            source.positions.load(&*store)?;
+        }
         let context = SinkContext { job: spec.name.clone(), lease, scratch: options.scratch.clone() };
         let board = Board::new(&host);
         let open = |sink| open_sink(sink, &context, &manifest, &board);
         let sinks = spec.sinks.iter().map(open).collect::<Result<Vec<_>>>()?;
-        log.prune(manifest.number)?;
-        let state_log = StateLog::start(&board, store.clone(), state_folder, run)?;
+        log.prune()?;
+        let state_folder = format!("{}/state", log.root());
+        let state_log = StateLog::start(&board, store.clone(), state_folder, run, &manifest.sources)?;
         let named =
             spec.sources.iter().map(|source| SourceProgress { name: source.name.clone(), ..Default::default() });
         let progress = Arc::new(Progress { sources: named.collect(), ..Default::default() });
@@ -108,7 +111,7 @@ impl Opened {
                 name: source.name.clone(),
                 source: source.source.clone(),
                 projection: source.projection.clone(),
-                positions: sources[&source.name].positions.clone(),
+                positions: sources[&source.name].positions.all(),
                 readers: options.workers.clamp(1, READERS_MAX),
                 round_interval: options.epoch_interval,
                 patience: options.patience,
