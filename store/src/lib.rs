@@ -24,6 +24,9 @@ mod local;
 mod patient;
 mod probe;
 mod s3;
+#[cfg(feature = "testing")]
+#[allow(clippy::unwrap_used, reason = "this is a test's code")]
+pub mod testing;
 mod waiting;
 
 pub use address::redacted;

@@ -37,6 +37,14 @@ pub(crate) struct Bucket {
 pub(crate) fn open(root: &Url, options: &[(String, String)]) -> Result<Bucket> {
     let shown = root.as_str().trim_end_matches('/');
     let mut builder = AmazonS3Builder::from_env().with_bucket_name(root.host_str().unwrap_or_default());
+    for (key, variable, seconds) in [
+        (ClientConfigKey::ConnectTimeout, "AWS_CONNECT_TIMEOUT", CONNECT_SECONDS),
+        (ClientConfigKey::Timeout, "AWS_TIMEOUT", REQUEST_SECONDS),
+    ] {
+        if std::env::var_os(variable).is_none() {
+            builder = builder.with_config(AmazonS3ConfigKey::Client(key), format!("{seconds} seconds"));
+        }
+    }
     for (name, value) in options {
         let key: AmazonS3ConfigKey = name.parse().map_err(|_| {
             Error::user(format!("the lake's URL \"{shown}\" has an unknown setting \"{name}\""))
@@ -51,12 +59,6 @@ pub(crate) fn open(root: &Url, options: &[(String, String)]) -> Result<Bucket> {
     let secrets = [Key::AccessKeyId, Key::SecretAccessKey, Key::Token].into_iter().filter_map(value).collect();
     // An endpoint written with http:// says all that AWS_ALLOW_HTTP would.
     let plain = endpoint.is_some_and(|endpoint| endpoint.starts_with("http://"));
-    let timeout = |key, seconds: u64| (Key::Client(key), format!("{seconds} seconds"));
-    for (key, default) in
-        [timeout(ClientConfigKey::ConnectTimeout, CONNECT_SECONDS), timeout(ClientConfigKey::Timeout, REQUEST_SECONDS)]
-    {
-        builder = builder.with_config(key, default);
-    }
     let once = RetryConfig { max_retries: 0, retry_timeout: Duration::ZERO, ..RetryConfig::default() };
     builder = builder.with_retry(once).with_http_connector(TellingConnector::default());
     let builder = if plain { builder.with_allow_http(true) } else { builder };

@@ -6,7 +6,6 @@
 pub mod broker;
 pub mod faults;
 pub mod paused;
-pub mod s3;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -15,8 +15,8 @@ use catchment_sinks::lake::LakeSink;
 use catchment_store::LakeStore;
 
 use crate::common::paused::{Gate, Paused};
-use crate::common::s3::S3Server;
 use crate::common::{Row, batch, lake_with, names, read, spec, texts, updates, view};
+use catchment_store::testing::S3Server;
 
 /// What the job's checkpoints hold: the newest manifest, and the run that may put the next.
 #[derive(Debug, Default)]

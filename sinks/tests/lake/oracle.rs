@@ -9,11 +9,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::common::faults::{Faulty, Weather};
-use crate::common::s3::S3Server;
 use crate::common::{Row, batch, lake_at, names, read, spec, texts, updates, view};
 use catchment_contract::{Sink, SinkContext, Staged};
 use catchment_sinks::lake::{LakeSink, LakeSpec};
 use catchment_store::LakeStore;
+use catchment_store::testing::S3Server;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 

@@ -27,7 +27,13 @@ pub struct CheckpointLog {
 impl CheckpointLog {
     /// The log of `job`, for the run named `run`.
     pub fn new(store: Arc<dyn Store>, job: &str, run: &str) -> Self {
-        CheckpointLog { store, job: job.to_string(), run: run.to_string(), number: AtomicU64::new(0), kept: Mutex::default() }
+        CheckpointLog {
+            store,
+            job: job.to_string(),
+            run: run.to_string(),
+            number: AtomicU64::new(0),
+            kept: Mutex::default(),
+        }
     }
 
     /// Folder of all that the job keeps.
@@ -75,7 +81,8 @@ impl CheckpointLog {
             return error;
         }
         let whole = |number: &u64| matches!(self.read(*number), Ok(Some(Ok(_))));
-        let earlier = self.numbers().unwrap_or_default().into_iter().filter(|other| *other < number).filter(whole).max();
+        let earlier =
+            self.numbers().unwrap_or_default().into_iter().filter(|other| *other < number).filter(whole).max();
         match earlier {
             Some(earlier) => error.with_hint(format!(
                 "put it back from a copy, or remove it to go back to checkpoint {earlier} (a sink that has published more \

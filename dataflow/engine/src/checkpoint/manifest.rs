@@ -213,9 +213,8 @@ mod tests {
 
     #[test]
     fn others_are_refused_by_name() {
-        let refused = |job: &str, number: u64, bytes: &[u8]| {
-            Manifest::decode("7.json", job, number, bytes).unwrap_err().chain()
-        };
+        let refused =
+            |job: &str, number: u64, bytes: &[u8]| Manifest::decode("7.json", job, number, bytes).unwrap_err().chain();
         let bytes = manifest().encode();
         assert_eq!(refused("other", 7, &bytes), "checkpoint \"7.json\" is damaged: it is one of job \"job\"");
         let renamed = "checkpoint \"7.json\" is damaged: it is checkpoint 7 under another number";

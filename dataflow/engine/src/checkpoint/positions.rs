@@ -132,8 +132,8 @@ fn read(store: &dyn Store, file: &StateFile) -> Result<Entries> {
             "this build reads format {FORMAT}: run the build that wrote it, or add --reset once to load everything anew"
         )));
     }
-    let entries: Entries =
-        serde_json::from_slice(text).map_err(|error| file.damaged("positions", "it is no object").with_source(error))?;
+    let entries: Entries = serde_json::from_slice(text)
+        .map_err(|error| file.damaged("positions", "it is no object").with_source(error))?;
     if entries.len() as u64 != file.rows {
         return Err(file.damaged("positions", "it holds another number of entries"));
     }

@@ -60,7 +60,13 @@ impl StateLog {
     ///
     /// # Errors
     /// If the system has no room for the thread.
-    pub fn start(board: &Board, store: Arc<dyn Store>, folder: String, run: String, sources: &BTreeMap<String, SourceState>) -> Result<StateLog> {
+    pub fn start(
+        board: &Board,
+        store: Arc<dyn Store>,
+        folder: String,
+        run: String,
+        sources: &BTreeMap<String, SourceState>,
+    ) -> Result<StateLog> {
         let host = board.host().clone();
         let (messages, waiting) = (Arc::new(Queue::new(&host)), Arc::default());
         let (running, ended) = reply(&host);

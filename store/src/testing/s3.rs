@@ -2,20 +2,63 @@
 //!
 //! PUT (with `If-None-Match: *`, checked and done under one lock), GET (with a range), HEAD, DELETE, bulk delete, and
 //! list of version 2. One thread a connection, HTTP/1.1 with keep-alive and bodies of known length. No signatures are
-//! checked, and there is no multipart upload: nothing that the lake writes needs one.
+//! checked, and there is no multipart upload: nothing that the lake writes needs one. It can be told to misbehave
+//! ([`Trouble`]).
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread::JoinHandle;
 
-type Objects = Arc<Mutex<BTreeMap<String, Vec<u8>>>>;
+type Objects = BTreeMap<String, Vec<u8>>;
+
+/// How a server misbehaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// It does not.
+    None,
+    /// It is away: connections are refused.
+    Away,
+    /// Connections are reset once a request has come, which is not done.
+    Reset,
+    /// Requests are done, and connections reset in the place of an answer.
+    Mute,
+    /// Answers are 503, nothing is done.
+    Busy,
+    /// Reads get half of their bytes, then the connection ends; everything else works.
+    Cut,
+    /// Every request waits until the trouble is over, and is answered then.
+    Silent,
+}
+
+#[derive(Default)]
+struct Shared {
+    objects: Mutex<Objects>,
+    trouble: Mutex<Option<Trouble>>,
+    over: Condvar,
+    requests: AtomicU64,
+}
+
+impl Shared {
+    fn trouble(&self) -> Trouble {
+        self.trouble.lock().unwrap().unwrap_or(Trouble::None)
+    }
+
+    /// Waits while the server is silent.
+    fn await_speech(&self) {
+        let silent = |trouble: &mut Option<Trouble>| *trouble == Some(Trouble::Silent);
+        drop(self.over.wait_while(self.trouble.lock().unwrap(), silent).unwrap());
+    }
+}
 
 /// A server that runs until the process ends.
 pub struct S3Server {
     address: SocketAddr,
-    objects: Objects,
+    shared: Arc<Shared>,
+    listening: Mutex<Option<JoinHandle<()>>>,
 }
 
 struct Request {
@@ -37,17 +80,37 @@ impl S3Server {
     /// Starts a server on a free port of loopback.
     pub fn start() -> S3Server {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let (address, objects) = (listener.local_addr().unwrap(), Objects::default());
-        let shared = Arc::clone(&objects);
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let objects = Arc::clone(&shared);
-                std::thread::spawn(move || serve(stream, &objects));
-            }
-        });
-        S3Server { address, objects }
+        let (address, shared) = (listener.local_addr().unwrap(), Arc::<Shared>::default());
+        let listening = Mutex::new(Some(listen(listener, shared.clone())));
+        S3Server { address, shared, listening }
     }
 
+    /// Begins or ends trouble.
+    pub fn set(&self, trouble: Trouble) {
+        *self.shared.trouble.lock().unwrap() = Some(trouble);
+        self.shared.over.notify_all();
+        let mut listening = self.listening.lock().unwrap();
+        if trouble == Trouble::Away {
+            // The thread that listens looks up, and leaves.
+            let _ = TcpStream::connect(self.address);
+            listening.take().into_iter().for_each(|thread| thread.join().unwrap());
+        } else if listening.is_none() {
+            *listening = Some(listen(TcpListener::bind(self.address).unwrap(), self.shared.clone()));
+        }
+    }
+
+    /// How many requests came.
+    pub fn requests(&self) -> u64 {
+        self.shared.requests.load(Ordering::Relaxed)
+    }
+
+    /// The lake's URL at `path` (`bucket/prefix`), with all that is needed to reach it.
+    pub fn lake(&self, path: &str) -> String {
+        let settings = "region=eu-central-1&access_key_id=test&secret_access_key=testtest";
+        format!("s3://{path}?endpoint={}&{settings}", self.endpoint())
+    }
+
+    /// Where it listens, as `AWS_ENDPOINT_URL` says it.
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.address)
     }
@@ -68,17 +131,40 @@ impl S3Server {
 
     /// Keys of all objects, `bucket/key`.
     pub fn keys(&self) -> Vec<String> {
-        self.objects.lock().unwrap().keys().cloned().collect()
+        self.shared.objects.lock().unwrap().keys().cloned().collect()
     }
 }
 
-fn serve(stream: TcpStream, objects: &Objects) {
+fn listen(listener: TcpListener, shared: Arc<Shared>) -> JoinHandle<()> {
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            if shared.trouble() == Trouble::Away {
+                return;
+            }
+            let shared = Arc::clone(&shared);
+            std::thread::spawn(move || serve(stream, &shared));
+        }
+    })
+}
+
+fn serve(stream: TcpStream, shared: &Shared) {
     let _ = stream.set_nodelay(true);
     let Ok(mut out) = stream.try_clone() else { return };
     let mut input = BufReader::new(stream);
     while let Some(request) = read_request(&mut input) {
+        shared.requests.fetch_add(1, Ordering::Relaxed);
+        shared.await_speech();
+        let reply = match shared.trouble() {
+            // A connection that is dropped with bytes unread or unsent is reset.
+            Trouble::Away | Trouble::Reset => return,
+            Trouble::Busy => error("503 Service Unavailable", "SlowDown"),
+            Trouble::Mute => {
+                answer(&request, &mut shared.objects.lock().unwrap());
+                return;
+            }
+            _ => answer(&request, &mut shared.objects.lock().unwrap()),
+        };
         let is_head = request.method == "HEAD";
-        let reply = answer(&request, objects);
         let mut head = format!("HTTP/1.1 {}\r\n", reply.status);
         for (name, value) in &reply.headers {
             let _ = write!(head, "{name}: {value}\r\n");
@@ -87,8 +173,13 @@ fn serve(stream: TcpStream, objects: &Objects) {
             let _ = write!(head, "Content-Length: {}\r\n", reply.body.len());
         }
         head.push_str("\r\n");
-        let body = if is_head { &[] } else { reply.body.as_slice() };
-        if out.write_all(&[head.as_bytes(), body].concat()).is_err() {
+        let is_cut = shared.trouble() == Trouble::Cut && request.method == "GET" && reply.body.len() > 1;
+        let body = match () {
+            () if is_head => &[],
+            () if is_cut => &reply.body[..reply.body.len() / 2],
+            () => reply.body.as_slice(),
+        };
+        if out.write_all(&[head.as_bytes(), body].concat()).is_err() || is_cut {
             return;
         }
     }
@@ -148,11 +239,10 @@ fn tagged(mut made: Reply, bytes: &[u8]) -> Reply {
     made
 }
 
-fn answer(request: &Request, objects: &Objects) -> Reply {
-    let mut objects = objects.lock().unwrap();
+fn answer(request: &Request, objects: &mut Objects) -> Reply {
     let is_bucket = !request.path.trim_end_matches('/').contains('/');
     match request.method.as_str() {
-        "GET" if is_bucket => reply("200 OK", list(request, &objects)),
+        "GET" if is_bucket => reply("200 OK", list(request, objects)),
         "POST" if request.query.contains_key("delete") => {
             let text = String::from_utf8_lossy(&request.body).into_owned();
             let bucket = request.path.trim_end_matches('/');
