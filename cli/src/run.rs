@@ -39,6 +39,10 @@ pub struct Run {
     /// first commit, and topics get everything again behind what they hold
     #[arg(long)]
     reset: bool,
+    /// Let this sink begin anew and everything else go on: a table is replaced by the first commit, a topic gets everything
+    /// again behind what it holds; may be given several times
+    #[arg(long, value_name = "SINK", conflicts_with = "reset")]
+    reset_sink: Vec<String>,
     /// Print the summary as one JSON object
     #[arg(long)]
     json: bool,
@@ -74,6 +78,7 @@ impl Run {
             checkpoint_interval: self.checkpoint_interval,
             epoch_interval: self.epoch_interval,
             reset: self.reset,
+            reset_sinks: self.reset_sink.clone(),
             ..RunOptions::default()
         };
         let topics = job.broker().map_err(Failure::failed)?;

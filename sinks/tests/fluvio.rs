@@ -31,6 +31,10 @@ fn view() -> ViewFacts {
 }
 
 /// Updates of `(subreddit, hour, comments, diff)`.
+/// The way out that every message names when topic, outbox and checkpoint no longer fit together.
+const RESET: &str =
+    "add --reset-sink sink once: the topic gets everything again behind what it holds, and all else goes on";
+
 fn updates(epoch: u64, given: &[(Option<&str>, i64, i64, i64)]) -> Vec<UpdateBatch> {
     let hours = given.iter().map(|it| Some(it.1 * 3_600_000_000)).collect::<TimestampMicrosecondArray>();
     let columns: Vec<ArrayRef> = vec![
@@ -389,18 +393,12 @@ fn topics_that_cannot_be_written() {
     other.topic = "elsewhere".into();
     assert_eq!(
         refused(&world, &other).1,
-        "the sink wrote to topic \"sub-hours\" until its last checkpoint; keep that name, or give the sink for \
-         \"elsewhere\" another name"
+        format!("the sink wrote to topic \"sub-hours\" until its last checkpoint; keep that name, or {RESET}")
     );
     world.broker.delete("sub-hours").unwrap();
     assert_eq!(
         refused(&world, &spec),
-        (
-            Fault::Data,
-            "topic \"sub-hours\" is gone, and the last checkpoint had published to it; give the sink another name and \
-             topic to publish anew"
-                .into()
-        )
+        (Fault::Data, format!("topic \"sub-hours\" is gone, and the last checkpoint had published to it; {RESET}"))
     );
     world.broker.create("sub-hours", &TopicSpec::default()).unwrap();
     write_stranger(&*world.broker, "sub-hours", 0, "null");
@@ -408,9 +406,10 @@ fn topics_that_cannot_be_written() {
         refused(&world, &spec),
         (
             Fault::Data,
-            "partition 0 of topic \"sub-hours\" ends at offset 1, and did at 2 before: it was deleted \
-             and made anew, or its broker lost records; give the sink another name and topic to publish anew"
-                .into()
+            format!(
+                "partition 0 of topic \"sub-hours\" ends at offset 1, and did at 2 before: it was deleted \
+                 and made anew, or its broker lost records; {RESET}"
+            )
         )
     );
 }
@@ -436,8 +435,8 @@ fn a_job_that_slept_for_longer_than_records_are_kept() {
             if strangers {
                 let message = opened.map(|_| ()).unwrap_err().chain();
                 let expect = "partition 0 of topic \"sub-hours\" no longer keeps its records from offset 0, so that nobody \
-                              can tell which of the last checkpoint's are in it; give the sink another name";
-                assert!(message.starts_with(expect), "{message}");
+                              can tell which of the last checkpoint's are in it";
+                assert!(message.starts_with(expect) && message.ends_with(RESET), "{message}");
             } else {
                 opened.unwrap();
                 assert_eq!(end, 2, "published once, whenever: {published}");
@@ -498,10 +497,10 @@ fn a_sink_whose_records_are_others_now() {
         refused(&world, &checked(&view(), &[("format", "upsert")])),
         (
             Fault::User,
-            "the records of topic \"sub-hours\" were debezium keyed by subreddit, hour until the sink's last checkpoint, \
-             and are upsert keyed by subreddit, hour now; write format, key and emit as they were, or give the sink \
-             another name and topic"
-                .into()
+            format!(
+                "the records of topic \"sub-hours\" were debezium keyed by subreddit, hour until the sink's last \
+                 checkpoint, and are upsert keyed by subreddit, hour now; write format, key and emit as they were, or {RESET}"
+            )
         )
     );
 }

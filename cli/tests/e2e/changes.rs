@@ -2,6 +2,9 @@
 
 use serde_json::{Value, json};
 
+use catchment_contract::Environment;
+use catchment_topics::{Broker, Embedded, EmbeddedOptions, TopicSpec};
+
 use crate::support::{Place, Ran};
 use catchment_tests::DuckDb;
 
@@ -123,6 +126,47 @@ fn rejects_of_views_that_come_and_go() {
     assert_eq!(reasons().len(), 2, "{:?}", reasons());
     good(&place, &job, &[]);
     assert_eq!(reasons().len(), 1, "{:?}", reasons());
+}
+
+/// Lost before: once a topic was gone, or ended before the last checkpoint's end, every later run failed, and the only way
+/// on was to load everything anew.
+#[test]
+#[cfg_attr(not(has_python), ignore = "needs python3")]
+fn a_topic_that_was_lost_is_written_anew_and_tables_go_on() {
+    let duckdb = DuckDb::find();
+    let job = format!(
+        "{COMMENTS}CREATE VIEW v AS SELECT subreddit, sum(score) AS score FROM comments GROUP BY subreddit;\n\
+         CREATE SINK kept FROM v WITH (connector = 'lake', table = 'kept');\n\
+         CREATE SINK up FROM v WITH (connector = 'fluvio', topic = 'up', key = 'subreddit', format = 'upsert');\n"
+    );
+    for made_anew in [false, true] {
+        let place = Place::new();
+        place.write("in/RC_1", comment("a", "x", 1) + &comment("b", "y", 1));
+        good(&place, &job, &[]);
+        place.write("in/RC_2", comment("c", "x", 1));
+        good(&place, &job, &[]);
+        let options = EmbeddedOptions { folder: place.path("lake/_catchment/topics"), ..EmbeddedOptions::default() };
+        let broker = Embedded::start(options, &Environment::system()).expect("no run has it");
+        broker.delete("up").expect("it is there");
+        if made_anew {
+            broker.create("up", &TopicSpec::default()).expect("it is gone");
+        }
+        drop(broker);
+        place.write("in/RC_3", comment("d", "z", 5));
+        refused(&place, &job, if made_anew { "ends at offset 0, and did at " } else { "topic \"up\" is gone" });
+        let ran = place.catchment(&["run", "job.sql", "--until", "idle", "--reset-sink", "upp"]);
+        assert!(ran.err.contains("the job has no sink of that name; did you mean \"up\"?"), "{}", ran.err);
+        good(&place, &job, &["--reset-sink", "up"]);
+        let rows = ["x|2", "y|1", "z|5"];
+        assert_eq!(table(&place, &duckdb, "kept"), rows);
+        let mut published: Vec<String> =
+            topic(&place, "up").iter().map(|(key, value)| format!("{key}|{}", value["score"])).collect();
+        published.sort();
+        assert_eq!(published, rows, "each row as it is now, once");
+        place.write("in/RC_4", comment("e", "y", 1));
+        good(&place, &job, &[]);
+        assert_eq!(topic(&place, "up").len(), 4, "and it goes on from there");
+    }
 }
 
 #[test]

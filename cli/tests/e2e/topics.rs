@@ -256,7 +256,11 @@ fn flags_that_do_not_fit() {
     let unused = run(&["--set", "ids=7"]);
     refused(&unused, 2, "--set ids: there is no ${ids} in \"job.sql\"", "leave it out");
     let both = run(&["--topics", "127.0.0.1:9003", "--topics-dir", "t"]);
-    refused(&both, 2, "--topics-dir and --topics-listen are the embedded broker's", "leave out --topics");
+    refused(&both, 2, "--topics-listen and --topics-insecure are the embedded broker's", "leave out --topics");
+    let open = run(&["--topics-listen", "0.0.0.0:0"]);
+    refused(&open, 1, "cannot listen on 0.0.0.0:0: other machines reach this address", "add --topics-insecure");
+    let served = place.catchment(&["topics", "serve", "--topics-listen", "0.0.0.0:0"]);
+    refused(&served, 1, "cannot listen on 0.0.0.0:0: other machines reach this address", "add --topics-insecure");
     refused(&run(&["--lake", "s3://bucket/lake"]), 1, "the embedded broker needs a local folder", "--topics-dir DIR");
     place.write("topics.sql", READS);
     refused(&place.catchment(&["check", "topics.sql"]), 2, "a job cannot be named \"topics\"", "and not \"topics\"");

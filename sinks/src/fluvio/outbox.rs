@@ -45,11 +45,11 @@ impl Outbox {
     pub fn get(&self, object: &Object) -> Result<Bytes> {
         let bytes = self.lake.get(&object.path)?.ok_or_else(|| {
             Error::data(format!("\"{}\" is gone, and the last checkpoint needs it", object.path))
-                .with_hint("put it back, or give the sink another name and topic to publish anew")
+                .with_hint("put it back")
         })?;
         if bytes.len() as u64 != object.bytes || xxh3_64(&bytes) != object.checksum {
             return Err(Error::data(format!("\"{}\" is not what the last checkpoint wrote", object.path))
-                .with_hint("put it back, or give the sink another name and topic to publish anew"));
+                .with_hint("put back what was there"));
         }
         Ok(bytes)
     }

@@ -168,8 +168,7 @@ impl Writer {
                         return Err(Error::data(format!(
                             "{} refuses a batch as repeated, and does not hold it: its broker lost records",
                             self.place()
-                        ))
-                        .with_hint("give the sink another name and topic to publish anew"));
+                        )));
                     }
                     (done, end, is_known) = (done + standing.done as usize, standing.end, true);
                 }
@@ -232,10 +231,7 @@ impl Writer {
                 "{} holds records at offset {offset} that the sink published after its last checkpoint",
                 self.place()
             ))
-            .with_hint(
-                "the job's checkpoints in _catchment were put back from an older copy: give the sink another name and \
-                 topic to publish anew",
-            ));
+            .with_hint("the job's checkpoints in _catchment are an older copy: put the newest ones back"));
         }
         if last.is_some_and(|last| sequence <= last) {
             let place = self.place();
@@ -255,11 +251,10 @@ impl Writer {
         let whole = (end == run.from.saturating_add_unsigned(run.records)).then_some(run.chunks);
         reached.map(|chunks| chunks as u32).or(whole).ok_or_else(|| {
             Error::data(format!(
-                "{} no longer keeps its records from offset {}, so that nobody can tell which of the last checkpoint's are in it",
+                "{} no longer keeps its records from offset {}, so that nobody can tell which of the last checkpoint's are in it (retention is shorter than the job's pause)",
                 self.place(),
                 run.from
             ))
-            .with_hint("give the sink another name and topic to publish anew, and keep records for longer than the job pauses (retention)")
         })
     }
 
@@ -274,8 +269,7 @@ impl Writer {
         Err(Error::data(format!(
             "{} ends at offset {end}, and did at {known} before: it was deleted and made anew, or its broker lost records",
             self.place()
-        ))
-        .with_hint("give the sink another name and topic to publish anew"))
+        )))
     }
 
     fn place(&self) -> String {

@@ -88,10 +88,24 @@ impl FluvioSink {
         context: &SinkContext,
         last: Option<(u64, &Staged)>,
     ) -> Result<Self> {
+        let name = spec.sink.clone();
         let last = match last {
-            Some((_, staged)) => Some(StagedRecords::from_staged(staged, &spec.topic, &spec.records())?),
+            Some((_, staged)) => {
+                let read = StagedRecords::from_staged(staged, &spec.topic, &spec.records());
+                Some(read.map_err(|error| or_reset(error, &name))?)
+            }
             None => None,
         };
+        FluvioSink::open_at(spec, lake, broker, context, last).map_err(|error| way_out(error, &name))
+    }
+
+    fn open_at(
+        spec: FluvioSpec,
+        lake: LakeStore,
+        broker: Arc<dyn Broker>,
+        context: &SinkContext,
+        last: Option<StagedRecords>,
+    ) -> Result<Self> {
         let partitions = topic::ready(&spec, &*broker, last.as_ref())?;
         let (policy, environment) = (spec.topics.policy(), spec.topics.environment().clone());
         let writer = |partition| Writer::new(Arc::clone(&broker), &spec.topic, partition, policy, &environment);
@@ -391,7 +405,7 @@ impl Sink for FluvioSink {
         }
         let staged = StagedRecords::from_staged(staged, &self.spec.topic, &self.spec.records())?;
         if staged.outbox.is_some() {
-            self.publish_staged(&staged)?;
+            self.publish_staged(&staged).map_err(|error| way_out(error, &self.spec.sink))?;
         }
         self.published = n;
         self.is_settled = staged.outbox.is_some();
@@ -436,6 +450,19 @@ fn reject(topic: &str, key: Option<&[u8]>, value: &[u8], reason: String) -> Reje
         format!("key {}", String::from_utf8_lossy(cut))
     });
     Reject::new(format!("topic {topic}, {key}"), Some(value), reason)
+}
+
+/// What can be done when topic, outbox and checkpoint no longer fit together.
+fn way_out(error: Error, sink: &str) -> Error {
+    if error.fault() == Fault::Data { or_reset(error, sink) } else { error }
+}
+
+/// The same error with another way out behind the one that it has.
+fn or_reset(error: Error, sink: &str) -> Error {
+    let first = error.hint().map_or(String::new(), |hint| format!("{hint}, or "));
+    error.with_hint(format!(
+        "{first}add --reset-sink {sink} once: the topic gets everything again behind what it holds, and all else goes on"
+    ))
 }
 
 /// A producer id: above 0, unlike any other.

@@ -121,14 +121,14 @@ impl StagedRecords {
         }
         if read.topic != topic {
             return Err(Error::user(format!("the sink wrote to topic \"{}\" until its last checkpoint", read.topic))
-                .with_hint(format!("keep that name, or give the sink for \"{topic}\" another name")));
+                .with_hint("keep that name"));
         }
         if read.records != records {
             return Err(Error::user(format!(
                 "the records of topic \"{topic}\" were {} until the sink's last checkpoint, and are {records} now",
                 read.records
             ))
-            .with_hint("write format, key and emit as they were, or give the sink another name and topic"));
+            .with_hint("write format, key and emit as they were"));
         }
         let possible = |part: &StagedPartition| part.offset >= 0 && part.sequence >= 0;
         if read.producer <= 0 || read.partitions.is_empty() || !read.partitions.iter().all(possible) {

@@ -19,8 +19,7 @@ pub fn ready(spec: &FluvioSpec, broker: &dyn Broker, last: Option<&StagedRecords
     let facts = match broker.topic(topic)? {
         Some(facts) => facts,
         None if has_records => {
-            return Err(Error::data(format!("topic \"{topic}\" is gone, and the last checkpoint had published to it"))
-                .with_hint("give the sink another name and topic to publish anew"));
+            return Err(Error::data(format!("topic \"{topic}\" is gone, and the last checkpoint had published to it")));
         }
         None => {
             let partitions = known.unwrap_or(spec.topic_spec.partitions);
@@ -47,8 +46,7 @@ pub fn ready(spec: &FluvioSpec, broker: &dyn Broker, last: Option<&StagedRecords
         Some(known) if facts.partitions < known => Err(Error::data(format!(
             "topic \"{topic}\" has {} partitions, and the last checkpoint knows {known}: it was deleted and made anew",
             facts.partitions
-        ))
-        .with_hint("give the sink another name and topic to publish anew")),
+        ))),
         Some(known) => {
             if facts.partitions > known {
                 tracing::warn!(

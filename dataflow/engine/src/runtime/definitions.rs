@@ -2,7 +2,7 @@
 //!
 //! | since the last checkpoint | |
 //! |---|---|
-//! | a view or a sink is new | the sink takes everything that ever arrived |
+//! | a view or a sink is new, or the run resets the sink | the sink takes everything that ever arrived |
 //! | a sink is gone | what it wrote stays as it is; should it come back, it is new: it missed epochs that are not told apart any more |
 //! | a source is gone | its positions and arrivals stay; should it come back, it goes on |
 //! | a source is another one: its system, format or key | refused: what was kept is not what would have come |
@@ -13,22 +13,39 @@
 
 use std::collections::BTreeMap;
 
+use catchment_contract::options::nearest;
 use catchment_contract::{Error, Relation, Result};
 
 use super::job::{JobSink, JobSpec, REJECTS};
 use crate::checkpoint::{Manifest, SinkState, SourceState};
 
-/// Whether the job, whose inputs are `states`, fits what `manifest` says.
+/// Whether the job, whose inputs are `states`, fits what `manifest` says; nothing is asked of the sinks `reset`.
 ///
 /// # Errors
-/// [`catchment_contract::Fault::User`] if it does not; names what differs and the way out.
-pub(super) fn check(spec: &JobSpec, states: &BTreeMap<String, SourceState>, manifest: &Manifest) -> Result<()> {
+/// [`catchment_contract::Fault::User`] if it does not, or has no sink of a name in `reset`; names what differs and the way
+/// out.
+pub(super) fn check(
+    spec: &JobSpec,
+    states: &BTreeMap<String, SourceState>,
+    manifest: &Manifest,
+    reset: &[String],
+) -> Result<()> {
+    if let Some(name) = reset.iter().find(|name| spec.sinks.iter().all(|sink| sink.name != **name)) {
+        let names = spec.sinks.iter().map(|sink| sink.name.as_str());
+        let hint = match nearest(name, names.clone()) {
+            Some(near) => format!("did you mean \"{near}\"?"),
+            None => format!("its sinks are {}", names.collect::<Vec<_>>().join(", ")),
+        };
+        return Err(
+            Error::user(format!("cannot reset sink \"{name}\": the job has no sink of that name")).with_hint(hint)
+        );
+    }
     for (name, now) in states {
         if let Some(kept) = manifest.sources.get(name) {
             check_source(name, kept, now)?;
         }
     }
-    for sink in &spec.sinks {
+    for sink in spec.sinks.iter().filter(|sink| !reset.contains(&sink.name)) {
         if let Some(state) = manifest.sinks.get(&sink.name) {
             stays(sink, state)?;
         }
@@ -36,15 +53,23 @@ pub(super) fn check(spec: &JobSpec, states: &BTreeMap<String, SourceState>, mani
     Ok(())
 }
 
-/// Takes out of `manifest`, which was checked, the sinks that begin anew and those that are gone.
+/// Takes out of `manifest`, which was checked, the sinks that begin anew, those to be `reset` among them, and those that are
+/// gone.
 ///
 /// # Errors
 /// As [`check`].
-pub(super) fn fit(spec: &JobSpec, states: &BTreeMap<String, SourceState>, manifest: &mut Manifest) -> Result<()> {
+pub(super) fn fit(
+    spec: &JobSpec,
+    states: &BTreeMap<String, SourceState>,
+    manifest: &mut Manifest,
+    reset: &[String],
+) -> Result<()> {
     let mut known = std::mem::take(&mut manifest.sinks);
     for sink in &spec.sinks {
         if let Some(state) = known.remove(&sink.name) {
-            if stays(sink, &state)? {
+            if reset.contains(&sink.name) {
+                tracing::info!(sink = sink.name, "the sink begins anew");
+            } else if stays(sink, &state)? {
                 manifest.sinks.insert(sink.name.clone(), state);
             } else {
                 let sink = &sink.name;
@@ -55,7 +80,7 @@ pub(super) fn fit(spec: &JobSpec, states: &BTreeMap<String, SourceState>, manife
     for sink in known.keys() {
         tracing::warn!(
             sink,
-            "the job has this sink no more: what it wrote stays, and it begins anew should it come back"
+            "the job no longer has this sink: what it wrote stays, and it begins anew should it come back"
         );
     }
     for source in manifest.sources.keys().filter(|name| !states.contains_key(*name)) {

@@ -80,8 +80,9 @@ impl Opened {
         let log = Arc::new(CheckpointLog::new(store.clone(), &spec.name, &run));
         let inbox = Inbox::new(&spec);
         let fresh = inbox.fresh();
-        let mut manifest = log.fence(options.reset, |last| definitions::check(&spec, &fresh, last))?;
-        definitions::fit(&spec, &fresh, &mut manifest)?;
+        let mut manifest =
+            log.fence(options.reset, |last| definitions::check(&spec, &fresh, last, &options.reset_sinks))?;
+        definitions::fit(&spec, &fresh, &mut manifest, &options.reset_sinks)?;
         // Until the first commit of a run that is to forget, what earlier ones left is needed: the next run may be told
         // otherwise. It removes what is left over.
         let lease: Arc<dyn Lease> = match options.reset {

@@ -23,6 +23,9 @@ pub struct RunOptions {
     pub scratch: PathBuf,
     /// Whether to forget what earlier runs read and wrote.
     pub reset: bool,
+    /// Names of sinks that begin anew, whatever the last checkpoint says of them: they take everything that ever arrived. A
+    /// table is replaced by the first commit, a topic gets everything behind what it holds.
+    pub reset_sinks: Vec<String>,
     /// Time, chance and threads.
     pub host: Host,
 }
@@ -39,6 +42,7 @@ impl Default for RunOptions {
             patience: Duration::from_secs(600),
             scratch: std::env::temp_dir(),
             reset: false,
+            reset_sinks: Vec::new(),
             host: Host::system(),
         }
     }
