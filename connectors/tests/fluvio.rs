@@ -345,6 +345,47 @@ fn every_compression_is_read_and_much_of_it_in_pieces() {
     assert_eq!(ids(&*source, &read(&*source, &found[0])), expect);
 }
 
+/// Lost before: a batch that unpacks to a gigabyte took 850 MB; a damaged one ended every later run.
+#[test]
+fn batches_that_cannot_be_read_are_one_reject_each_and_reading_goes_on() {
+    let local = Local::with_segments(400);
+    local.create("t", 1);
+    let write = |batch: &[u8]| {
+        local.broker.partition("t", 0).unwrap().produce(batch).unwrap();
+    };
+    write(&compressed(&numbers(0..20), 0));
+    // Zeros pack a thousandfold.
+    write(&compressed(&["0".repeat(65 << 20)], 4));
+    let mut unknown = compressed(&numbers(30..33), 0);
+    unknown[22] = 7;
+    let checksum = crc32c::crc32c(&unknown[21..]);
+    unknown[17..21].copy_from_slice(&checksum.to_be_bytes());
+    write(&unknown);
+    write(&compressed(&numbers(40..60), 0));
+    write(&compressed(&numbers(60..80), 0));
+    local.damage("t", 0, 24, b"{\"id\":45}", b"{\"id\":46}");
+    let source = source(&local.topics, &id_column(), &[], &[("topic", "t")]);
+    let found = source.discover(&BTreeMap::new()).unwrap();
+    let payloads = read(&*source, &found[0]);
+    assert_eq!(ids(&*source, &payloads), (0..20).chain(60..80).collect::<Vec<_>>());
+    let decoder = source.decoder(&[0]);
+    let decoded: Vec<_> = payloads.iter().map(|payload| decoder.decode(payload)).collect();
+    let rejects: Vec<_> = decoded.iter().flat_map(|decoded| &decoded.rejects).collect();
+    let told: Vec<&str> = rejects.iter().map(|reject| reject.position.as_str()).collect();
+    assert_eq!(
+        told,
+        ["partition 0, offsets 20 to 20", "partition 0, offsets 21 to 23", "partition 0, offsets 24 to 43"]
+    );
+    let reasons =
+        ["decompresses to more than 67108864 bytes", "its compression 7 is unknown", "does not match its checksum"];
+    for (reject, reason) in rejects.iter().zip(reasons) {
+        assert!(reject.reason.contains(reason), "{}", reject.reason);
+    }
+    assert_eq!(decoded.iter().map(|decoded| decoded.records).sum::<u64>(), 43);
+    let last = &payloads.last().unwrap().position;
+    assert!(source.discover(&known(&[("0", last)])).unwrap().is_empty(), "nothing is left for the next run");
+}
+
 #[test]
 fn options_that_cannot_be_are_refused_without_a_broker() {
     let check = |with: &[(&str, &str)], expect: &str| {

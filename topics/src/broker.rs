@@ -63,6 +63,13 @@ pub enum Fetched {
         /// First offset kept.
         start: i64,
     },
+    /// The batch that holds the offset asked for does not match its checksum, or cannot be one: its records are lost.
+    Damaged {
+        /// Where to read on: the offset after the batch, as far as that can be told.
+        next: i64,
+        /// What is wrong with it, and where.
+        why: String,
+    },
 }
 
 /// A broker. Calls block, each with a time-out and back-off inside; an error that comes out has been retried as far as
@@ -125,8 +132,8 @@ pub trait PartitionClient: Send {
     /// Never drops a record, whatever the server cuts.
     ///
     /// # Errors
-    /// If the broker cannot be reached, `from` lies beyond the end ([`catchment_contract::Fault::Data`]), or a whole
-    /// batch does not match its checksum.
+    /// If the broker cannot be reached, `from` lies beyond the end ([`catchment_contract::Fault::Data`]), or what stands
+    /// there is damaged so badly that nobody can tell where the next batch begins.
     fn fetch(&mut self, from: i64, max_bytes: usize) -> Result<Fetched>;
 
     /// Appends one encoded batch, and returns the offset of its first record once it is acknowledged. Sent once: never

@@ -1,6 +1,6 @@
 //! What a writer has written already, by the headers of batches.
 
-use catchment_contract::Result;
+use catchment_contract::{Error, Result};
 
 use crate::batch::batches;
 use crate::broker::{Fetched, PartitionClient};
@@ -27,6 +27,12 @@ pub fn last_sequence(client: &mut dyn PartitionClient, from: i64, producer_id: i
                 }
                 at = next;
             }
+            // It may be one of the producer's.
+            Fetched::Damaged { why, .. } => {
+                return Err(Error::data(format!(
+                    "cannot tell what producer {producer_id} wrote at offset {at}: {why}"
+                )));
+            }
             Fetched::Evicted { .. } | Fetched::Batches { .. } => return Ok(found),
         }
     }
@@ -37,7 +43,6 @@ mod tests {
     use std::time::Duration;
 
     use bytes::Bytes;
-    use catchment_contract::Error;
 
     use super::*;
     use crate::batch::{BatchBuilder, Producer, set_base_offset};
@@ -85,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_of_ones_own_is_found_among_others() {
+    fn a_producers_last_sequence_is_found_among_others() {
         let mut log = OneByOne {
             start: 2,
             batches: vec![batch(2, 3, 7, 0), batch(5, 1, 7, 1), batch(6, 4, 9, 8), batch(10, 1, -1, -1)],

@@ -4,7 +4,7 @@ use std::io::{self, BufWriter, Write};
 use std::time::Duration;
 
 use catchment_contract::Error;
-use catchment_topics::batch::{Record, batches};
+use catchment_topics::batch::{Batch, Record, batches};
 use catchment_topics::{Broker, Fetched, PartitionClient};
 use clap::Args;
 
@@ -68,6 +68,24 @@ struct Cursor {
     end: i64,
 }
 
+/// What one reading has come across.
+#[derive(Default)]
+struct Seen {
+    /// Decompressed records of one batch.
+    scratch: Vec<u8>,
+    /// Batches that could not be read, or not to their end.
+    unreadable: u64,
+}
+
+impl Seen {
+    /// Says that records of a partition are passed over.
+    fn pass_over(&mut self, partition: u32, offsets: std::ops::Range<i64>, why: &str) {
+        self.unreadable += 1;
+        let last = (offsets.end - 1).max(offsets.start);
+        eprintln!("warning: partition {partition}, offsets {} to {last} are passed over: {why}", offsets.start);
+    }
+}
+
 impl Read {
     /// Prints the records of all partitions: one after the other up to their present ends, then, if told to follow, as
     /// they come.
@@ -79,27 +97,30 @@ impl Read {
             Err(Stop::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             Err(Stop::Output(error)) => Err(Failure::Failed(format!("could not write to standard output: {error}"))),
             Err(Stop::Broker(error)) => Err(Failure::failed(error)),
-            Ok(()) => Ok(()),
+            Ok(0) => Ok(()),
+            Ok(1) => Err(Failure::Failed(format!("a batch of topic \"{}\" could not be read", self.name))),
+            Ok(count) => Err(Failure::Failed(format!("{count} batches of topic \"{}\" could not be read", self.name))),
         }
     }
 
-    fn read(&self, broker: &dyn Broker, out: &mut impl Write) -> Result<(), Stop> {
+    /// Returns how many batches could not be read.
+    fn read(&self, broker: &dyn Broker, out: &mut impl Write) -> Result<u64, Stop> {
         let mut cursors = self.cursors(broker)?;
-        let mut scratch = Vec::new();
+        let mut seen = Seen::default();
         for cursor in &mut cursors {
             while cursor.next < cursor.end {
-                self.fetch(cursor, out, &mut scratch)?;
+                self.fetch(cursor, out, &mut seen)?;
             }
         }
         out.flush()?;
         if !self.follow {
-            return Ok(());
+            return Ok(seen.unreadable);
         }
         loop {
             for cursor in &mut cursors {
                 if cursor.client.wait(cursor.next, TURN)? {
                     cursor.end = i64::MAX;
-                    self.fetch(cursor, out, &mut scratch)?;
+                    self.fetch(cursor, out, &mut seen)?;
                     out.flush()?;
                 }
             }
@@ -129,7 +150,7 @@ impl Read {
     }
 
     /// Prints what one fetch brings.
-    fn fetch(&self, cursor: &mut Cursor, out: &mut impl Write, scratch: &mut Vec<u8>) -> Result<(), Stop> {
+    fn fetch(&self, cursor: &mut Cursor, out: &mut impl Write, seen: &mut Seen) -> Result<(), Stop> {
         let (bytes, next) = match cursor.client.fetch(cursor.next, FETCH_BYTES)? {
             Fetched::Batches { bytes, next } => (bytes, next),
             Fetched::Evicted { start } => {
@@ -141,21 +162,55 @@ impl Read {
                 cursor.next = start;
                 return Ok(());
             }
+            Fetched::Damaged { next, why } => {
+                seen.pass_over(cursor.partition, cursor.next..next, &why);
+                cursor.next = next.max(cursor.next + 1);
+                return Ok(());
+            }
         };
         for batch in batches(&bytes) {
-            for record in batch.records(scratch)? {
-                let record = record?;
-                let wanted = match self.from {
-                    From::Time(time) => record.time >= time,
-                    From::Earliest | From::Latest | From::Offset(_) => true,
-                };
-                if wanted && (cursor.next..cursor.end).contains(&record.offset) {
-                    self.print(cursor.partition, &record, out)?;
-                }
-            }
+            self.batch(cursor, &batch, out, seen)?;
         }
         // What came after the end that was looked up is left for whoever follows.
         cursor.next = next.min(cursor.end);
+        Ok(())
+    }
+
+    /// Prints the records of one batch, as far as they can be read.
+    fn batch(&self, cursor: &Cursor, batch: &Batch<'_>, out: &mut impl Write, seen: &mut Seen) -> io::Result<()> {
+        let mut scratch = std::mem::take(&mut seen.scratch);
+        let mut next = batch.header.base_offset;
+        let broken = match batch.records(&mut scratch) {
+            Err(error) => Some(error),
+            Ok(records) => {
+                let mut broken = None;
+                for record in records {
+                    match record {
+                        Ok(record) => {
+                            next = record.offset + 1;
+                            self.record(cursor, &record, out)?;
+                        }
+                        Err(error) => broken = Some(error),
+                    }
+                }
+                broken
+            }
+        };
+        if let Some(error) = broken {
+            seen.pass_over(cursor.partition, next..batch.header.next_offset(), &error.chain());
+        }
+        seen.scratch = scratch;
+        Ok(())
+    }
+
+    fn record(&self, cursor: &Cursor, record: &Record<'_>, out: &mut impl Write) -> io::Result<()> {
+        let wanted = match self.from {
+            From::Time(time) => record.time >= time,
+            From::Earliest | From::Latest | From::Offset(_) => true,
+        };
+        if wanted && (cursor.next..cursor.end).contains(&record.offset) {
+            self.print(cursor.partition, record, out)?;
+        }
         Ok(())
     }
 

@@ -173,6 +173,32 @@ fn following_leaves_nothing_out() {
     child.wait().expect("it ends");
 }
 
+/// Lost before: a batch that nobody can unpack ended the reading of its topic, and what came behind it could not be seen.
+#[test]
+fn a_batch_that_cannot_be_read_is_passed_over_and_said() {
+    let place = Place::new();
+    let served = Served::start(&place);
+    let location =
+        TopicsLocation::Cluster { endpoint: served.address.clone(), connect_timeout: Duration::from_secs(30) };
+    let broker = location.reach(None, &Environment::system()).expect("it is served");
+    broker.create("t", &TopicSpec::default()).expect("a topic");
+    for (value, compression) in [("first", 0), ("poison", 7), ("poison", 1), ("last", 0)] {
+        let mut builder = BatchBuilder::new();
+        (0..2).for_each(|_| builder.push(None, value.as_bytes()));
+        let mut batch = builder.finish(Producer { id: -1, epoch: -1 }, -1, 1_770_000_000_000);
+        batch[22] = compression;
+        let checksum = crc32c::crc32c(&batch[21..]);
+        batch[17..21].copy_from_slice(&checksum.to_be_bytes());
+        broker.partition("t", 0).expect("a partition").produce(&batch).expect("appended");
+    }
+    let ran = place.catchment(&["topics", "read", "t", "--topics", &served.address]);
+    assert_eq!(ran.out.lines().collect::<Vec<_>>(), ["first", "first", "last", "last"]);
+    refused(&ran, 1, "2 batches of topic \"t\" could not be read", "");
+    assert!(ran.err.contains("partition 0, offsets 2 to 3 are passed over"), "{}", ran.err);
+    assert!(ran.err.contains("its compression 7 is unknown"), "{}", ran.err);
+    assert!(ran.err.contains("partition 0, offsets 4 to 5 are passed over"), "{}", ran.err);
+}
+
 fn refused(ran: &Ran, status: i32, says: &str, way_out: &str) {
     println!("{}", ran.err);
     let last = ran.err.lines().rev().find(|line| line.starts_with("error: ")).unwrap_or_default();

@@ -72,6 +72,7 @@ impl TopicReader {
                 Fetched::Batches { bytes, .. } if bytes.is_empty() => self.end = offset,
                 Fetched::Batches { bytes, .. } => self.fetched = bytes,
                 Fetched::Evicted { start } => self.evicted(start)?,
+                Fetched::Damaged { next, why } => self.damaged(next, why),
             }
         }
         Ok(())
@@ -112,6 +113,18 @@ impl TopicReader {
         self.position.offset = start;
         self.end = self.end.max(start);
         Ok(())
+    }
+
+    /// Passes over a batch that was damaged where the broker keeps it: its records are lost, and a reject says so.
+    fn damaged(&mut self, next: i64, why: String) {
+        let offset = self.position.offset;
+        // Behind the end there is nothing that the batch could have held.
+        let next = next.clamp(offset + 1, self.end.max(offset + 1));
+        let TopicOptions { topic, .. } = &*self.options;
+        tracing::warn!(topic, partition = self.number, offset, next, why, "a damaged batch was passed over");
+        let place = format!("partition {}, offsets {offset} to {}", self.number, next - 1);
+        self.rejects.push(Reject::new(place, None, format!("the batch is damaged: {why}")));
+        self.position.offset = next;
     }
 
     /// Takes whole batches off what was fetched, about [`PAYLOAD_BYTES`] of them.

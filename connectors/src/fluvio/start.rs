@@ -77,6 +77,8 @@ enum Seen {
 fn look(client: &mut Loan, offset: i64, time: i64) -> Result<Seen> {
     Ok(match client.attempt(|client| client.fetch(offset, FETCH_BYTES))? {
         Fetched::Evicted { start } => Seen::Evicted { start },
+        // Nobody can tell how late it is; what follows will be looked at.
+        Fetched::Damaged { next, .. } => Seen::Early { next },
         Fetched::Batches { bytes, .. } => match batches(&bytes).next() {
             None => Seen::End,
             Some(batch) if (0..time).contains(&batch.header.max_time) => {

@@ -47,6 +47,15 @@ impl Local {
         self.broker.create(topic, &TopicSpec { partitions, ..TopicSpec::default() }).unwrap();
     }
 
+    /// Changes `old` to `new` in the segment of `topic` that begins at offset `base`, as a disk may.
+    pub fn damage(&self, topic: &str, partition: u32, base: i64, old: &[u8], new: &[u8]) {
+        let file = self.folder.path().join(format!("topics/{topic}/{partition}/{base:020}.log"));
+        let mut bytes = std::fs::read(&file).unwrap();
+        let at = bytes.windows(old.len()).position(|window| window == old).unwrap();
+        bytes[at..at + new.len()].copy_from_slice(new);
+        std::fs::write(&file, bytes).unwrap();
+    }
+
     /// Ends the broker and starts it again on its folder, where it keeps records for `retention`; sources that were made
     /// before must be gone.
     pub fn restart(&mut self, retention: Duration) {

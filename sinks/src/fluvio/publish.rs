@@ -199,6 +199,12 @@ impl Writer {
                     }
                     (from, evicted) = (start, true);
                 }
+                Fetched::Damaged { why, .. } => {
+                    return Err(Error::data(format!(
+                        "cannot tell what {} holds at offset {from}: {why}",
+                        self.place()
+                    )));
+                }
                 Fetched::Batches { bytes, next } => {
                     for batch in batches(&bytes).filter(|batch| batch.header.base_offset >= run.from) {
                         last = self.greater(last, run, &batch)?;

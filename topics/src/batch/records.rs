@@ -6,15 +6,18 @@ use catchment_contract::{Error, Result};
 
 use crate::batch::{Batch, BatchHeader, COUNT_BYTES};
 
-/// Most bytes that a batch's records may have decompressed: far above the 30 MB that a broker takes uncompressed.
-pub const DECOMPRESSED_BYTES_MAX: usize = 256 << 20;
+/// Most bytes that a batch's records may have decompressed: twice the 32 MiB that a broker takes uncompressed. Decompression
+/// ends there, whatever a batch would unpack to.
+pub const DECOMPRESSED_BYTES_MAX: usize = 64 << 20;
 
 /// Largest window of a zstd frame as a power of two: 8 MiB, what RFC 8878 asks of every decoder and what no level up to
 /// 19 goes beyond (Fluvio's clients write level 1). The decoder allocates it before it has seen a byte of content.
 pub const WINDOW_BYTES_LOG_MAX: u32 = 23;
 
-/// Room first made for decompressed bytes, as a multiple of the compressed.
+/// Room first made for decompressed bytes, as a multiple of the compressed; later it grows by halves.
 const GROWTH_GUESS: usize = 4;
+/// Least room made at a time.
+const STEP_BYTES: usize = 64 << 10;
 
 /// A record, borrowed from the batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,8 +42,8 @@ impl<'a> Batch<'a> {
         self.records_within(scratch, DECOMPRESSED_BYTES_MAX)
     }
 
-    /// As [`Batch::records`] with a limit of one's own. Compressed records cost at most about twice `limit` of memory,
-    /// and a window of 8 MiB while they are decompressed.
+    /// As [`Batch::records`] with another limit. Compressed records cost at most about half as much again as `limit` of
+    /// memory, and a window of 8 MiB while they are decompressed.
     ///
     /// # Errors
     /// As [`Batch::records`].
@@ -155,14 +158,20 @@ fn decompress(header: &BatchHeader, payload: &[u8], scratch: &mut Vec<u8>, limit
         }
     };
     scratch.clear();
-    scratch.reserve(payload.len().saturating_mul(GROWTH_GUESS).min(limit));
-    // One byte more than allowed tells a batch that is too large from one that just fits.
-    let read = reader.by_ref().take((limit as u64).saturating_add(1)).read_to_end(scratch).map_err(wrong)?;
-    if read > limit {
-        return Err(broken(header.base_offset, &format!("it decompresses to more than {limit} bytes"))
-            .with_hint("write smaller batches"));
+    let mut step = payload.len().saturating_mul(GROWTH_GUESS).max(STEP_BYTES);
+    loop {
+        // One byte more than allowed tells a batch that is too large from one that just fits.
+        let room = step.min(limit.saturating_add(1) - scratch.len());
+        scratch.reserve_exact(room);
+        if reader.by_ref().take(room as u64).read_to_end(scratch).map_err(wrong)? < room {
+            return Ok(());
+        }
+        if scratch.len() > limit {
+            return Err(broken(header.base_offset, &format!("it decompresses to more than {limit} bytes"))
+                .with_hint("write smaller batches"));
+        }
+        step = (scratch.len() / 2).max(STEP_BYTES);
     }
-    Ok(())
 }
 
 /// An error about the batch at an offset.

@@ -203,6 +203,7 @@ impl PartitionClient for ClusterPartition {
                 Ok(match read(link, asked, leader, end, PEEK_BYTES)? {
                     Fetched::Batches { next, .. } => next > end,
                     Fetched::Evicted { start } => start > end,
+                    Fetched::Damaged { next, .. } => next > end,
                 })
             })?;
             let left = until.saturating_duration_since(environment.now());

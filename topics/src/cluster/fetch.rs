@@ -50,6 +50,7 @@ pub(super) fn fetch(
         match select(&reply.records.0, from, high)? {
             Selected::Batches { bytes, next } => return Ok(Fetched::Batches { bytes, next }),
             Selected::Evicted { start } => return Ok(Fetched::Evicted { start }),
+            Selected::Damaged { next, why } => return Ok(Fetched::Damaged { next, why }),
             Selected::More { bytes } => {
                 let more = bytes.unwrap_or(ask.saturating_mul(GROWTH)).max(ask + 1);
                 if more > FETCH_BYTES_MAX {
@@ -118,6 +119,8 @@ enum Selected {
     Batches { bytes: Bytes, next: i64 },
     /// The log begins later.
     Evicted { start: i64 },
+    /// The first batch does not match its checksum; the next one begins at `next`.
+    Damaged { next: i64, why: String },
     /// No batch is whole: so many bytes must be asked for, if that can be told.
     More { bytes: Option<usize> },
 }
@@ -149,7 +152,7 @@ fn select(reply: &Bytes, from: i64, high: Option<i64>) -> Result<Selected, Failu
         match wrong {
             // What stands before it is good; the next fetch begins with it.
             Some(_) if end > 0 => return Ok(Selected::Batches { bytes: reply.slice(start..end), next }),
-            Some(why) => return Err(Failure::Damaged { offset: header.base_offset, why }),
+            Some(why) => return Ok(Selected::Damaged { next: header.next_offset(), why }),
             None => {}
         }
         if end == 0 {
@@ -230,9 +233,8 @@ mod tests {
         damaged[ends[2] - 1] ^= 1;
         let damaged = Bytes::from(damaged);
         assert_eq!(select(&damaged, 0, None).unwrap(), Selected::Batches { bytes: bytes.slice(..ends[1]), next: 3 });
-        let failure = select(&damaged.slice(ends[1]..), 3, None).unwrap_err();
-        assert!(!failure.passes());
-        assert_eq!(failure.to_string(), "damage at offset 3: a batch does not match its checksum");
+        let why = "a batch does not match its checksum".to_string();
+        assert_eq!(select(&damaged.slice(ends[1]..), 3, None).unwrap(), Selected::Damaged { next: 4, why });
         let failure = select(&Bytes::from(vec![0xff; 100]), 5, None).unwrap_err();
         assert_eq!(failure.to_string(), "damage at offset 5: what stands there is no batch");
     }

@@ -246,7 +246,8 @@ impl Log {
         self.view().segments.iter().map(|segment| segment.bytes).sum()
     }
 
-    /// Whole batches from the one that holds `offset`, at most `max_bytes` but at least one if there is any.
+    /// Whole batches from the one that holds `offset`, at most `max_bytes` but at least one if there is any, up to the first
+    /// that is damaged.
     pub fn fetch(&self, offset: i64, max_bytes: usize) -> Result<Fetched, Refused> {
         let bounds = self.bounds()?;
         if offset > bounds.end {
@@ -269,8 +270,25 @@ impl Log {
             {
                 Ok(Fetched::Evicted { start: self.bounds()?.start })
             }
+            Err(damaged @ Refused::Damaged { .. }) => {
+                let next = self.after_damage(&damaged, offset, bounds.end);
+                Ok(Fetched::Damaged { next, why: damaged.to_string() })
+            }
             Err(refused) => Err(refused),
         }
+    }
+
+    /// Where to read on behind a damaged batch that holds `offset`: after it, if its header can be believed, else where
+    /// another batch is known to begin.
+    fn after_damage(&self, damaged: &Refused, offset: i64, end: i64) -> i64 {
+        if let Refused::Damaged { next: Some(next), .. } = damaged
+            && (offset + 1..=end).contains(next)
+        {
+            return *next;
+        }
+        let view = self.view();
+        let marks = view.segments.iter().flat_map(|segment| segment.marks.iter().map(|mark| mark.offset));
+        marks.chain([end]).find(|known| *known > offset).unwrap_or(end)
     }
 
     /// Waits until the end lies beyond `end`.

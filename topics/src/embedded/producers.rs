@@ -52,7 +52,7 @@ impl Producers {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Producers::default()),
             Err(source) => return Err(Refused::Io { what: format!("read \"{}\"", file.display()), source }),
         };
-        let damaged = |why: String| Refused::Damaged { file: file.clone(), position: 0, why };
+        let damaged = |why: String| Refused::Damaged { file: file.clone(), position: 0, why, next: None };
         let stored: Stored = serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
         if stored.format != FORMAT {
             return Err(damaged(format!("it has format {}, and this broker reads {FORMAT}", stored.format)));

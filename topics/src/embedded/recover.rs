@@ -62,7 +62,7 @@ pub fn recover(folder: &Path) -> Result<Recovered, Refused> {
     for (at, (base, path)) in paths.into_iter().enumerate() {
         if base != end {
             let why = format!("it begins at offset {base}, and the records before it end at {end}: a file is missing");
-            return Err(Refused::Damaged { file: path, position: 0, why });
+            return Err(Refused::Damaged { file: path, position: 0, why, next: None });
         }
         let opened = File::options().read(true).write(at == last).open(&path);
         let file = Arc::new(opened.map_err(failed("open", &path))?);
@@ -112,7 +112,7 @@ impl Stop {
     fn into_refused(self, path: &Path) -> Refused {
         match self {
             Stop::Io(source) => Refused::Io { what: format!("read \"{}\"", path.display()), source },
-            Stop::Damaged { position, why } => Refused::Damaged { file: path.to_owned(), position, why },
+            Stop::Damaged { position, why } => Refused::Damaged { file: path.to_owned(), position, why, next: None },
         }
     }
 }

@@ -20,8 +20,9 @@ pub enum Refused {
     Repeated { producer_id: i64, sequence: i32, last: i32 },
     /// The offset asked for lies beyond the end.
     Beyond { offset: i64, end: i64 },
-    /// A batch on disk does not match its checksum, or its header cannot be.
-    Damaged { file: PathBuf, position: u64, why: String },
+    /// A batch on disk does not match its checksum, or its header cannot be. `next` is the offset after it, if its header
+    /// tells.
+    Damaged { file: PathBuf, position: u64, why: String, next: Option<i64> },
     /// A call to the file system failed; nothing of the request is kept.
     Io { what: String, source: io::Error },
     /// A write failed in a way that leaves its outcome open.
@@ -42,7 +43,7 @@ impl fmt::Display for Refused {
                 write!(f, "sequence {sequence} of producer {producer_id} was appended before (the last one is {last})")
             }
             Refused::Beyond { offset, end } => write!(f, "offset {offset} lies beyond the end, {end}"),
-            Refused::Damaged { file, position, why } => {
+            Refused::Damaged { file, position, why, .. } => {
                 write!(f, "\"{}\" is damaged at byte {position}: {why}", file.display())
             }
             Refused::Io { what, source } | Refused::Unknown { what, source } => write!(f, "could not {what}: {source}"),
@@ -66,7 +67,9 @@ impl Refused {
                 Error::data(text).with_hint("the topic was made anew, or its files were put back from an older copy")
             }
             Refused::Damaged { .. } => Error::data(text)
-                .with_hint("put the file back from a copy, or delete the topic and let its producer write it again"),
+                .with_hint(
+                    "put the file back from a copy, or move the topic's folder away: a sink writes it anew with --reset-sink",
+                ),
             Refused::Io { what: call, source } => Error::io(call, source),
             Refused::Unknown { what: call, source } => Error::io(call, source).with_outcome(Outcome::Unknown),
             Refused::Stopped(_) => Error::remote(text)

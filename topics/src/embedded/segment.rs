@@ -100,14 +100,16 @@ impl Span {
             let bytes = self.bytes_from_start(file, wanted)?;
             let found = Found::walk(&bytes, offset, max_bytes);
             match found.cut_at {
-                None if found.bytes > 0 => return self.checked(bytes.slice(found.start..found.start + found.bytes)),
+                None if found.bytes > 0 => {
+                    return self.checked(bytes.slice(found.start..found.start + found.bytes), found.start);
+                }
                 Some(need) if found.bytes == 0 && need > bytes.len() && self.position + need as u64 <= self.end => {
                     wanted = need;
                 }
                 _ => {
                     let position = self.position + (found.start + found.bytes) as u64;
                     let why = format!("no batch that holds offset {offset}");
-                    return Err(Refused::Damaged { file: self.path.clone(), position, why });
+                    return Err(Refused::Damaged { file: self.path.clone(), position, why, next: None });
                 }
             }
         }
@@ -120,16 +122,19 @@ impl Span {
         Ok(bytes.into())
     }
 
-    fn checked(&self, bytes: Bytes) -> Result<(Bytes, i64), Refused> {
-        let mut next = 0;
-        let mut position = 0;
+    /// The intact batches up to the first that is not; `start` is where they begin behind the span's position.
+    fn checked(&self, bytes: Bytes, start: usize) -> Result<(Bytes, i64), Refused> {
+        let (mut next, mut end) = (0, 0);
         for batch in batches(&bytes) {
             if !batch.is_intact() {
+                if end > 0 {
+                    return Ok((bytes.slice(..end), next));
+                }
+                let (file, position) = (self.path.clone(), self.position + start as u64);
                 let why = "the batch does not match its checksum".to_owned();
-                let position = self.position + position;
-                return Err(Refused::Damaged { file: self.path.clone(), position, why });
+                return Err(Refused::Damaged { file, position, why, next: Some(batch.header.next_offset()) });
             }
-            position += batch.bytes.len() as u64;
+            end += batch.bytes.len();
             next = batch.header.next_offset();
         }
         Ok((bytes, next))

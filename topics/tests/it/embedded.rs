@@ -362,9 +362,9 @@ fn damage_in_the_middle_is_an_error_with_file_and_place() {
     let (other, file) = damaged(&files[0], one / 2);
     let broker = crate::start(EmbeddedOptions { folder: other.path().to_owned(), ..options.clone() });
     let mut client = broker.partition("n", 0).unwrap();
-    let error = client.fetch(0, 10).unwrap_err();
-    assert_eq!(error.fault(), Fault::Data);
-    assert!(error.to_string().contains(&format!("\"{}\" is damaged at byte 0", file.display())), "{error}");
+    let Fetched::Damaged { next, why } = client.fetch(0, 10).unwrap() else { panic!("it is damaged") };
+    assert!(why.contains(&format!("\"{}\" is damaged at byte 0", file.display())), "{why}");
+    assert_eq!(next, 10);
     let Fetched::Batches { next, .. } = client.fetch(10, 10).unwrap() else { panic!("evicted") };
     assert_eq!(next, 20);
     drop((client, broker));

@@ -215,6 +215,10 @@ fn read(store: &Store, topic: &str, asked: &FetchPartition, left: usize) -> Fetc
         Ok(Fetched::Evicted { start }) => {
             reply.error_code = ErrorCode::OffsetEvicted { offset: asked.offset, next_available: start };
         }
+        Ok(Fetched::Damaged { why, .. }) => {
+            warn!(topic, partition = asked.index, why, "a fetch was refused");
+            reply.error_code = ErrorCode::StorageError;
+        }
         Err(refused) => {
             warn!(topic, partition = asked.index, reason = %refused, "a fetch was refused");
             reply.error_code = codes::of_log(&refused);

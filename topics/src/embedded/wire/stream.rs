@@ -100,6 +100,10 @@ impl Running {
                     Ok(Fetched::Evicted { start }) => {
                         return Ok(Some(ErrorCode::OffsetEvicted { offset: next, next_available: start }));
                     }
+                    Ok(Fetched::Damaged { why, .. }) => {
+                        warn!(topic = self.asked.topic, partition = self.asked.partition, why, "a stream ended");
+                        return Ok(Some(ErrorCode::StorageError));
+                    }
                     Err(refused) => return Ok(Some(self.refused(&refused))),
                 }
             }

@@ -53,7 +53,7 @@ fn numbered(first: u64, records: u64, producer: Producer, sequence: i32) -> Vec<
 fn fetched(client: &mut dyn PartitionClient, from: i64, max_bytes: usize) -> (bytes::Bytes, i64) {
     match client.fetch(from, max_bytes).unwrap() {
         Fetched::Batches { bytes, next } => (bytes, next),
-        Fetched::Evicted { start } => panic!("evicted up to {start}"),
+        other => panic!("{other:?}"),
     }
 }
 
