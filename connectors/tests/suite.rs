@@ -8,7 +8,6 @@ use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use catchment_contract::arrow::datatypes::DataType;
 use catchment_contract::suite::source::{SourceFixture, TestRecord, run};
@@ -236,7 +235,7 @@ fn topics_of_a_cluster() {
     };
     let broker = connect(ClusterOptions { endpoint, ..ClusterOptions::default() }, &Environment::system()).unwrap();
     for seed in 0..4 {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos();
+        let now = Environment::system().wall_micros();
         let topic = format!("suite-{now}-{seed}");
         broker.create(&topic, &TopicSpec { partitions: 3, ..TopicSpec::default() }).unwrap();
         let topics = Topics::of(broker.clone());

@@ -114,7 +114,7 @@ struct Streams {
 }
 
 enum At {
-    Gzip(GzDecoder<Input>),
+    Gzip(Box<GzDecoder<Input>>),
     Zstd(zstd::stream::read::Decoder<'static, Input>),
     Bzip2(BzDecoder<Input>),
     /// Behind the last stream.
@@ -124,7 +124,7 @@ enum At {
 impl At {
     fn begin(compression: Compression, packed: Input) -> io::Result<Self> {
         Ok(match compression {
-            Compression::Gzip => At::Gzip(GzDecoder::new(packed)),
+            Compression::Gzip => At::Gzip(Box::new(GzDecoder::new(packed))),
             Compression::Bzip2 => At::Bzip2(BzDecoder::new(packed)),
             _ => {
                 let mut decoder = zstd::stream::read::Decoder::with_buffer(packed)?.single_frame();

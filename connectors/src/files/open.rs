@@ -35,7 +35,7 @@ const BOM: &[u8] = b"\xef\xbb\xbf";
 /// What became of a partition that was to be opened.
 pub enum Opened {
     /// Text to be cut into records.
-    Text(OpenFile),
+    Text(Box<OpenFile>),
     /// There is nothing to cut: the file is gone, was changed since it was looked at, is known already, or holds something
     /// else than text.
     Decided(Box<dyn PartitionReader>),
@@ -100,7 +100,7 @@ impl OpenFile {
                 return made.into_alien(alien).map(Opened::Decided);
             }
         }
-        Ok(Opened::Text(made))
+        Ok(Opened::Text(Box::new(made)))
     }
 
     /// How the file is packed.
@@ -184,7 +184,7 @@ impl OpenFile {
             let age = stamp.age(&environment);
             if age >= SETTLED || environment.now().saturating_duration_since(began) >= SETTLED_MAX {
                 return match stamp == self.stamp {
-                    true => Ok(Opened::Text(self)),
+                    true => Ok(Opened::Text(Box::new(self))),
                     false => OpenFile::open(&self.partition, self.path, None, &environment),
                 };
             }

@@ -35,20 +35,20 @@ pub(super) fn watch(path: &str, wake: Wake) -> Option<Box<dyn Send>> {
     let folder = root(path);
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { &folder };
     let mode = if Path::new(path).is_file() { RecursiveMode::NonRecursive } else { RecursiveMode::Recursive };
-    let bell = Arc::new(Bell { wake: Mutex::new(Some(wake)), dropped: Condvar::new() });
-    let heard = bell.clone();
+    let waker = Arc::new(Waker { wake: Mutex::new(Some(wake)), dropped: Condvar::new() });
+    let notified = waker.clone();
     let made = notify::recommended_watcher(move |event: notify::Result<Event>| {
         if let Err(error) = &event {
             tracing::warn!(%error, "watching a folder missed something");
         }
         if event.as_ref().map_or(true, may_be_new) {
-            heard.ring();
+            notified.notify();
         }
     });
     let watched = made.and_then(|mut watcher| watcher.watch(folder, mode).map(|()| watcher));
-    let watched = watched.and_then(|watcher| Ok((watcher, bell.look()?)));
+    let watched = watched.and_then(|watcher| Ok((watcher, waker.look()?)));
     match watched {
-        Ok((watcher, ())) => Some(Box::new(Watch { bell, _watcher: watcher })),
+        Ok((watcher, ())) => Some(Box::new(Watch { waker, _watcher: watcher })),
         Err(error) => {
             tracing::warn!(path, %error, "cannot watch for changes; looking from time to time instead");
             None
@@ -57,30 +57,30 @@ pub(super) fn watch(path: &str, wake: Wake) -> Option<Box<dyn Send>> {
 }
 
 /// Who is to be woken, until nobody is.
-struct Bell {
+struct Waker {
     wake: Mutex<Option<Wake>>,
     dropped: Condvar,
 }
 
-impl Bell {
+impl Waker {
     fn wake(&self) -> MutexGuard<'_, Option<Wake>> {
         self.wake.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn ring(&self) {
+    fn notify(&self) {
         if let Some(wake) = &*self.wake() {
             wake();
         }
     }
 
-    /// Starts a thread that rings every [`LOOK`].
+    /// Starts a thread that wakes every [`LOOK`].
     fn look(self: &Arc<Self>) -> io::Result<()> {
-        let bell = self.clone();
+        let waker = self.clone();
         let made = std::thread::Builder::new().name("watch-files".to_owned());
         made.spawn(move || {
-            let mut wake = bell.wake();
+            let mut wake = waker.wake();
             while let Some(call) = wake.clone() {
-                let wait = bell.dropped.wait_timeout_while(wake, LOOK, |wake| wake.is_some());
+                let wait = waker.dropped.wait_timeout_while(wake, LOOK, |wake| wake.is_some());
                 wake = wait.unwrap_or_else(PoisonError::into_inner).0;
                 if wake.is_some() {
                     call();
@@ -93,15 +93,15 @@ impl Bell {
 
 /// Keeps a watch alive.
 struct Watch {
-    bell: Arc<Bell>,
+    waker: Arc<Waker>,
     _watcher: notify::RecommendedWatcher,
 }
 
 impl Drop for Watch {
     fn drop(&mut self) {
         // The watcher's thread ends some time after it is told to; its last events must reach nobody.
-        self.bell.wake().take();
-        self.bell.dropped.notify_all();
+        self.waker.wake().take();
+        self.waker.dropped.notify_all();
     }
 }
 

@@ -14,18 +14,18 @@ pub(crate) enum Shape {
 }
 
 const HTML: Alien =
-    Alien { what: "an HTML page, not JSON", hint: "it may be an error page that was saved; fetch the data again" };
-const XML: Alien = Alien { what: "XML, not JSON", hint: "fetch the data as JSON" };
+    Alien { what: "an HTML page", hint: "it may be an error page that was saved; fetch the data again" };
+const XML: Alien = Alien { what: "XML", hint: "fetch the data as JSON" };
 const CSV: Alien = Alien {
-    what: "CSV (a table as text), not JSON",
+    what: "CSV (a table as text)",
     hint: "convert it, as DuckDB does with COPY (FROM 'x.csv') TO 'x.ndjson' (FORMAT json)",
 };
 const TSV: Alien = Alien {
-    what: "TSV (a table as text), not JSON",
+    what: "TSV (a table as text)",
     hint: "convert it, as DuckDB does with COPY (FROM read_csv('x.tsv')) TO 'x.ndjson' (FORMAT json)",
 };
-const SQL: Alien = Alien { what: "a dump of SQL, not JSON", hint: "load it into its database and export JSON lines" };
-const VTT: Alien = Alien { what: "captions, not JSON", hint: "read them with the connector 'youtube'" };
+const SQL: Alien = Alien { what: "a dump of SQL", hint: "load it into its database and export JSON lines" };
+const VTT: Alien = Alien { what: "a file of captions", hint: "read them with the connector 'youtube'" };
 const TEXT: Alien = Alien { what: "text without a line of JSON", hint: "move it out of the source's path" };
 
 impl Shape {
@@ -49,6 +49,8 @@ impl Shape {
                 _ => Shape::Lines,
             },
             First::Unfinished { spans } if spans || head.len() >= SNIFF_BYTES => Shape::Values,
+            // An array is none of lines when its first record ends a line and goes wrong later.
+            First::Broken if text[0] == b'[' => Shape::Values,
             First::Unfinished { .. } | First::Broken => Shape::Lines,
         }
     }
@@ -198,6 +200,7 @@ mod tests {
         check("{\n  \"kind\": \"Listing\",\n \"data\": {", Shape::Values);
         check("\u{feff}\u{1e}{\"id\":\n\"a\"}\n", Shape::Values);
         check("[{\"id\": NaN,\n\"x\":1}]", Shape::Values);
+        check("[{\"id\":1},\n{\"id\":2\n{\"id\":3}]", Shape::Values);
     }
 
     #[test]

@@ -12,7 +12,8 @@
 //! - Newlines outside strings become blanks, those in strings `\n`, so that a value is a line.
 //! - Commas, NULs, byte order marks and record separators (RFC 7464) may stand between values, or nothing.
 //! - **Damage stays local.** A brace where none can be (after a value, or behind a newline inside a string) begins the next
-//!   value; what came before is a value that does not parse, and says so to whoever parses it.
+//!   value, and a bracket that closes another kind ends one; what came before is a value that does not parse, and says so to
+//!   whoever parses it.
 //!
 //! Memory: the value that is being cut, at most [`VALUE_BYTES_MAX`], and twice that while one is entered.
 
@@ -47,8 +48,8 @@ pub(crate) struct Splitter {
     name: Vec<u8>,
     /// Bytes of the stream since the value, or its name, began.
     taken: usize,
-    /// Brackets that are open in the value.
-    depth: usize,
+    /// Brackets that are open in the value, outermost first.
+    open: Vec<u8>,
     /// The last byte in the value that is no white space.
     last: u8,
     /// A newline was the last byte in a string.
@@ -83,7 +84,7 @@ impl Splitter {
             value: Vec::new(),
             name: Vec::new(),
             taken: 0,
-            depth: 0,
+            open: Vec::new(),
             last: 0,
             newline: false,
             skip: false,
@@ -142,9 +143,10 @@ impl Splitter {
     }
 
     fn emit(&mut self, cut: Cut, value: &mut dyn FnMut(Cut, &[u8])) {
-        let scalar = self.depth == 0 && !matches!(self.value.first(), Some(b'{' | b'['));
+        let scalar = !matches!(self.value.first(), Some(b'{' | b'['));
         // A scalar field of an object around values is none of its values.
-        if !self.skip && !(scalar && self.inside.last() == Some(&b'{')) && !self.value.is_empty() {
+        let unwanted = self.skip || (scalar && self.inside.last() == Some(&b'{'));
+        if !unwanted && !self.value.is_empty() {
             value(cut, &self.value);
         }
         self.forget();
@@ -153,8 +155,9 @@ impl Splitter {
     fn forget(&mut self) {
         self.value.clear();
         self.name.clear();
+        self.open.clear();
         self.taken = 0;
-        (self.depth, self.last, self.newline, self.skip, self.state) = (0, 0, false, false, State::Between);
+        (self.last, self.newline, self.skip, self.state) = (0, false, false, State::Between);
     }
 
     /// A value that is longer than the limit: enters it, or says so.
@@ -227,7 +230,7 @@ impl Splitter {
             }
             b'{' | b'[' => {
                 self.begin_value(byte);
-                self.depth = 1;
+                self.open.push(byte);
                 self.state = State::Value;
             }
             b'"' => {
@@ -255,11 +258,13 @@ impl Splitter {
     fn in_value(&mut self, byte: u8) -> Step {
         match byte {
             b'{' if !matches!(self.last, b':' | b',' | b'[') => return Step::Ended { again: true },
-            b'{' | b'[' => self.depth += 1,
+            b'{' | b'[' => self.open.push(byte),
             b'}' | b']' => {
+                if self.open.pop() != Some(byte - 2) {
+                    return Step::Ended { again: true };
+                }
                 self.push(byte);
-                self.depth -= 1;
-                if self.depth > 0 {
+                if !self.open.is_empty() {
                     return Step::Next;
                 }
                 if !self.name.is_empty() {
@@ -310,9 +315,9 @@ impl Splitter {
         self.newline = false;
         self.push(byte);
         let closes = byte == b'"' && !escaped;
-        self.state = match (closes, self.depth) {
-            (true, 0) => return Step::Ended { again: false },
-            (true, _) => State::Value,
+        self.state = match (closes, self.open.is_empty()) {
+            (true, true) => return Step::Ended { again: false },
+            (true, false) => State::Value,
             (false, _) => State::Text { escaped: byte == b'\\' && !escaped },
         };
         Step::Next
@@ -401,6 +406,7 @@ mod tests {
         check("{\"a\":\"x\ny\tz\"}", &["{\"a\":\"x\\ny\\tz\"}"], "");
         check("{\"a\":\"\\\"}\"}7", &["{\"a\":\"\\\"}\"}", "7"], "");
         check("{\"a\":1\n{\"b\":2}", &["{\"a\":1 ", "{\"b\":2}"], "");
+        check("[{\"a\":[{\"b\":1]}, {\"c\":2}]", &["{\"a\":[{\"b\":1", "}", "{\"c\":2}", "]"], "");
         check("[{\"a\":\"x\n{\"b\":2},\n{\"c\":3}]", &["{\"a\":\"x", "{\"b\":2}", "{\"c\":3}"], "");
         check("", &[], "");
     }

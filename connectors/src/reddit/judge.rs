@@ -96,9 +96,17 @@ fn id<'a>(found: &Found<'a>, row: usize) -> Option<Cell<'a>> {
 pub(super) fn judge(plan: &Plan, found: &mut Found<'_>, row: usize, own_kind: Option<What>) -> What {
     let seen = look(plan, found, row, own_kind);
     let Some(id) = id(found, row) else {
-        // In an object by id, the key is the id of what else is a record.
-        let by_key = matches!(seen, Seen::Surely(What::Record(_)) | Seen::Likely(_))
-            && found.rows[row].key.str(&found.sheet.arena.text).is_some_and(|key| is_base36(bare(key)));
+        // In an object by id, the key is the id of what else is a record, and says more than a text.
+        let texts = [Plan::TITLE, Plan::BODY].into_iter().any(|slot| found.sheet.str(row, slot).is_some());
+        let says_more = texts && (found.rows[row].clues.known || any_wanted(plan, found, row));
+        let record = match seen {
+            Seen::Surely(What::Record(_)) => true,
+            Seen::Likely(_) => {
+                says_more || found.rows[row].key.str(&found.sheet.arena.text).and_then(prefixed).is_some()
+            }
+            _ => false,
+        };
+        let by_key = record && found.rows[row].key.str(&found.sheet.arena.text).is_some_and(|key| is_base36(bare(key)));
         if by_key && !found.sheet.cell(row, Plan::ID).is_some() {
             found.sheet.put(row, Plan::ID, found.rows[row].key);
             return judge(plan, found, row, own_kind);
@@ -171,7 +179,9 @@ fn name_is_id(found: &Found<'_>, row: usize) -> bool {
 
 /// Whether a field that some column is made of is there, beside those that other things have too.
 fn any_wanted(plan: &Plan, found: &Found<'_>, row: usize) -> bool {
-    let shared = |slot: usize| matches!(slot, Plan::ID | Plan::NAME | Plan::MONGO_ID | Plan::TEXT);
+    let shared = |slot: usize| {
+        matches!(slot, Plan::ID | Plan::NAME | Plan::TITLE | Plan::BODY | Plan::MONGO_ID | Plan::FETCHED | Plan::TEXT)
+    };
     let wanted = |(at, _): (usize, &super::plan::Slot)| !shared(at) && found.sheet.cell(row, at) != Cell::Missing;
     plan.slots.iter().enumerate().any(wanted)
 }

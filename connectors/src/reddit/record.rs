@@ -75,7 +75,7 @@ fn prefix(sheet: &mut Sheet<'_>, row: usize, slot: usize, prefix: impl Fn(&str) 
         _ => match sheet.str(row, slot) {
             Some(text) if text.len() != bare(text).len() => return,
             Some(text) if is_base_10(text) => text.parse().ok().map(base36),
-            Some(text) if text.is_empty() => return sheet.put(row, slot, Cell::Null),
+            Some("") => return sheet.put(row, slot, Cell::Null),
             text => text.map(str::to_owned),
         },
     };

@@ -16,7 +16,7 @@ fn files(path: impl AsRef<Path>) -> FileSet {
 /// The text of a partition.
 fn text(files: &FileSet, partition: &Partition) -> OpenFile {
     match files.open(partition).unwrap() {
-        Opened::Text(file) => file,
+        Opened::Text(file) => *file,
         Opened::Decided(_) => panic!("no text in {}", partition.id),
     }
 }

@@ -1,7 +1,7 @@
 //! Records to rows, format by format: a row is shown as its values with `|` between them, a removal with `-` in front.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use catchment_contract::arrow::array::Array;
 use catchment_contract::arrow::datatypes::{DataType, Field, Schema, TimeUnit};
@@ -386,8 +386,9 @@ fn records_below_the_position_are_passed_over_and_broken_bytes_are_a_reject() {
 /// `FUZZ_SECONDS` says for how long; without it some thousand records.
 #[test]
 fn any_bytes_decode_without_a_panic_and_the_account_adds_up() {
+    let environment = catchment_contract::Environment::system();
     let seconds = std::env::var("FUZZ_SECONDS").ok().and_then(|seconds| seconds.parse::<u64>().ok());
-    let (until, seed) = (seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds)), 7);
+    let (until, seed) = (seconds.map(|seconds| environment.now() + Duration::from_secs(seconds)), 7);
     println!("seed {seed}");
     let mut rng = StdRng::seed_from_u64(seed);
     let columns = [
@@ -402,7 +403,7 @@ fn any_bytes_decode_without_a_panic_and_the_account_adds_up() {
     let formats = ["json", "ndjson", "debezium", "upsert"];
     let sources = formats.map(|format| options(&columns, &["id"], &[("format", format)]));
     let mut rounds = 0_u64;
-    while until.map_or(rounds < 2_000, |until| Instant::now() < until) {
+    while until.map_or(rounds < 2_000, |until| environment.now() < until) {
         rounds += 1;
         for source in &sources {
             let mut value = record.to_vec();

@@ -72,6 +72,7 @@ fn what_is_no_record_is_a_reject_or_passed_over() {
         r#"{"message":"Forbidden","error":403}"#,
         r#"{"_id":{"$oid":"507f1f77bcf86cd799439011"},"body":"b"}"#,
         r#"{"a":{"b":{"c":1}}}"#,
+        r#"{"calls":[{"request":{"body":"kind=crosspost","method":"POST"},"response":{"body":{"string":"x"},"url":"https://e.example"}}]}"#,
     ] {
         check(rejected, &[], &[], [1, 1]);
     }
@@ -138,7 +139,7 @@ fn records_are_found_wherever_they_lie() {
     both(r#"{"submission":{"id":"a","title":"b"},"answers":[{"id":"c","body":"b"}]}"#, &["c"], &["a"]);
     both(r#"{"abc":{"id":"abc","body":"x"},"abd":{"id":"abd","body":"y"}}"#, &["abc", "abd"], &[]);
     both(r#"{"abc":{"body":"x","score":1},"t1_abd":{"body":"y"}}"#, &["abc", "abd"], &[]);
-    both(r#"{"abc":{"title":"x"},"total":2}"#, &[], &["abc"]);
+    both(r#"{"abc":{"title":"x","ups":1},"total":2}"#, &[], &["abc"]);
     both(r#"[[{"id":"a","body":"b"}],[{"id":"b","title":"b"}]]"#, &["a"], &["b"]);
     both(r#"{"fetched_at":5,"listing":{"abc":{"id":"abc","body":"x"}}}"#, &["abc"], &[]);
     // What is inside a record is its own.

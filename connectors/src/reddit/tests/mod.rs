@@ -7,6 +7,8 @@ use catchment_contract::{Decoded, Fault};
 
 use super::*;
 
+mod whole;
+
 fn source(kind: &str, path: &Path) -> Arc<dyn Source> {
     let mut options = Options::new("source \"s\"");
     options.insert("kind", kind, Default::default());
@@ -23,6 +25,7 @@ struct Outcome {
     rows: u64,
     records: u64,
     rejects: Vec<String>,
+    payload_bytes_max: usize,
 }
 
 fn read(kind: &str, path: &Path) -> Outcome {
@@ -40,6 +43,7 @@ fn read(kind: &str, path: &Path) -> Outcome {
             assert!(versions.is_none_or(|versions| versions.len() == rows.num_rows()));
             made.ids.extend(rows.column(0).as_string_view().iter().map(|id| id.unwrap().to_owned()));
             made.rows += rows.num_rows() as u64;
+            made.payload_bytes_max = made.payload_bytes_max.max(payload.bytes.len());
             made.records += records;
             let place = |reject: &catchment_contract::Reject| format!("{}: {}", reject.position, reject.reason);
             made.rejects.extend(rejects.iter().map(place));
@@ -157,7 +161,12 @@ fn listings_snapshots_and_objects_give_all_their_records() {
 fn what_is_no_record_is_rejected_with_a_reason() {
     let Some(data) = data() else { return };
     let page = read("submissions", &data.join("listing_snapshots/error_instead_of_json_androiddev.html"));
-    assert_eq!(page.rejects, ["document: not JSON but HTML or XML, perhaps an error page that was saved"]);
+    assert_eq!(
+        page.rejects,
+        [
+            "byte 0: the file is an HTML page, which is not read: it may be an error page that was saved; fetch the data again"
+        ]
+    );
     let errors = read("comments", &data.join("api_errors/http_errors.ndjson"));
     assert_eq!((errors.rows, errors.rejects.len()), (0, lines(&data.join("api_errors/http_errors.ndjson")).len()));
     let cassette = read("comments", &data.join("api_cassettes/TestSubmission.test_crosspost.json"));
