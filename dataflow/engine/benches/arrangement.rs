@@ -4,6 +4,8 @@
 //! Two kinds of rows: narrow (a key of ten letters and a number) and wide (seven columns, one a text of 120 bytes).
 //! Under `cargo test` there are few rows. Times are the thread's CPU time where the system tells it.
 
+#![allow(clippy::disallowed_methods, reason = "a bench measures with the system's clock")]
+
 use std::collections::VecDeque;
 use std::hint::black_box;
 use std::sync::Arc;

@@ -46,6 +46,10 @@ pub struct SourceState {
     pub payloads: u64,
     /// What came in, since the job's first run.
     pub ledger: Ledger,
+    /// Rejects so far, by partition and kind of reason; for the built-in relation of rejects, those of sinks by the sink's
+    /// name. Those beyond a number are counted only.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub alike: BTreeMap<String, BTreeMap<String, u64>>,
     /// Files that hold the arrivals, in arrival order.
     pub state: Vec<StateFile>,
 }

@@ -69,24 +69,31 @@ impl Host {
         body: impl FnOnce() + Send + 'static,
         panicked: impl FnOnce(String) + Send + 'static,
     ) -> Result<()> {
-        let place = self.place(name);
+        let place = self.place(name)?;
         let run = move || {
             let _seat = place.take();
             if let Err(message) = caught(body) {
                 panicked(message);
             }
         };
-        std::thread::Builder::new().name(name.to_owned()).spawn(run).map(drop).map_err(|error| {
-            Error::remote(format!("could not start thread \"{name}\"")).with_source(error).with_hint(
-                "the system allows no more threads: end other programs, raise the limit, or use fewer workers",
-            )
-        })
+        std::thread::Builder::new().name(name.to_owned()).spawn(run).map(drop).map_err(|error| no_room(name, error))
     }
 
     /// A place for a thread that is about to start, in the order of these calls.
-    pub fn place(&self, name: &str) -> Place {
-        Place(self.schedule.clone().map(|schedule| (schedule.enlist(name), schedule)))
+    ///
+    /// # Errors
+    /// If a simulated system has no room for another thread.
+    pub fn place(&self, name: &str) -> Result<Place> {
+        let Some(schedule) = self.schedule.clone() else { return Ok(Place(None)) };
+        let number = schedule.enlist(name).ok_or_else(|| no_room(name, std::io::ErrorKind::WouldBlock.into()))?;
+        Ok(Place(Some((number, schedule))))
     }
+}
+
+fn no_room(thread: &str, error: std::io::Error) -> Error {
+    Error::remote(format!("could not start thread \"{thread}\""))
+        .with_source(error)
+        .with_hint("the system allows no more threads: end other programs, raise the limit, or use fewer workers")
 }
 
 /// Runs `body`; its panic's message if it panics.

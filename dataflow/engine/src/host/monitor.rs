@@ -130,7 +130,7 @@ impl<T> Queue<T> {
 
     /// Waits for a message, or until `deadline`, and leaves it where it is.
     pub fn await_message(&self, deadline: Instant) {
-        self.0.wait_until(Some(deadline), |(messages, closed)| (!messages.is_empty() || *closed).then_some(()));
+        self.0.wait_until(Some(deadline), |(messages, _)| (!messages.is_empty()).then_some(()));
     }
 
     /// Whether there is no message.

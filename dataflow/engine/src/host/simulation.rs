@@ -36,16 +36,14 @@ impl Simulation {
     pub fn begin(seed: u64) -> (Simulation, Host) {
         let (environment, clock) = Environment::simulated(seed);
         let (order, _) = Environment::simulated(seed ^ ORDER_SALT);
-        let state = State { threads: Vec::new(), turn: 0, switches: 0, stuck: false };
+        let state = State { threads: Vec::new(), room: usize::MAX, turn: 0, switches: 0, stuck: false };
         let schedule = Arc::new(Schedule {
             state: Mutex::new(state),
-            changed: Condvar::new(),
             order,
             clock: clock.clone(),
             environment: environment.clone(),
         });
-        let number = schedule.enlist("first");
-        NUMBER.set(Some(number));
+        NUMBER.set(schedule.enlist("first"));
         let host = Host { environment, schedule: Some(schedule.clone()) };
         (Simulation { schedule, clock, seed }, host)
     }
@@ -65,6 +63,11 @@ impl Simulation {
         self.schedule.state().switches
     }
 
+    /// Lets no more than `room` threads be started from now on.
+    pub fn allow_threads(&self, room: usize) {
+        self.schedule.state().room = room;
+    }
+
     /// Lets the other threads go on until each has ended or waits for something that only the caller can do.
     pub fn settle(&self) {
         self.schedule.settle();
@@ -81,7 +84,6 @@ impl Drop for Simulation {
 #[derive(Debug)]
 pub(super) struct Schedule {
     state: Mutex<State>,
-    changed: Condvar,
     order: Environment,
     clock: Arc<SimulatedClock>,
     environment: Environment,
@@ -90,6 +92,8 @@ pub(super) struct Schedule {
 #[derive(Debug)]
 struct State {
     threads: Vec<Thread>,
+    /// How many more threads can be started.
+    room: usize,
     /// Who runs.
     turn: usize,
     switches: u64,
@@ -101,6 +105,8 @@ struct State {
 struct Thread {
     name: String,
     status: Status,
+    /// Notified when it is its turn.
+    turn: Arc<Condvar>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -114,11 +120,12 @@ enum Status {
 }
 
 impl Schedule {
-    /// Adds a thread that has not begun.
-    pub fn enlist(&self, name: &str) -> usize {
+    /// Adds a thread that has not begun; `None` if there is no room for it.
+    pub fn enlist(&self, name: &str) -> Option<usize> {
         let mut state = self.state();
-        state.threads.push(Thread { name: name.to_owned(), status: Status::Ready });
-        state.threads.len() - 1
+        state.room = state.room.checked_sub(1)?;
+        state.threads.push(Thread { name: name.to_owned(), status: Status::Ready, turn: Arc::default() });
+        Some(state.threads.len() - 1)
     }
 
     /// The calling thread becomes number `index`, and returns when it is its turn.
@@ -178,8 +185,9 @@ impl Schedule {
     }
 
     fn await_turn<'s>(&'s self, mut state: MutexGuard<'s, State>, number: usize) -> MutexGuard<'s, State> {
+        let turn = state.threads[number].turn.clone();
         while state.turn != number {
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = turn.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         state
     }
@@ -187,14 +195,21 @@ impl Schedule {
     /// Chooses who goes on, and moves the clock if all wait.
     fn give_turn(&self, state: &mut State) {
         state.switches += 1;
-        let ready: Vec<usize> = numbers(state, |status| status == Status::Ready).collect();
+        let now = self.environment.now();
+        let is_ready = |status| match status {
+            Status::Ready => true,
+            Status::Waiting(_, deadline) => deadline.is_some_and(|deadline| deadline <= now),
+            Status::Settling | Status::Ended => false,
+        };
+        let ready: Vec<usize> = numbers(state, is_ready).collect();
         if ready.is_empty() {
             self.give_turn_late(state);
         } else {
             let chosen = self.order.random_in(0..=ready.len() as u64 - 1) as usize;
             state.turn = ready[chosen];
+            state.threads[state.turn].status = Status::Ready;
         }
-        self.changed.notify_all();
+        state.threads[state.turn].turn.notify_one();
     }
 
     /// Nobody is ready: whoever settles goes on, or the one with the earliest deadline, or nobody.

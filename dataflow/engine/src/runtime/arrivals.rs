@@ -83,9 +83,9 @@ impl Inbox {
 
     /// Numbers the rows of a batch and moves its source's state on.
     pub fn accept(&self, source: usize, batch: Batch, state: &mut SourceState) -> Arrived {
-        let Batch { partition, position, bytes_read, decoded } = batch;
-        let Decoded { rows, versions, tombstones, rejects, records, passed_over } = decoded;
-        let ledger = Ledger { records, rows: rows.num_rows() as u64, rejects: rejects.len() as u64, passed_over };
+        let Batch { partition, position, bytes_read, decoded, rejects } = batch;
+        let Decoded { rows, versions, tombstones, rejects: _, records, passed_over } = decoded;
+        let ledger = Ledger { records, rows: rows.num_rows() as u64, rejects: rejects.count, passed_over };
         state.ledger.records += ledger.records;
         state.ledger.rows += ledger.rows;
         state.ledger.rejects += ledger.rejects;
@@ -96,8 +96,11 @@ impl Inbox {
             arrived.push((source, self.numbered(source, rows, versions, tombstones, state.payloads)));
             state.payloads += 1;
         }
-        if !rejects.is_empty() {
-            arrived.push((self.inputs.len() - 1, reject_rows(self.input_name(source), &partition, &rejects)));
+        if rejects.count > 0 {
+            let kept = rejects.keep(state.alike.entry(partition.to_string()).or_default());
+            if !kept.is_empty() {
+                arrived.push((self.inputs.len() - 1, reject_rows(self.input_name(source), &partition, &kept)));
+            }
         }
         Arrived { rows: arrived, ledger, bytes_read }
     }

@@ -16,7 +16,7 @@
 //! - `feeding`: sources to decoded batches in arrival order, each by threads of its own;
 //! - `board`: what the coordinator waits for;
 //! - `epochs` and `checkpoints`: what is open, what is on its way, and what is due;
-//! - `arrivals`: batches as numbered rows, and `state_log`, which keeps them for the next start;
+//! - `arrivals`: batches as numbered rows, [`rejects`], of which alike ones are counted, and `state_log`, which keeps them for the next start;
 //! - `workers` and `capture`: timely workers, and the ends of their dataflow;
 //! - `sinking`: one thread a sink;
 //! - [`report`]: what a run did.
@@ -42,6 +42,7 @@ mod finishing;
 pub mod job;
 mod opened;
 pub mod options;
+pub mod rejects;
 pub mod report;
 mod running;
 #[expect(clippy::module_inception, reason = "it holds what the module is named after")]

@@ -114,6 +114,7 @@ impl Opened {
                 projection: source.projection.clone(),
                 positions: sources[&source.name].positions.all(),
                 readers: options.workers.clamp(1, READERS_MAX),
+                read_ahead_bytes: options.read_ahead_bytes,
                 round_interval: options.epoch_interval,
                 patience: options.patience,
             };

@@ -16,6 +16,9 @@ pub struct RunOptions {
     pub epoch_bytes: usize,
     /// Time between checkpoints.
     pub checkpoint_interval: Duration,
+    /// What each reader of a source may read ahead of the batch that is taken next, in bytes; a source has as many readers
+    /// as there are workers, at most 8.
+    pub read_ahead_bytes: usize,
     /// For how long a job that stays up waits for a source, or a partition of one, that cannot be read, since it last
     /// could. A job that runs until it is idle waits a few seconds.
     pub patience: Duration,
@@ -31,14 +34,15 @@ pub struct RunOptions {
 }
 
 impl Default for RunOptions {
-    /// One worker, epochs of 100 ms or 32 MiB, a checkpoint every 10 s, 10 minutes of patience, the system's
-    /// clock and threads.
+    /// One worker, epochs of 100 ms or 32 MiB, a checkpoint every 10 s, 4 MiB read ahead by each reader, 10 minutes of
+    /// patience, the system's clock and threads.
     fn default() -> Self {
         RunOptions {
             workers: 1,
             epoch_interval: Duration::from_millis(100),
             epoch_bytes: 32 << 20,
             checkpoint_interval: Duration::from_secs(10),
+            read_ahead_bytes: 4 << 20,
             patience: Duration::from_secs(600),
             scratch: std::env::temp_dir(),
             reset: false,

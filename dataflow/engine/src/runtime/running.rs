@@ -20,6 +20,7 @@ use super::epochs::Epochs;
 use super::feeding::Batch;
 use super::job::REJECTS;
 use super::opened::{Opened, STOP_POLL};
+use super::rejects::Rejects;
 use super::sinking::{Refused, SinkMessage};
 use super::state_log;
 use super::workers::Workers;
@@ -75,7 +76,7 @@ impl Running {
             return Ok(Started::Stopped(Box::new(job)));
         }
         for (sink, rejects) in running.job.manifest.refused.clone() {
-            running.feed_refused(&sink, &rejects);
+            running.feed_refused(&sink, rejects);
         }
         Ok(Started::Running(Box::new(running)))
     }
@@ -221,14 +222,16 @@ impl Running {
         let refused = self.job.board.look(|news| std::mem::take(&mut news.refused));
         let any = !refused.is_empty();
         for Refused { sink, time, rejects } in refused {
-            self.feed_refused(&sink, &rejects);
+            self.feed_refused(&sink, rejects);
             self.refused_times.insert(sink, time);
         }
         any
     }
 
-    fn feed_refused(&mut self, sink: &str, rejects: &[Reject]) {
-        let rows = arrivals::reject_rows(sink, "", rejects);
+    fn feed_refused(&mut self, sink: &str, rejects: Vec<Reject>) {
+        let state = self.job.sources.get_mut(REJECTS).expect("the rejects have a state");
+        let kept = Rejects::new(rejects).keep(state.alike.entry(sink.to_owned()).or_default());
+        let rows = arrivals::reject_rows(sink, "", &kept);
         let input = self.job.spec.sources.len();
         self.batches += 1;
         self.checkpoints.note_change();

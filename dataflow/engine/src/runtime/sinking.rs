@@ -203,9 +203,15 @@ impl Thread {
     }
 }
 
+/// What a column of a batch takes beside its values.
+const COLUMN_COST: usize = 256;
+
 /// About what an update takes in memory, of its own: what batches share is not counted for each.
 fn bytes(updates: &UpdateBatch) -> usize {
     let UpdateBatch { rows, epochs, diffs } = updates;
+    if rows.num_rows() == 0 {
+        return 0;
+    }
     let each = |is_constant: bool| if is_constant { 0 } else { size_of::<u64>() * rows.num_rows() };
     column_bytes(rows) + each(matches!(epochs, Run::One(_))) + each(matches!(diffs, Run::One(_)))
 }
@@ -221,7 +227,7 @@ fn column_bytes(rows: &RecordBatch) -> usize {
             None => column.to_data().get_slice_memory_size().unwrap_or(0),
         },
     };
-    rows.columns().iter().map(|values| column(values)).sum()
+    rows.columns().iter().map(|values| COLUMN_COST + column(values)).sum()
 }
 
 /// Bytes of a text that do not fit into its view, which begins with its length.

@@ -22,8 +22,9 @@ use crate::updates::Updates;
 /// How long an idle worker sleeps when nobody wakes it.
 const PARK: Duration = Duration::from_millis(500);
 
-/// The same where threads run one at a time: a worker cannot know there that another one has sent it something.
-const PARK_SIMULATED: Duration = Duration::from_millis(1);
+/// Where threads run one at a time a worker cannot know that another one has sent it something: it looks after this time,
+/// and after twice as long each time that it finds nothing to do, up to [`PARK`].
+const LOOK_SIMULATED: Duration = Duration::from_millis(1);
 
 /// What a worker is told, in order.
 enum Command {
@@ -62,8 +63,8 @@ impl Workers {
     pub fn start(board: &Board, peers: usize, setup: Setup) -> Result<Workers> {
         let host = board.host();
         let queues: Vec<_> = (0..peers).map(|_| Arc::new(Queue::new(host))).collect();
-        let places = (0..peers).map(|index| Some(host.place(&format!("worker-{index}")))).collect();
-        let places: Mutex<Vec<Option<Place>>> = Mutex::new(places);
+        let places = (0..peers).map(|index| host.place(&format!("worker-{index}")).map(Some));
+        let places: Mutex<Vec<Option<Place>>> = Mutex::new(places.collect::<Result<_>>()?);
         let abandoned = Arc::new(AtomicBool::new(false));
         let shared = (queues.clone(), host.clone(), board.clone(), abandoned.clone());
         let body = move |worker: &mut Worker| {
@@ -156,9 +157,10 @@ impl Life<'_> {
         let probe = timely::dataflow::ProbeHandle::new();
         let mut inputs = build(worker, setup, &probe);
         let mut reported = Some(0);
+        let mut pause = LOOK_SIMULATED;
         while !self.abandoned.load(Ordering::Relaxed) {
-            self.obey(&mut inputs);
-            self.step(worker);
+            pause = if self.obey(&mut inputs) { LOOK_SIMULATED } else { PARK.min(pause * 2) };
+            self.step(worker, pause);
             let upto = probe.with_frontier(|frontier| frontier.first().copied());
             if upto != reported {
                 reported = upto;
@@ -171,8 +173,11 @@ impl Life<'_> {
         }
     }
 
-    fn obey(&self, inputs: &mut Vec<UpdateInput>) {
+    /// Does what the worker was told; false if that was nothing.
+    fn obey(&self, inputs: &mut Vec<UpdateInput>) -> bool {
+        let mut any = false;
         while let Some(command) = self.queue.try_pop() {
+            any = true;
             match command {
                 Command::Feed { input, mut updates } => inputs[input].send_batch(&mut updates),
                 Command::Advance(epoch) => inputs.iter_mut().for_each(|input| input.advance_to(epoch)),
@@ -181,12 +186,13 @@ impl Life<'_> {
         if self.queue.is_over() {
             inputs.drain(..).for_each(UpdateInput::close);
         }
+        any
     }
 
-    fn step(&self, worker: &mut Worker) {
+    fn step(&self, worker: &mut Worker, pause: Duration) {
         if self.host.is_simulated() {
             worker.step();
-            self.queue.await_message(self.host.now() + PARK_SIMULATED);
+            self.queue.await_message(self.host.now() + pause);
         } else {
             worker.step_or_park(Some(if self.queue.is_empty() { PARK } else { Duration::ZERO }));
         }

@@ -7,12 +7,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use catchment_contract::arrow::array::Array;
-use catchment_contract::{Decoded, Decoder, Payload, Reject, Result};
+use catchment_contract::{Decoded, Decoder, Payload, Result};
 
 use super::Batch;
 use super::lane::Lane;
 use crate::host::Monitor;
 use crate::runtime::board::Board;
+use crate::runtime::rejects::Rejects;
 
 /// A payload to decode.
 pub(super) struct Task {
@@ -81,20 +82,18 @@ impl Tasks {
 fn decode_all(tasks: &Monitor<Tasks>) {
     let next = || tasks.wait(|tasks| if tasks.closed { Some(None) } else { tasks.next().map(Some) });
     while let Some(Task { source: _, payload, decoder, lane, part, place }) = next() {
-        let decoded = decoder.decode(&payload);
-        let bytes = memory(&decoded);
+        let mut decoded = decoder.decode(&payload);
+        let rejects = Rejects::new(std::mem::take(&mut decoded.rejects));
+        let bytes = memory(&decoded) + rejects.bytes();
         let Payload { partition, position, bytes_read, .. } = payload;
-        lane.fill(part, place, Box::new(Batch { partition, position, bytes_read, decoded }), bytes);
+        lane.fill(part, place, Box::new(Batch { partition, position, bytes_read, decoded, rejects }), bytes);
     }
 }
 
-/// About what it takes in memory.
+/// About what the rows take in memory.
 fn memory(decoded: &Decoded) -> usize {
-    let Decoded { rows, versions, tombstones, rejects, records: _, passed_over: _ } = decoded;
-    let text =
-        |reject: &Reject| reject.raw.as_ref().map_or(0, String::len) + reject.position.len() + reject.reason.len();
+    let Decoded { rows, versions, tombstones, rejects: _, records: _, passed_over: _ } = decoded;
     rows.get_array_memory_size()
         + versions.as_ref().map_or(0, |versions| versions.get_array_memory_size())
         + tombstones.as_ref().map_or(0, |tombstones| tombstones.get_array_memory_size())
-        + rejects.iter().map(|reject| size_of::<Reject>() + text(reject)).sum::<usize>()
 }

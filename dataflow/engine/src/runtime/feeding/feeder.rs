@@ -40,6 +40,8 @@ pub(in crate::runtime) struct FeederOptions {
     pub positions: BTreeMap<String, Position>,
     /// Partitions that may be read at once, at least 1.
     pub readers: usize,
+    /// What each may read ahead.
+    pub read_ahead_bytes: usize,
     /// Rounds begin at most once in this time.
     pub round_interval: Duration,
     /// For how long a source that is followed may fail.
@@ -56,8 +58,9 @@ pub(in crate::runtime) fn start(
     progress: &Arc<Progress>,
     options: FeederOptions,
 ) -> Result<Arc<Lane>> {
-    let FeederOptions { index, name, source, projection, positions, readers, round_interval, patience } = options;
-    let lane = Arc::new(Lane::new(board.clone(), index, progress.clone(), readers));
+    let FeederOptions { index, name, source, projection, positions, round_interval, patience, .. } = options;
+    let (readers, ahead) = (options.readers, options.read_ahead_bytes);
+    let lane = Arc::new(Lane::new(board.clone(), index, progress.clone(), readers, ahead));
     let policy = RetryPolicy { pause_first: POLL, pause_max: Duration::from_secs(5), patience };
     let feeder = Feeder {
         was_there: !positions.is_empty(),

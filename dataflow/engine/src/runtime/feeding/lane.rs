@@ -3,10 +3,10 @@
 //! Readers *begin* partitions in order, and each partition that is begun and not yet taken whole is a *part* of the lane.
 //! The part at the head is the one that the coordinator takes from. The others hold what readers have read ahead.
 //!
-//! **Bound.** A part is read on while it holds less than [`PART_BYTES`]; all parts but the head hold less than `PART_BYTES`
-//! for each reader together. The head may always go on when it holds nothing. So a lane holds at most
-//! `(readers + 1) × PART_BYTES`, and for each reader the payload that it was reading when the bound was reached. A part is
-//! counted with [`PART_COST`] beside what it holds, so that a million partitions of one record keep to the same bound.
+//! **Bound.** Let *n* be [`read_ahead_bytes`](crate::runtime::RunOptions::read_ahead_bytes). A part is read on while it
+//! holds less than *n*; all parts but the head together hold less than *n* for each reader. The head may always go on when
+//! it holds nothing. So a lane holds at most `(readers + 1) × n`, and for each reader the payload that it was reading when
+//! the bound was reached, as it was read or decoded. A part is counted with [`PART_COST`] beside what it holds, so that a million partitions of one record keep to the same bound.
 //! What waits to be decoded counts as it was read, what is decoded as it lies in memory.
 
 use std::collections::VecDeque;
@@ -21,9 +21,6 @@ use crate::host::Monitor;
 use crate::runtime::board::Board;
 use crate::runtime::report::Progress;
 
-/// What a part may hold before its reader waits: 4 MiB, a few payloads, so that reading and decoding overlap.
-pub(super) const PART_BYTES: usize = 4 << 20;
-
 /// What a part is counted with beside its payloads: its name, its position, its places in queues.
 const PART_COST: usize = 1 << 10;
 
@@ -34,7 +31,8 @@ pub(in crate::runtime) struct Lane {
     /// The source's place in the job.
     source: usize,
     progress: Arc<Progress>,
-    /// What all parts but the head may hold together.
+    /// What a part may hold, and what all parts but the head may hold together.
+    part_bytes: usize,
     ahead_bytes: usize,
 }
 
@@ -103,9 +101,9 @@ pub(in crate::runtime) struct Standing {
 
 impl Lane {
     /// An empty lane that `readers` fill.
-    pub fn new(board: Board, source: usize, progress: Arc<Progress>, readers: usize) -> Self {
+    pub fn new(board: Board, source: usize, progress: Arc<Progress>, readers: usize, part_bytes: usize) -> Self {
         let state = Monitor::new(board.host(), State::default());
-        Lane { state, board, source, progress, ahead_bytes: readers * PART_BYTES }
+        Lane { state, board, source, progress, part_bytes, ahead_bytes: readers.saturating_mul(part_bytes) }
     }
 
     fn hold(&self, state: &mut State, bytes: usize) {
@@ -272,7 +270,7 @@ impl Lane {
             }
             let (is_head, ahead) = (number == state.first, state.ahead());
             let part = state.part(number)?;
-            let room = part.bytes < PART_BYTES && (is_head || ahead < self.ahead_bytes);
+            let room = part.bytes < self.part_bytes && (is_head || ahead < self.ahead_bytes);
             (room || (is_head && part.payloads.is_empty())).then_some(true)
         })
     }

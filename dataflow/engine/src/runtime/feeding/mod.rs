@@ -31,6 +31,8 @@ pub(super) use decoders::Decoders;
 pub(super) use feeder::{FeederOptions, start};
 pub(super) use lane::Lane;
 
+use super::rejects::Rejects;
+
 /// What a feeder is asked to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Asked {
@@ -48,8 +50,10 @@ pub(super) struct Batch {
     pub position: Position,
     /// Bytes read for it.
     pub bytes_read: u64,
-    /// Rows and rejects.
+    /// Rows; the rejects were taken out.
     pub decoded: Decoded,
+    /// The rejects.
+    pub rejects: Rejects,
 }
 
 /// What a round could not read.
