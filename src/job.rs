@@ -9,6 +9,7 @@ use catchment_contract::arrow::array::{ArrayRef, StringArray};
 use catchment_contract::hash::hash_rows;
 use catchment_contract::{Epoch, Result};
 use catchment_engine::UpdateStream;
+use catchment_engine::host::Host;
 use catchment_engine::runtime::job::REJECTS;
 use catchment_engine::runtime::{Dataflow, JobSink, JobSource, JobSpec, RunOptions, Runtime};
 use catchment_store::Lake;
@@ -98,7 +99,8 @@ impl Job {
         self.broker()?;
         let lake = self.lake.open()?;
         lake.probe()?;
-        Runtime::open(self.spec(), Arc::new(lake), options, stop.0.clone())
+        let host = Host::new(self.lake.environment().clone());
+        Runtime::open(&host, self.spec(), Arc::new(lake), options, stop.0.clone())
     }
 
     fn spec(&self) -> JobSpec {

@@ -50,9 +50,9 @@ struct Cut {
 
 impl Checkpoints {
     /// None was taken; `dirty` if one is due although nothing comes.
-    pub fn new(options: &RunOptions, began: Instant, dirty: bool) -> Self {
+    pub fn new(host: &Host, options: &RunOptions, began: Instant, dirty: bool) -> Self {
         Checkpoints {
-            host: options.host.clone(),
+            host: host.clone(),
             interval: options.checkpoint_interval,
             last: began,
             dirty,
@@ -112,7 +112,7 @@ impl Running {
         let (sources, refused_times) = (self.job.sources.clone(), self.refused_times.clone());
         let cut = Cut { epoch: self.epochs.open(), sources, refused_times, files };
         self.checkpoints.phase = Phase::Cut(cut);
-        self.checkpoints.last = self.job.options.host.now();
+        self.checkpoints.last = self.job.host().now();
         self.checkpoints.dirty = false;
     }
 
@@ -131,7 +131,7 @@ impl Running {
         manifest.refused.clear();
         let mut staging = Vec::new();
         for (sink, thread) in job.spec.sinks.iter().zip(&job.sinks) {
-            let (question, staged) = reply(&job.options.host);
+            let (question, staged) = reply(job.host());
             thread.queue().push(SinkMessage::Stage { number, epoch: cut.epoch, reply: question });
             manifest.sinks.entry(sink.name.clone()).or_insert_with(|| SinkState {
                 from: sink.from.clone(),
@@ -142,8 +142,7 @@ impl Running {
             let fed = cut.refused_times.get(&sink.name).copied().unwrap_or(0);
             staging.push(Staging { sink: sink.name.clone(), messages: thread.queue().clone(), fed, staged });
         }
-        let commit =
-            Commit { host: job.options.host.clone(), log: job.log.clone(), manifest, staging, files: cut.files };
+        let commit = Commit { host: job.host().clone(), log: job.log.clone(), manifest, staging, files: cut.files };
         let (span, board) = (tracing::info_span!("checkpoint", number, epoch = cut.epoch), job.board.clone());
         job.board.start("checkpoint", move || {
             let _entered = span.enter();

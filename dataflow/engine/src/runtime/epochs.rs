@@ -37,15 +37,15 @@ pub(super) struct Epochs {
 
 impl Epochs {
     /// The first epoch is open and empty.
-    pub fn new(options: &RunOptions, sources: usize) -> Self {
+    pub fn new(host: &Host, options: &RunOptions, sources: usize) -> Self {
         Epochs {
-            host: options.host.clone(),
+            host: host.clone(),
             interval: options.epoch_interval,
             bytes_max: options.epoch_bytes,
             open: 1,
             bytes: 0,
             by_source: vec![0; sources + 1],
-            began: options.host.now(),
+            began: host.now(),
             complete: 0,
             spans: BTreeMap::new(),
         }
@@ -130,7 +130,7 @@ mod tests {
     const KIB: usize = 1 << 10;
 
     fn epochs(host: Host) -> Epochs {
-        Epochs::new(&RunOptions { epoch_bytes: 100 * KIB, host, ..RunOptions::default() }, 4)
+        Epochs::new(&host, &RunOptions { epoch_bytes: 100 * KIB, ..RunOptions::default() }, 4)
     }
 
     #[test]

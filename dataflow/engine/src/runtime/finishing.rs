@@ -12,7 +12,7 @@ use super::sinking::SinkMessage;
 use crate::host::reply;
 
 /// How long a source is asked for what is left to read.
-const LAG_WAIT: Duration = Duration::from_secs(5);
+const LAG_WAIT: Duration = Duration::from_secs(2);
 
 /// Takes the last checkpoint and ends a running job.
 ///
@@ -49,7 +49,7 @@ fn end(mut job: Opened, mut report: RunReport) -> Result<RunReport> {
     job.state_log.finish();
     std::mem::take(&mut job.sinks).into_iter().for_each(|sink| sink.finish());
     job.check()?;
-    report.seconds = job.options.host.since(job.began).as_secs_f64();
+    report.seconds = job.host().since(job.began).as_secs_f64();
     std::mem::take(&mut job.unread).into_result().map(|()| report)
 }
 
@@ -91,7 +91,7 @@ fn source_reports(job: &Opened) -> Vec<SourceReport> {
 /// How far each source's partitions are read. They are asked at once, by threads of their own: a summary must neither fail
 /// nor wait because a broker has gone.
 fn lags(job: &Opened) -> Vec<Vec<PartitionLag>> {
-    let host = &job.options.host;
+    let host = job.host();
     let ask = |source: &super::job::JobSource| {
         let (question, answer) = reply(host);
         let (asked, name) = (source.source.clone(), source.name.clone());

@@ -22,6 +22,7 @@ use super::sinking::SinkThread;
 use super::state_log::StateLog;
 use super::workers::{Setup, Workers};
 use crate::checkpoint::{CheckpointLog, Manifest, SourceState};
+use crate::host::Host;
 
 /// How often a waiting coordinator looks whether it should stop.
 pub(super) const STOP_POLL: Duration = Duration::from_millis(50);
@@ -73,8 +74,13 @@ impl Lease for KeepsAll {
 
 impl Opened {
     /// Fences earlier runs, opens the sinks at the last checkpoint, and starts feeders that wait to be asked.
-    pub fn open(spec: JobSpec, store: Arc<dyn Store>, options: RunOptions, stop: Arc<AtomicBool>) -> Result<Opened> {
-        let host = options.host.clone();
+    pub fn open(
+        host: &Host,
+        spec: JobSpec,
+        store: Arc<dyn Store>,
+        options: RunOptions,
+        stop: Arc<AtomicBool>,
+    ) -> Result<Opened> {
         let began = host.now();
         let run = host.environment().unique_name();
         let log = Arc::new(CheckpointLog::new(store.clone(), &spec.name, &run));
@@ -94,7 +100,7 @@ impl Opened {
             source.positions.load(&*store)?;
         }
         let context = SinkContext { job: spec.name.clone(), lease, scratch: options.scratch.clone() };
-        let board = Board::new(&host);
+        let board = Board::new(host);
         let open = |sink| open_sink(sink, &context, &manifest, &board);
         let sinks = spec.sinks.iter().map(open).collect::<Result<Vec<_>>>()?;
         log.prune()?;
@@ -143,6 +149,11 @@ impl Opened {
         })
     }
 
+    /// Time, chance and threads.
+    pub fn host(&self) -> &Host {
+        self.board.host()
+    }
+
     /// Asks all feeders for the same.
     pub fn ask(&mut self, asked: Asked) {
         self.unread = Unread::default();
@@ -166,7 +177,7 @@ impl Opened {
             if self.is_stopped() || self.is_drained() {
                 return Ok(false);
             }
-            self.board.wait(self.options.host.now() + STOP_POLL);
+            self.board.wait(self.host().now() + STOP_POLL);
         }
     }
 

@@ -1,9 +1,7 @@
-//! How a job runs.
+//! How a job runs: plain data. Components are given to [`Runtime::open`](super::Runtime::open).
 
 use std::path::PathBuf;
 use std::time::Duration;
-
-use crate::host::Host;
 
 /// How a job runs.
 #[derive(Clone, Debug)]
@@ -29,13 +27,11 @@ pub struct RunOptions {
     /// Names of sinks that begin anew, whatever the last checkpoint says of them: they take everything that ever arrived. A
     /// table is replaced by the first commit, a topic gets everything behind what it holds.
     pub reset_sinks: Vec<String>,
-    /// Time, chance and threads.
-    pub host: Host,
 }
 
 impl Default for RunOptions {
     /// One worker, epochs of 100 ms or 32 MiB, a checkpoint every 10 s, 4 MiB read ahead by each reader, 10 minutes of
-    /// patience, the system's clock and threads.
+    /// patience.
     fn default() -> Self {
         RunOptions {
             workers: 1,
@@ -47,7 +43,6 @@ impl Default for RunOptions {
             scratch: std::env::temp_dir(),
             reset: false,
             reset_sinks: Vec::new(),
-            host: Host::system(),
         }
     }
 }

@@ -62,8 +62,8 @@ impl Running {
     pub fn start(job: Opened) -> Result<Started> {
         let mut running = Running {
             workers: job.start_workers()?,
-            epochs: Epochs::new(&job.options, job.spec.sources.len()),
-            checkpoints: Checkpoints::new(&job.options, job.began, job.has_new_sink()),
+            epochs: Epochs::new(job.host(), &job.options, job.spec.sources.len()),
+            checkpoints: Checkpoints::new(job.host(), &job.options, job.began, job.has_new_sink()),
             closed: 0,
             batches: 0,
             first: 0,
@@ -193,7 +193,7 @@ impl Running {
 
     /// When something is due although nobody says so.
     fn deadline(&self) -> Instant {
-        let poll = self.job.options.host.now() + STOP_POLL;
+        let poll = self.job.host().now() + STOP_POLL;
         let due = [self.epochs.due_at(), self.checkpoints.due_at().filter(|_| self.epochs.can_close())];
         due.into_iter().flatten().chain([poll]).min().unwrap_or(poll)
     }
@@ -265,7 +265,7 @@ impl Running {
             if reached(self) {
                 return Ok(());
             }
-            self.job.board.wait(self.job.options.host.now() + STOP_POLL);
+            self.job.board.wait(self.job.host().now() + STOP_POLL);
         }
     }
 

@@ -12,6 +12,7 @@ use super::opened::Opened;
 use super::options::RunOptions;
 use super::report::{Progress, RunReport};
 use super::running::{Running, Started};
+use crate::host::Host;
 
 /// A job that is open. [`Runtime::drain`], [`Runtime::stay`] and [`Runtime::checkpoint`] move it on; [`Runtime::finish`]
 /// ends it. An error of any of them ends it, too: what is committed stays, and the next run goes on from there.
@@ -28,14 +29,20 @@ enum Phase {
 }
 
 impl Runtime {
-    /// Opens a job: fences earlier runs, opens the sinks at the last checkpoint. `stop`, once true, ends
+    /// Opens a job: fences earlier runs, opens the sinks at the last checkpoint. Time, chance and threads are `host`'s. `stop`, once true, ends
     /// [`Runtime::drain`] and [`Runtime::stay`] early, whatever sources do.
     ///
     /// # Errors
     /// If the lake cannot be used, the job's definition does not fit what it left there, a sink refuses, or the system has
     /// no room for threads.
-    pub fn open(spec: JobSpec, store: Arc<dyn Store>, options: RunOptions, stop: Arc<AtomicBool>) -> Result<Runtime> {
-        let opened = Opened::open(spec, store, options, stop)?;
+    pub fn open(
+        host: &Host,
+        spec: JobSpec,
+        store: Arc<dyn Store>,
+        options: RunOptions,
+        stop: Arc<AtomicBool>,
+    ) -> Result<Runtime> {
+        let opened = Opened::open(host, spec, store, options, stop)?;
         Ok(Runtime { progress: opened.progress.clone(), phase: Phase::Opened(Box::new(opened)) })
     }
 

@@ -46,7 +46,11 @@ fn a_worker_that_panics_ends_the_run() {
 #[test]
 fn a_source_that_panics_ends_the_run() {
     let trouble = |trouble| move |world: &World| world.numbers().set(trouble);
-    check("thread \"feed-numbers\" panicked: the source has gone mad", trouble(Trouble::Panics), trouble(Trouble::None));
+    check(
+        "thread \"feed-numbers\" panicked: the source has gone mad",
+        trouble(Trouble::Panics),
+        trouble(Trouble::None),
+    );
 }
 
 #[test]

@@ -25,6 +25,9 @@ use crate::runtime::report::Progress;
 /// How often sources that cannot tell are asked.
 const POLL: Duration = Duration::from_millis(500);
 
+/// How often sources that can tell are asked all the same: what watches may miss something.
+const LOOK: Duration = Duration::from_secs(30);
+
 /// At most so many partitions of a round are named in the log when they fail.
 const NAMED_MAX: usize = 5;
 
@@ -64,6 +67,8 @@ pub(in crate::runtime) fn start(
     let policy = RetryPolicy { pause_first: POLL, pause_max: Duration::from_secs(5), patience };
     let feeder = Feeder {
         was_there: !positions.is_empty(),
+        is_unwatched: false,
+        watch_failures: 0,
         helpers: 1,
         begun: HashSet::new(),
         aside: BTreeMap::new(),
@@ -98,6 +103,10 @@ struct Feeder {
     policy: RetryPolicy,
     /// Whether the source was ever found.
     was_there: bool,
+    /// Whether it is to be watched anew once it answers.
+    is_unwatched: bool,
+    /// How often it could not be watched, since it last could.
+    watch_failures: u32,
     /// Threads that read for it, this one among them.
     helpers: usize,
     /// Partitions that this run has begun to read.
@@ -160,29 +169,33 @@ impl Feeder {
         loop {
             let began = host.now();
             lane.begin_round();
-            let mut again = (watch.is_none()).then(|| began + POLL);
+            let mut again = began + if watch.is_none() { POLL } else { LOOK };
             match self.discover() {
                 Ok(partitions) => {
-                    if looking.failures() > 0 || std::mem::take(&mut is_empty) {
+                    let was_empty = std::mem::take(&mut is_empty);
+                    if looking.failures() > 0 || was_empty {
                         tracing::info!(source = self.shared.name, "it answers again");
                         looking.progress();
-                        // What watched may have gone with what was watched.
+                        self.is_unwatched = true;
+                    }
+                    // What watched may have gone with what was watched.
+                    if std::mem::take(&mut self.is_unwatched) {
                         watch = self.watch()?;
                     }
                     let due = self.due(partitions, began);
                     self.read(due, Unfinished::Leave)?;
                     self.set_aside()?;
-                    again = again.into_iter().chain(self.aside.values().map(|(_, due)| *due)).min();
+                    again = self.aside.values().map(|(_, due)| *due).chain([again]).min().unwrap_or(again);
                 }
                 Err(error) if error.kind() == ErrorKind::Empty => {
                     if !std::mem::replace(&mut is_empty, true) {
                         tracing::warn!(source = self.shared.name, error = error.chain(), "waiting");
                     }
-                    again = Some(began + POLL);
+                    again = began + POLL;
                 }
                 Err(error) if self.is_certain(&error) => return Err(error),
                 Err(error) => {
-                    again = Some(host.now() + self.pause(&mut looking, error, None)?);
+                    again = host.now() + self.pause(&mut looking, error, None)?;
                 }
             }
             if !lane.pause(began + self.round_interval) || !lane.await_wake(again) {
@@ -254,6 +267,9 @@ impl Feeder {
             }
             let known = self.aside.remove(&partition.id).map(|(retries, _)| retries);
             let mut retries = known.unwrap_or_else(|| Retries::new(self.policy, host.environment().clone()));
+            if lock(&self.shared.positions).get(&partition.id) != partition.from.as_ref() {
+                retries.progress();
+            }
             let named = (nth < NAMED_MAX).then_some(partition.id.as_str());
             let pause = self.pause(&mut retries, error, Some(named))?;
             self.aside.insert(partition.id, (retries, host.now() + pause));
@@ -289,19 +305,23 @@ impl Feeder {
     }
 
     /// Has the source wake the rounds, if it can. One that cannot just now is asked from time to time instead.
-    fn watch(&self) -> Result<Option<Box<dyn Send>>> {
+    fn watch(&mut self) -> Result<Option<Box<dyn Send>>> {
         let lane = self.shared.lane.clone();
         let wake: Wake = Arc::new(move || lane.wake());
         match self.shared.source.watch(wake) {
             Err(error) if !self.is_certain(&error) => {
-                tracing::warn!(
-                    source = self.shared.name,
-                    error = error.chain(),
-                    "it cannot be watched, asking it instead"
-                );
+                self.watch_failures += 1;
+                if self.watch_failures.is_power_of_two() {
+                    let (source, failures, error) = (&self.shared.name, self.watch_failures, error.chain());
+                    tracing::warn!(source, failures, error, "it cannot be watched, asking it instead");
+                }
+                self.is_unwatched = true;
                 Ok(None)
             }
-            watch => watch,
+            watch => {
+                self.watch_failures = 0;
+                watch
+            }
         }
     }
 }

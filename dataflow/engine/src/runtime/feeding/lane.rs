@@ -183,9 +183,9 @@ impl Lane {
     }
 
     /// Waits until the source is woken, or until `deadline`; false if it is not to be followed any more.
-    pub fn await_wake(&self, deadline: Option<Instant>) -> bool {
+    pub fn await_wake(&self, deadline: Instant) -> bool {
         let is_followed = |state: &State| !state.closed && state.asked == Some(Asked::Follow);
-        self.state.wait_until(deadline, |state| (state.woken || !is_followed(state)).then_some(()));
+        self.state.wait_until(Some(deadline), |state| (state.woken || !is_followed(state)).then_some(()));
         self.state.with(|state| is_followed(state))
     }
 
@@ -232,9 +232,11 @@ impl Lane {
         });
     }
 
-    /// The source cannot be read any more.
+    /// The source cannot be read any more. Once the lane is closed nobody minds.
     pub fn fail(&self, error: Error) {
-        self.board.fail(error);
+        if !self.is_closed() {
+            self.board.fail(error);
+        }
     }
 
     pub fn is_closed(&self) -> bool {

@@ -5,8 +5,8 @@ mod store;
 mod table;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use catchment_contract::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -124,7 +124,6 @@ impl World {
             workers: 1,
             epoch_interval: Duration::ZERO,
             checkpoint_interval: Duration::ZERO,
-            host: host.clone(),
             ..RunOptions::default()
         };
         World {
@@ -185,7 +184,8 @@ impl World {
     }
 
     pub fn open(&self) -> Result<Runtime> {
-        let runtime = Runtime::open(self.spec(), self.store.clone(), self.options.clone(), self.stop.clone())?;
+        let runtime =
+            Runtime::open(&self.host, self.spec(), self.store.clone(), self.options.clone(), self.stop.clone())?;
         *self.progress.lock().unwrap() = Some(runtime.progress());
         Ok(runtime)
     }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use catchment_contract::arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use catchment_contract::{
-    Decoded, Decoder, Error, ErrorKind, Partition, PartitionReader, Payload, Position, Reject, Relation, Replace, Result,
-    Retry, Source, Unfinished, Wake,
+    Decoded, Decoder, Error, ErrorKind, Partition, PartitionReader, Payload, Position, Reject, Relation, Replace,
+    Result, Retry, Source, Unfinished, Wake,
 };
 use catchment_engine::host::{Host, Monitor};
 
@@ -208,7 +208,11 @@ impl Decoder for LineDecoder {
                 Ok(number) => numbers.push(number),
                 Err(error) => {
                     let place = format!("line {}", payload.first_record + nth as u64);
-                    rejects.push(Reject::new(place, Some(line.as_bytes()), format!("\"{line}\" is not a number: {error}")));
+                    rejects.push(Reject::new(
+                        place,
+                        Some(line.as_bytes()),
+                        format!("\"{line}\" is not a number: {error}"),
+                    ));
                 }
             }
         }
