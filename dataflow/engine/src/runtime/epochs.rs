@@ -1,7 +1,8 @@
 //! Epochs: what is in the open one, how many are on their way, and when the open one is closed.
 //!
 //! Batches enter the open epoch as they arrive. It is due when it is [`RunOptions::epoch_interval`] old or holds
-//! [`RunOptions::epoch_bytes`]. At most [`EPOCHS_AHEAD`] closed epochs are on their way through the workers: while they are,
+//! [`RunOptions::epoch_bytes`]; or, when no source has more in hand, at once, unless the one before was closed less than
+//! `epoch_interval` ago. At most [`EPOCHS_AHEAD`] closed epochs are on their way through the workers: while they are,
 //! the open one waits, and takes no more than its bytes. A source that has not had its share of them, `epoch_bytes` divided
 //! by the number of sources, may enter a full epoch all the same: one with much to read does not keep the others out. So an
 //! epoch holds less than twice `epoch_bytes`, and for each source a batch.
@@ -29,6 +30,8 @@ pub(super) struct Epochs {
     by_source: Vec<usize>,
     /// When the first batch entered it.
     began: Instant,
+    /// When the one before was closed.
+    closed: Option<Instant>,
     /// All up to this one are complete.
     complete: Epoch,
     /// Spans of the epochs on their way.
@@ -46,6 +49,7 @@ impl Epochs {
             bytes: 0,
             by_source: vec![0; sources + 1],
             began: host.now(),
+            closed: None,
             complete: 0,
             spans: BTreeMap::new(),
         }
@@ -80,21 +84,28 @@ impl Epochs {
         self.open - 1 - self.complete < EPOCHS_AHEAD
     }
 
-    /// When the open epoch will be old enough to be closed, if it will.
-    pub fn due_at(&self) -> Option<Instant> {
-        (!self.is_empty() && self.can_close()).then(|| self.began + self.interval)
+    /// When the open epoch is due, if it is not empty and can be closed; `quiet` if no source has more in hand.
+    pub fn due_at(&self, quiet: bool) -> Option<Instant> {
+        if self.is_empty() || !self.can_close() {
+            return None;
+        }
+        if self.bytes >= self.bytes_max {
+            return Some(self.began);
+        }
+        let old = self.began + self.interval;
+        let next = self.closed.map_or(self.began, |closed| closed + self.interval);
+        Some(if quiet { old.min(next) } else { old })
     }
 
-    /// Whether the open epoch is to be closed, and can be.
-    pub fn is_due(&self) -> bool {
-        !self.is_empty()
-            && self.can_close()
-            && (self.bytes >= self.bytes_max || self.host.since(self.began) >= self.interval)
+    /// Whether the open epoch is to be closed now.
+    pub fn is_due(&self, quiet: bool) -> bool {
+        self.due_at(quiet).is_some_and(|due| due <= self.host.now())
     }
 
     /// Closes the open epoch and opens the next, which is the answer.
     pub fn close(&mut self) -> Epoch {
         self.spans.insert(self.open, tracing::debug_span!("epoch", epoch = self.open, bytes = self.bytes));
+        self.closed = Some(self.host.now());
         self.open_at(self.open + 1)
     }
 
@@ -137,14 +148,28 @@ mod tests {
     fn an_epoch_is_due_by_age_and_by_bytes() {
         let (simulation, host) = Simulation::begin(1);
         let mut epochs = epochs(host);
-        assert!(!epochs.is_due() && epochs.due_at().is_none(), "nothing is in it");
+        assert!(!epochs.is_due(true) && epochs.due_at(true).is_none(), "nothing is in it");
         epochs.add(0, 0);
-        assert!(!epochs.is_due());
+        assert!(!epochs.is_due(false));
         simulation.clock().advance(Duration::from_millis(100));
-        assert!(epochs.is_due());
+        assert!(epochs.is_due(false));
         assert_eq!(epochs.close(), 2);
         epochs.add(0, 100 * KIB);
-        assert!(epochs.is_due());
+        assert!(epochs.is_due(false));
+    }
+
+    #[test]
+    fn an_epoch_does_not_wait_when_nothing_more_comes() {
+        let (simulation, host) = Simulation::begin(2);
+        let mut epochs = epochs(host);
+        epochs.add(0, 1);
+        assert!(epochs.is_due(true) && !epochs.is_due(false), "the first of all");
+        epochs.close();
+        simulation.clock().advance(Duration::from_millis(60));
+        epochs.add(0, 1);
+        assert!(!epochs.is_due(true), "the one before was closed just now");
+        simulation.clock().advance(Duration::from_millis(40));
+        assert!(epochs.is_due(true) && !epochs.is_due(false));
     }
 
     #[test]
@@ -152,12 +177,12 @@ mod tests {
         let mut epochs = epochs(Host::system());
         for _ in 0..2 {
             epochs.add(0, 100 * KIB);
-            assert!(epochs.is_due());
+            assert!(epochs.is_due(false));
             epochs.close();
         }
         epochs.add(0, 100 * KIB);
-        assert!(!epochs.is_due() && !epochs.can_close());
-        assert!(epochs.complete(1) && !epochs.complete(1) && epochs.is_due());
+        assert!(!epochs.is_due(true) && !epochs.can_close());
+        assert!(epochs.complete(1) && !epochs.complete(1) && epochs.is_due(false));
     }
 
     #[test]

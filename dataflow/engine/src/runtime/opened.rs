@@ -194,6 +194,11 @@ impl Opened {
         self.spec.sinks.iter().any(|sink| !self.manifest.sinks.contains_key(&sink.name))
     }
 
+    /// Whether no source has anything in hand that was found and not taken.
+    pub fn is_quiet(&self) -> bool {
+        self.lanes.iter().all(|lane| lane.standing().idle)
+    }
+
     /// Whether everything that was asked for is read and taken.
     pub fn is_drained(&self) -> bool {
         self.lanes.iter().all(|lane| lane.standing().done)

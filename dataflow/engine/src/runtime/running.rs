@@ -194,7 +194,8 @@ impl Running {
     /// When something is due although nobody says so.
     fn deadline(&self) -> Instant {
         let poll = self.job.host().now() + STOP_POLL;
-        let due = [self.epochs.due_at(), self.checkpoints.due_at().filter(|_| self.epochs.can_close())];
+        let due =
+            [self.epochs.due_at(self.job.is_quiet()), self.checkpoints.due_at().filter(|_| self.epochs.can_close())];
         due.into_iter().flatten().chain([poll]).min().unwrap_or(poll)
     }
 
@@ -242,7 +243,7 @@ impl Running {
 
     fn close_if_due(&mut self) -> bool {
         let checkpoint = self.checkpoints.is_due();
-        let due = self.epochs.is_due() || (checkpoint && self.epochs.can_close());
+        let due = self.epochs.is_due(self.job.is_quiet()) || (checkpoint && self.epochs.can_close());
         if due {
             if checkpoint {
                 self.cut();

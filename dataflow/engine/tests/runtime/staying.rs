@@ -73,3 +73,23 @@ fn what_a_sink_refuses_is_a_reject_before_anything_new_comes() {
         world.stop(running).unwrap();
     });
 }
+
+/// Nothing more is in hand: an epoch does not wait for its age then.
+#[test]
+fn a_single_record_is_not_kept_waiting() {
+    simulate(11, |_, host| {
+        let world = following(host, &["numbers"]);
+        let running = world.follow().unwrap();
+        for number in 0..5 {
+            // Longer than an epoch.
+            let until = host.now() + Duration::from_millis(350);
+            world.numbers().state.wait_until(Some(until), |_| None::<()>);
+            let began = host.now();
+            world.numbers().append("a", &[number]);
+            world.numbers().wake();
+            world.table("numbers").await_that(|table| table.written.contains_key(&number));
+            assert!(host.since(began) < Duration::from_millis(20), "it took {:?}", host.since(began));
+        }
+        world.stop(running).unwrap();
+    });
+}

@@ -95,7 +95,9 @@ impl State {
 pub(in crate::runtime) struct Standing {
     /// Whether the source has found something to read since the run began.
     pub found: bool,
-    /// Whether everything that was asked for was read and taken.
+    /// Whether everything that was found was read and taken.
+    pub idle: bool,
+    /// Whether everything that was asked for was.
     pub done: bool,
 }
 
@@ -144,7 +146,10 @@ impl Lane {
 
     /// How the lane stands.
     pub fn standing(&self) -> Standing {
-        self.state.with(|state| Standing { found: state.found, done: state.asked.is_none() && state.is_idle() })
+        self.state.with(|state| {
+            let idle = state.is_idle();
+            Standing { found: state.found, idle, done: idle && state.asked.is_none() }
+        })
     }
 
     /// What the last round could not read.
