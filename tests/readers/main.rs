@@ -168,3 +168,78 @@ fn a_plain_reader_of_an_append_table_lags_and_never_doubles() {
     assert!(lagging == expected(10..220) || lagging == expected(10..230), "{} rows", lagging.len());
     assert_eq!(texts(&duckdb, SCAN, &folder), expected(10..230));
 }
+
+/// A table's folders are named after its partitions as far as names can be; readers go by the log.
+#[test]
+#[cfg_attr(not(has_python), ignore = "needs python3")]
+fn duckdb_reads_partitions_of_any_text() {
+    let duckdb = DuckDb::find();
+    let (folder, lake) = lake();
+    let spec = spec(&view(false), &[("partition_by", "subreddit")]);
+    let long = ["x".repeat(260), "日本".repeat(400), "/%".repeat(300)];
+    let odd = [
+        ".",
+        "..",
+        " ",
+        "a\\b",
+        "%41",
+        "~",
+        "\n",
+        "\u{7f}",
+        "\u{85}",
+        "🦀",
+        "__HIVE_DEFAULT_PARTITION__",
+        "*?\"'#{}[]^",
+    ];
+    let values: Vec<&str> = odd.into_iter().chain(long.iter().map(String::as_str)).collect();
+    let mut sink = spec.open_in(lake, &SinkContext::alone("job"), None).unwrap();
+    let changes: Vec<(Row, i64)> =
+        (0..).zip(&values).map(|(n, value)| (Row { subreddit: (*value).into(), ..row(n) }, 1)).collect();
+    sink.write(vec![updates(1, &changes)], 1).unwrap();
+    checkpoint(&mut sink, 1);
+    let sql = format!("SELECT subreddit FROM {SCAN} ORDER BY id");
+    let path = folder.path().join("comments");
+    let found = duckdb.query(&sql, &[("t", path.to_str().unwrap())]).unwrap();
+    let found: Vec<String> = found.into_iter().map(|row| row[0].clone().unwrap()).collect();
+    assert_eq!(found, values);
+}
+
+/// Each mode, read after each commit of several lives with compaction, checkpoints of the log, its cleaning and vacuum.
+#[test]
+#[cfg_attr(not(has_python), ignore = "needs python3")]
+fn duckdb_reads_every_mode_after_each_commit() {
+    let duckdb = DuckDb::find();
+    for mode in ["current", "append", "changes"] {
+        let folder = tempfile::tempdir().unwrap();
+        let (environment, clock) = Environment::simulated(1);
+        let lake = common::lake_with(folder.path(), environment);
+        let spec = spec(&view(mode == "append"), &[("mode", mode), ("retention", "1 minute")]);
+        let mut last = None;
+        let mut n = 0;
+        for life in 0..3 {
+            let opened = last.as_ref().map(|staged| (n, staged));
+            let sink = spec.open_in(lake.clone(), &SinkContext::alone("job"), opened).unwrap();
+            let mut sink = sink.with_log_checkpoint_versions(4);
+            for step in 0..6 {
+                n += 1;
+                let first = n as i64 * 3;
+                let mut changes = rows(first..first + 3, 1);
+                if mode != "append" && n > 2 {
+                    changes.extend(rows(first - 6..first - 5, -1));
+                }
+                sink.write(vec![updates(n, &changes)], n).unwrap();
+                last = Some(checkpoint(&mut sink, n));
+                clock.advance(Duration::from_secs(30));
+                if step % 2 == 1 {
+                    let live = (3..first + 3).filter(|number| {
+                        mode == "append" || n < 3 || number % 3 != 0 || *number > first - 6 || *number < 3
+                    });
+                    let counted = "(SELECT id, subreddit, created_utc, score, good, body FROM delta_scan(getvariable('t')) \
+                                   GROUP BY ALL HAVING sum(_diff) > 0)";
+                    let from = if mode == "changes" { counted } else { SCAN };
+                    assert_eq!(texts(&duckdb, from, &folder), expected(live), "{mode}, life {life}, checkpoint {n}");
+                }
+            }
+        }
+    }
+}

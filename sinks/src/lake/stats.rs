@@ -56,5 +56,7 @@ fn is_strange(column: &ArrayRef) -> bool {
         return times.iter().flatten().any(|time| !WRITABLE_MICROS.contains(&time));
     }
     let days = column.as_primitive_opt::<Date32Type>();
-    days.is_some_and(|days| days.iter().flatten().any(|day| !WRITABLE_MICROS.contains(&(i64::from(day) * DAY_US))))
+    days.is_some_and(|days| {
+        days.iter().flatten().any(|day| !WRITABLE_MICROS.contains(&(i64::from(day).saturating_mul(DAY_US))))
+    })
 }

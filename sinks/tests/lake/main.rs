@@ -6,7 +6,9 @@
 mod common;
 
 mod fenced;
+mod growth;
 mod lost;
 mod messages;
 mod modes;
 mod oracle;
+mod values;
