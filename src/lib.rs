@@ -45,6 +45,7 @@ mod builder;
 mod job;
 mod push;
 mod registry;
+pub mod repair;
 mod subscription;
 mod topics;
 

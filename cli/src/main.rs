@@ -6,6 +6,7 @@
 mod check;
 mod explain;
 mod generate;
+mod lake;
 mod logging;
 mod progress;
 mod run;
@@ -45,6 +46,8 @@ enum Command {
     Explain(explain::Explain),
     /// See and serve topics
     Topics(topics::Topics),
+    /// See and mend tables
+    Lake(lake::Lake),
     /// Make up data in the real formats
     Generate(generate::Generate),
 }
@@ -109,6 +112,7 @@ fn main() -> ExitCode {
         Command::Check(command) => command.execute(),
         Command::Explain(command) => command.execute(),
         Command::Topics(command) => command.execute(),
+        Command::Lake(command) => command.execute(),
         Command::Generate(command) => command.execute(),
     };
     match outcome {

@@ -5,6 +5,7 @@ mod custom;
 mod killed;
 mod messages;
 mod pulse;
+mod repair;
 mod staying_up;
 mod support;
 mod topics;

@@ -15,6 +15,7 @@
 //! | `hot/[day=…/]…parquet` | small data files, merged by eight |
 //! | `data/[day=…/]…parquet` | data files of 32 to 64 MiB of rows, which are left alone |
 //! | `dv/…bin` | deletion vectors, one file a commit |
+//! | `_lost/<run>/` | files of a damaged log that a repair took out of its way |
 //!
 //! Any reader of Delta tables with deletion vectors sees each commit whole. Of a table in mode `append`, a plain
 //! `read_parquet('<table>/data/**/*.parquet')` sees every row once, an hour late at most while rows arrive; of other
@@ -46,6 +47,7 @@ mod next_commit;
 mod open;
 pub(crate) mod order;
 mod reader;
+pub mod repair;
 mod seal;
 mod sink;
 mod spec;

@@ -17,6 +17,7 @@ use crate::lake::seal::{DOMAIN, Seal};
 use crate::lake::spec::LakeSpec;
 use crate::lake::staged::StagedCommit;
 use crate::lake::table::{Table, engine, load, table_url};
+use crate::lake::writer::VECTORS;
 use catchment_store::{LakeStore, Listed};
 
 const OWNER: &str = "catchment.owner";
@@ -184,7 +185,14 @@ impl Table {
 /// A folder that holds files and no log is somebody's; a folder of ours without a log was never opened to its end and
 /// holds none.
 fn refuse_strangers(lake: &LakeStore, name: &str) -> Result<()> {
-    let strange = lake.list(name)?.into_iter().find(|object| !object.path.contains("/_delta_log/"));
+    let found = lake.list(name)?;
+    // Where a repair found no version that can be read, the data files are left for the vacuum of the next run.
+    let repaired = found.iter().any(|object| object.path.starts_with(&format!("{name}/_lost/")));
+    let of_repair = ["hot", "data", VECTORS, "_lost"].map(|folder| format!("{name}/{folder}/"));
+    let is_ours = |path: &str| {
+        path.contains("/_delta_log/") || (repaired && of_repair.iter().any(|folder| path.starts_with(folder)))
+    };
+    let strange = found.iter().find(|object| !is_ours(&object.path));
     let Some(object) = strange else {
         return Ok(());
     };

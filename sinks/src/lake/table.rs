@@ -16,6 +16,7 @@ use delta_kernel::transaction::{UpdateTableOperation, WriteState};
 use delta_kernel::{KernelError, Snapshot, SnapshotRef};
 use delta_kernel_default_engine::executor::tokio::TokioMultiThreadExecutor;
 use delta_kernel_default_engine::{DefaultEngine, DefaultEngineBuilder};
+use object_store::DynObjectStore;
 use object_store::path::Path;
 use url::Url;
 
@@ -53,8 +54,16 @@ pub struct Table {
 /// # Errors
 /// If there are no threads to be had.
 pub fn engine(lake: &LakeStore) -> Result<Arc<Engine>> {
+    engine_on(Arc::clone(lake.object_store()))
+}
+
+/// The engine that reads and writes logs in `store`.
+///
+/// # Errors
+/// If there are no threads to be had.
+pub fn engine_on(store: Arc<DynObjectStore>) -> Result<Arc<Engine>> {
     let executor = TokioMultiThreadExecutor::new(runtime()?);
-    let builder = DefaultEngineBuilder::new(Arc::clone(lake.object_store()));
+    let builder = DefaultEngineBuilder::new(store);
     Ok(Arc::new(builder.with_task_executor(Arc::new(executor)).build()))
 }
 

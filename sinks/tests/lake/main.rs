@@ -11,4 +11,5 @@ mod lost;
 mod messages;
 mod modes;
 mod oracle;
+mod repair;
 mod values;
