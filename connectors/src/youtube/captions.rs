@@ -72,7 +72,8 @@ impl Form {
 /// # Errors
 /// A time line that cannot be read, by its number.
 pub(super) fn read(text: &str, form: Form) -> Result<Transcript, String> {
-    let lines: Vec<&str> = text.lines().collect();
+    // Unicode's own line ends, which no format names and some editors write.
+    let lines: Vec<&str> = text.split(['\n', '\u{85}', '\u{2028}', '\u{2029}']).collect();
     let mut reader = Reader::new(form, &lines);
     for (index, line) in lines.iter().enumerate() {
         reader.line(index, line)?;

@@ -46,9 +46,12 @@ impl Decoder for TranscriptDecoder {
 /// The transcripts of the document `bytes` at `path`, each with its id, and at least one.
 fn document(bytes: &[u8], path: &str) -> Result<Vec<Transcript>, String> {
     let name = FileName::of(path);
+    if path.ends_with(".part") || path.ends_with(".ytdl") {
+        return Err("a download that is not finished; it is read when it has its final name".to_owned());
+    }
     let (kind, mut transcripts) = read(bytes)?;
-    if kind == Kind::Text && name.is_captions {
-        return Err("no times in a file that is named as captions; name it .txt if it is plain text".to_owned());
+    if let (Kind::Text, Some(format)) = (kind, &name.format) {
+        return Err(format!("plain text in a file named .{format}; name it .txt if it is a transcript without times"));
     }
     if transcripts.is_empty() {
         return Err("an empty list: no transcript in it".to_owned());

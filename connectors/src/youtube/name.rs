@@ -11,9 +11,9 @@
 //! 6. the last id between two separators;
 //! 7. the folder's name, if it is an id.
 //!
-//! An *id* is eleven of `A–Z a–z 0–9 _ -` that do not read as words: see [`is_id`]. So `transcripts.json`,
-//! `podcast2023.vtt` and `dot-product/en.vtt` have none; one id in ten thousand is not recognised for it. Of folders more is
-//! asked, since most are named with words: `JavaScripts`, `season01ep2`. One id in fifty is not recognised as a folder.
+//! An *id* is eleven of `A–Z a–z 0–9 _ -` that do not read as words: see [`is_id`]. So `transcripts.json` and
+//! `dot-product/en.vtt` have none; one id in ten thousand is not recognised for it. Of folders more is asked, since most are
+//! named with words: `JavaScripts`, `podcast2023`, `season01ep2`. One id in fifty is not recognised as a folder.
 //! Separators are everything but letters and digits, so `-` and `_` are, though ids hold them too.
 //!
 //! Without a language in the extension, one that is joined to the id (`ID_en`), then the folder's name (`en`, `english`)
@@ -25,41 +25,14 @@ use super::language::{Tag, named};
 /// Characters of an id.
 const ID_BYTES: usize = 11;
 
-/// Extensions of packers and of what holds transcripts.
-const EXTENSIONS: [&str; 25] = [
-    "zst",
-    "gz",
-    "bz2",
-    "json",
-    "json3",
-    "jsonl",
-    "ndjson",
-    "vtt",
-    "webvtt",
-    "srt",
-    "sbv",
-    "sub",
-    "ass",
-    "ssa",
-    "lrc",
-    "txt",
-    "text",
-    "xml",
-    "srv1",
-    "srv2",
-    "srv3",
-    "ttml",
-    "dfxp",
-    "static",
-    "transcript",
+/// Extensions of packers, of plain text and of what may be anything.
+const EXTENSIONS: [&str; 9] = ["zst", "gz", "bz2", "txt", "text", "static", "transcript", "html", "raw"];
+
+/// Extensions of formats in which text without times is damage and no plain text.
+const FORMATS: [&str; 18] = [
+    "json", "json3", "jsonl", "ndjson", "vtt", "webvtt", "srt", "sbv", "sub", "ass", "ssa", "lrc", "xml", "srv1",
+    "srv2", "srv3", "ttml", "dfxp",
 ];
-
-/// Extensions that other files carry beside transcripts.
-const OTHER_EXTENSIONS: [&str; 2] = ["html", "raw"];
-
-/// Extensions of captions, whose text without times is damage and no plain text.
-const CAPTIONS: [&str; 12] =
-    ["vtt", "webvtt", "srt", "sbv", "ass", "ssa", "lrc", "ttml", "dfxp", "srv1", "srv2", "srv3"];
 
 /// How many runs of letters in one case and of digits a folder's name has at least if it is an id.
 const FOLDER_RUNS_MIN: usize = 5;
@@ -77,8 +50,8 @@ pub struct FileName {
     pub track: Option<String>,
     /// Whether the name says that speech recognition made it.
     pub is_generated: bool,
-    /// Whether the extension is one of captions.
-    pub is_captions: bool,
+    /// The extension of a format other than plain text, in small letters.
+    pub format: Option<String>,
     /// The path without extensions and language.
     pub path: String,
 }
@@ -88,7 +61,7 @@ impl FileName {
     pub fn of(path: &str) -> Self {
         let (folders, file) = path.rsplit_once('/').map_or(("", path), |(folders, file)| (folders, file));
         let folder = folders.rsplit('/').next().unwrap_or_default();
-        let (stem, is_captions) = without_extensions(file);
+        let (stem, format) = without_extensions(file);
         let (stem, mut tag) = without_tag(stem);
         let found = find_id(stem);
         let mut joined = false;
@@ -117,14 +90,14 @@ impl FileName {
             language: tag.language.or_else(|| folder_language(folder)),
             track: tag.track,
             is_generated: tag.is_generated,
-            is_captions,
+            format: format.map(str::to_ascii_lowercase),
             path: if folders.is_empty() { stem.to_owned() } else { format!("{folders}/{stem}") },
         }
     }
 }
 
-/// Whether `text` is eleven characters of an id that do not read as words: with a digit beside letters of which one comes
-/// behind it or has another case, or with capitals inside a word.
+/// Whether `text` is eleven characters of an id that do not read as words: with a digit beside a letter, or with capitals
+/// inside a word.
 pub fn is_id(text: &str) -> bool {
     has_id_form(text) && !reads_as_words(text)
 }
@@ -134,18 +107,21 @@ pub fn has_id_form(text: &str) -> bool {
     text.len() == ID_BYTES && text.bytes().all(is_id_byte)
 }
 
-/// The file's name without extensions, and whether one of them is that of captions.
-fn without_extensions(file: &str) -> (&str, bool) {
+/// The file's name without extensions, and the last of them that names a format.
+fn without_extensions(file: &str) -> (&str, Option<&str>) {
     let is_one_of = |list: &[&str], extension: &str| list.iter().any(|known| known.eq_ignore_ascii_case(extension));
-    let (mut stem, mut is_captions) = (file, false);
+    let (mut stem, mut format) = (file, None);
     while let Some((before, extension)) = stem.rsplit_once('.')
         && !before.is_empty()
-        && (is_one_of(&EXTENSIONS, extension) || is_one_of(&OTHER_EXTENSIONS, extension))
     {
-        is_captions |= is_one_of(&CAPTIONS, extension);
+        if is_one_of(&FORMATS, extension) {
+            format = format.or(Some(extension));
+        } else if !is_one_of(&EXTENSIONS, extension) {
+            break;
+        }
         stem = before;
     }
-    (stem, is_captions)
+    (stem, format)
 }
 
 /// The stem without the language's tag at its end and the words around it.
@@ -211,15 +187,12 @@ fn is_id_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')
 }
 
-/// Whether the parts between `-` and `_` are all numbers or all plain words, perhaps with a number at the end:
-/// `dot-product`, `Transcripts`, `2020-01-01`, `podcast2023`.
+/// Whether the parts between `-` and `_` are all numbers or all plain words: `dot-product`, `Transcripts`, `2020-01-01`.
 fn reads_as_words(text: &str) -> bool {
     let plain = |part: &str| {
-        let word = part.trim_end_matches(|c: char| c.is_ascii_digit());
-        let rest = word.strip_prefix(|c: char| c.is_ascii_uppercase()).unwrap_or(word);
-        let is_word = rest.bytes().all(|b| b.is_ascii_lowercase()) || word.bytes().all(|b| b.is_ascii_uppercase());
-        // A word with a number has three letters or more: `q7` and `Xy12` are no words.
-        is_word && (word.is_empty() || word.len() == part.len() || word.len() >= 3)
+        let rest = part.strip_prefix(|c: char| c.is_ascii_uppercase()).unwrap_or(part);
+        let lower = rest.bytes().all(|b| b.is_ascii_lowercase());
+        lower || part.bytes().all(|b| b.is_ascii_uppercase()) || part.bytes().all(|b| b.is_ascii_digit())
     };
     text.split(['-', '_']).filter(|part| !part.is_empty()).all(plain)
 }

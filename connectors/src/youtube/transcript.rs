@@ -114,8 +114,21 @@ fn plain(body: &str) -> Result<Transcript, String> {
             "captions of an unknown format: line {line} holds two times, but not as \"00:01 --> 00:02\""
         ));
     }
+    if let Some(mark) = table_mark(body) {
+        return Err(format!("a table whose values are parted by {mark:?} (CSV); write it as JSON, SRT or WebVTT"));
+    }
     let segment = Segment { start: None, duration: None, text: body.trim_end().to_owned() };
     Ok(Transcript { segments: vec![segment], ..Transcript::default() })
+}
+
+/// What parts the columns of a table of segments, which its first line names.
+fn table_mark(body: &str) -> Option<char> {
+    let head = body.lines().next()?.to_ascii_lowercase();
+    let has = |mark: char, known: &[&str]| {
+        head.split(mark).any(|name| known.contains(&name.trim_matches(|c: char| c == '"' || c.is_whitespace())))
+    };
+    let is_mark = |mark: &char| has(*mark, &["text"]) && has(*mark, &["start", "begin", "from", "time", "start_time"]);
+    [',', '\t', ';'].into_iter().find(is_mark)
 }
 
 /// Whether all starts can be times within a video.

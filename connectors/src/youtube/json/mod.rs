@@ -70,7 +70,7 @@ const TRANSCRIPT_LISTS: usize = 10;
 const HEADINGS_MAX: usize = 3;
 
 /// Names of objects and lists that may hold such a list further inside.
-const WRAPPERS: [&str; 16] = [
+const WRAPPERS: [&str; 18] = [
     "transcript",
     "transcripts",
     "captions",
@@ -87,6 +87,8 @@ const WRAPPERS: [&str; 16] = [
     "videos",
     "tracks",
     "video",
+    "channels",
+    "alternatives",
 ];
 
 /// Whether text that begins so is JSON: `[` begins plain text too (`[Music]`).
@@ -106,38 +108,57 @@ pub(super) fn is_json(body: &str) -> bool {
 /// # Errors
 /// What it seems to be instead, or what is wrong with it.
 pub(super) fn read(text: &str) -> Result<Vec<Transcript>, String> {
-    match parse::values(text)? {
-        (Value::Array(lines), true) => of_list(&lines, 0)
-            .map_err(|_| "JSON lines, one value a line (metadata or a chat?), not a transcript".to_owned()),
-        (value, _) => of_value(&value, 0),
-    }
+    let (value, is_lines) = parse::values(text)?;
+    of_value(&value, 0).map_err(|fault| match fault {
+        Fault::Damage(reason) => reason,
+        Fault::Other(_) if is_lines => {
+            "JSON lines, one value a line (metadata or a chat?), not a transcript".to_owned()
+        }
+        Fault::Other(reason) => reason,
+    })
 }
 
-fn of_value(value: &Value, depth: usize) -> Result<Vec<Transcript>, String> {
+/// Why a value gives no transcript.
+enum Fault {
+    /// It is something else, for this reason; what lies around it may be something better known.
+    Other(String),
+    /// It is one, but damaged in this way.
+    Damage(String),
+}
+
+type Found<T> = Result<T, Fault>;
+
+fn other<T>(reason: impl Into<String>) -> Found<T> {
+    Err(Fault::Other(reason.into()))
+}
+
+fn of_value(value: &Value, depth: usize) -> Found<Vec<Transcript>> {
     match value {
         Value::Array(list) => of_list(list, depth),
         Value::Object(object) => of_object(object, depth),
-        _ => Err("a JSON value that is neither a list nor an object".to_owned()),
+        _ => other("a JSON value that is neither a list nor an object"),
     }
 }
 
-fn of_list(list: &[Value], depth: usize) -> Result<Vec<Transcript>, String> {
+fn of_list(list: &[Value], depth: usize) -> Found<Vec<Transcript>> {
     let objects = list.iter().filter(|value| value.is_object()).count();
     match list.first() {
         None => Ok(vec![Transcript::default()]),
-        Some(Value::Object(first)) if is_segment(unwrapped(first)) => {
-            of_segments(list).map(|transcript| vec![transcript])
-        }
+        Some(Value::Object(first)) if is_segment(unwrapped(first)) => one(of_segments(list)),
         // Ids of videos that had no transcript may stand behind the ones that had.
         Some(Value::Object(_)) if list[objects..].iter().all(is_list_of_texts) => of_objects(&list[..objects], depth),
-        Some(Value::Object(_)) => Err("a JSON list of objects and other values, not a transcript".to_owned()),
+        Some(Value::Object(_)) => other("a JSON list of objects and other values, not a transcript"),
         Some(Value::Array(inner)) => match inner.first() {
             Some(Value::Object(_)) if list.len() == 1 => of_list(inner, depth),
-            Some(Value::Object(_)) => Err(format!("a list of {} transcripts without video ids", list.len())),
-            _ => Err("a JSON list of lists (timings of words or sentences?), not a transcript".to_owned()),
+            Some(Value::Object(_)) => other(format!("a list of {} transcripts without video ids", list.len())),
+            _ => other("a JSON list of lists (timings of words or sentences?), not a transcript"),
         },
-        Some(_) => Err("a JSON list of plain values, not a transcript".to_owned()),
+        Some(_) => other("a JSON list of plain values, not a transcript"),
     }
+}
+
+fn one(transcript: Result<Transcript, String>) -> Found<Vec<Transcript>> {
+    transcript.map(|transcript| vec![transcript]).map_err(Fault::Damage)
 }
 
 fn is_list_of_texts(value: &Value) -> bool {
@@ -145,31 +166,28 @@ fn is_list_of_texts(value: &Value) -> bool {
 }
 
 /// The transcripts of a list of objects, each of which holds one or several.
-fn of_objects(list: &[Value], depth: usize) -> Result<Vec<Transcript>, String> {
+fn of_objects(list: &[Value], depth: usize) -> Found<Vec<Transcript>> {
     let mut transcripts = Vec::new();
-    for value in list {
-        let found = of_value(value, depth + 1);
-        match (found, value.as_object()) {
+    for (value, number) in list.iter().zip(1..) {
+        let object = value.as_object().filter(|object| !is_refused(object));
+        match (of_value(value, depth + 1), object) {
             (Ok(found), _) => transcripts.extend(found),
-            (Err(_), Some(first)) if transcripts.is_empty() && !is_refused(first) => {
-                return Err(format!("a JSON list of objects without text ({}), not a transcript", names(first)));
+            (Err(Fault::Other(_)), Some(first)) if transcripts.is_empty() => {
+                return other(format!("a JSON list of objects without text ({}), not a transcript", names(first)));
             }
-            (Err(reason), _) => {
-                return Err(format!("a list of which item {} is no transcript: {reason}", transcripts.len() + 1));
+            (Err(Fault::Other(reason) | Fault::Damage(reason)), _) => {
+                return Err(Fault::Damage(format!("a list of which item {number} is no transcript: {reason}")));
             }
         }
     }
     Ok(transcripts)
 }
 
-fn of_object(object: &Object, depth: usize) -> Result<Vec<Transcript>, String> {
+fn of_object(object: &Object, depth: usize) -> Found<Vec<Transcript>> {
     if depth > DEPTH_MAX {
-        return Err(format!("a JSON object nested more than {DEPTH_MAX} deep"));
+        return other(format!("a JSON object nested more than {DEPTH_MAX} deep"));
     }
-    let mut transcripts = match inner(object, depth) {
-        Some(transcripts) => transcripts?,
-        None => return Err(refused(object)),
-    };
+    let mut transcripts = inner(object, depth).unwrap_or_else(|| other(refused(object)))?;
     for transcript in &mut transcripts {
         describe(object, transcript);
     }
@@ -177,38 +195,34 @@ fn of_object(object: &Object, depth: usize) -> Result<Vec<Transcript>, String> {
 }
 
 /// The transcripts inside an object, if there are any.
-fn inner(object: &Object, depth: usize) -> Option<Result<Vec<Transcript>, String>> {
+fn inner(object: &Object, depth: usize) -> Option<Found<Vec<Transcript>>> {
     if object.contains_key("responseContext") || object.contains_key("actions") {
-        return initial_segments(object, depth).map(|list| of_segments(list).map(|transcript| vec![transcript]));
+        return initial_segments(object, depth).map(|list| one(of_segments(list)));
     }
     if is_refused(object) {
         return None;
     }
-    let one = |transcript: Result<Transcript, String>| Some(transcript.map(|transcript| vec![transcript]));
     if let Some(list) = list_of_segments(object) {
-        return one(of_segments(list));
+        return Some(one(of_segments(list)));
     }
     if let Some(Value::Array(events)) = object.get("events")
         && (events.is_empty()
             || events.iter().any(|event| event.get("segs").is_some())
             || object.contains_key("wireMagic"))
     {
-        return one(json3(events));
+        return Some(one(json3(events)));
     }
-    let wrapped = WRAPPERS.iter().filter_map(|name| object.get(*name)).filter(|value| is_container(value));
-    let wrapped = wrapped.map(|value| of_value(value, depth + 1));
-    // The first that holds a transcript; without one, an empty list is one.
-    let mut failed = None;
-    for found in wrapped {
-        match found {
-            Ok(found) => return Some(Ok(found)),
-            Err(reason) => _ = failed.get_or_insert(reason),
+    let mut is_wrapped = false;
+    for value in WRAPPERS.iter().filter_map(|name| object.get(*name)).filter(|value| is_container(value)) {
+        is_wrapped = true;
+        match of_value(value, depth + 1) {
+            Err(Fault::Other(_)) => {}
+            found => return Some(found),
         }
     }
     // What was tried is not tried again under its name: that would double the work of each level.
-    let keyed = if failed.is_none() { keyed(object, depth) } else { None };
-    let found = keyed.or_else(|| text(object).map(|transcript| vec![transcript]));
-    found.map(Ok).or(failed.map(Err))
+    let keyed = if is_wrapped { None } else { keyed(object, depth) };
+    keyed.or_else(|| text(object).map(|transcript| vec![transcript])).map(Ok)
 }
 
 fn is_container(value: &Value) -> bool {

@@ -83,6 +83,7 @@ fn webvtt_as_tools_and_people_leave_it() {
         ("WEBVTT\n\n00:01.000 --> 00:02.000\none\n\nNOTE a: b\nc\n\n00:02.000 --> 00:03.000\ntwo", two),
         // Line ends.
         ("WEBVTT\rKind: captions\r\r00:01.000 --> 00:02.000\rone\r\r00:02.000 --> 00:03.000\rtwo\r", two),
+        ("WEBVTT\n\n00:01.000 --> 00:02.000\u{2028}one\u{2029}\u{85}", one),
         ("WEBVTT\r\n\n00:01.000 --> 00:02.000\r\none\r\r00:02.000 --> 00:03.000\ntwo", two),
         // Empty lines inside captions, and captions that touch.
         ("WEBVTT\n\n00:01.000 --> 00:02.000 line:79%\n\none\n\n00:02.000 --> 00:03.000\ntwo", two),
@@ -127,7 +128,7 @@ fn webvtt_as_tools_and_people_leave_it() {
         "WEBVTT\n\nhello\n\nworld",
         "a WebVTT without a line of times, though line 3 is text",
     );
-    check_reject("dQw4w9WgXcQ.vtt", "hello\nworld", "no times in a file that is named as captions");
+    check_reject("dQw4w9WgXcQ.vtt", "hello\nworld", "plain text in a file named .vtt");
 }
 
 #[test]

@@ -177,6 +177,7 @@ fn where_programs_put_the_list() {
         format!(r#"{{"videos":[{{"video_id":"dQw4w9WgXcQ","transcript":{list}}}]}}"#),
         format!(r#"{{"url":"https://www.youtube.com/watch?v=dQw4w9WgXcQ&t=1","transcripts":[{list}]}}"#),
         format!(r#"{{"transcript":"a","timestamps":{list}}}"#),
+        r#"{"results":{"channels":[{"alternatives":[{"transcript":"a","words":[{"word":"a","start":1.5,"end":2.5}]}]}]}}"#.to_owned(),
         r#"{"text":"a","chunks":[{"timestamp":[1.5,2.5],"text":"a"}]}"#.to_owned(),
         r#"{"transcription":[{"timestamps":{"from":"00:00:01,500","to":"00:00:02,500"},"offsets":{"from":1500,"to":2500},"text":"a"}],"result":{"language":"en"}}"#.to_owned(),
         r#"{"responseContext":{},"actions":[{"panel":{"content":{"body":{"transcriptSegmentListRenderer":{"initialSegments":[{"transcriptSectionHeaderRenderer":{"snippet":{"simpleText":"Intro"}}},{"transcriptSegmentRenderer":{"startMs":"1500","endMs":"2500","snippet":{"runs":[{"text":"a"}]}}}]}}}}}]}"#.to_owned(),
@@ -220,6 +221,9 @@ fn times_are_never_lost_in_silence() {
         (r#"{"replayChatItemAction":{}}"#, "a live chat"),
         ("[1, 2]", "a JSON list of plain values"),
         ("{} trailing", "damaged"),
+        ("null", "plain text in a file named .json"),
+        (r#"{"id":"dQw4w9WgXcQ","subtitles":{"en":[{"ext":"json3"}]}}"#, "the fields id, subtitles: no known form"),
+        ("text,start\nhi,1\n", "a table whose values are parted by ','"),
     ] {
         check_reject("dQw4w9WgXcQ.json", document, reason);
     }

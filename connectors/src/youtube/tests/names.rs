@@ -53,6 +53,5 @@ fn names() {
     check("my_captions/a.en.vtt", None, Some("en"));
     check("2020-01-01x/a.en.vtt", None, Some("en"));
     check("9bZkp7q19f0/a.en.vtt", Some("9bZkp7q19f0"), Some("en"));
-    check("podcast2023.en.vtt", None, Some("en"));
     assert_eq!(FileName::of("a/b.en.vtt").path, "a/b");
 }
