@@ -1,7 +1,8 @@
 //! Distinct keys, each with a small dense number.
 //!
 //! Keys are kept once, as the bytes of arrow's row encoding, in one arena: every type and nulls in one form, equal keys
-//! have equal bytes, and bytes compare as the keys do. A hash only finds the bucket; equality is that of the bytes.
+//! have equal bytes, and bytes compare as the keys do. A hash only finds the bucket; equality is that of the bytes. Both
+//! zeros of a float are one key and so are all NaNs ([`canonical`]): what comes out is 0.0 and one NaN.
 //!
 //! **Numbers** are dense and reused: after [`KeyTable::remove`] a number may come back for another key, so whoever keeps
 //! something beside it clears that first. The arena is rewritten when more than half of it belongs to removed keys.
@@ -16,7 +17,7 @@ use catchment_contract::arrow::array::{Array, ArrayRef, AsArray, UInt32Array};
 use catchment_contract::arrow::compute::partition;
 use catchment_contract::arrow::datatypes::{DataType, UInt32Type};
 use catchment_contract::arrow::row::{RowConverter, SortField};
-use catchment_contract::hash::hash_keys;
+use catchment_contract::hash::{canonical, hash_keys};
 use catchment_engine::flatten;
 use catchment_engine::updates::take_rows;
 use hashbrown::HashTable;
@@ -42,6 +43,8 @@ pub(crate) struct KeyTable {
     free: Vec<u32>,
     /// The first eight bytes of each key as a number, where asked for.
     prefixes: Option<Vec<u64>>,
+    /// Whether floats are told apart by their bits.
+    keeps_bits: bool,
     /// All ones; under test fewer, so that hashes collide.
     hash_mask: u64,
 }
@@ -72,6 +75,7 @@ impl KeyTable {
             dead_bytes: 0,
             free: Vec::new(),
             prefixes: None,
+            keeps_bits: false,
             hash_mask: u64::MAX,
         }
     }
@@ -80,6 +84,12 @@ impl KeyTable {
     #[cfg(test)]
     pub(crate) fn with_hash_bits(mut self, bits: u32) -> Self {
         self.hash_mask = (1 << bits) - 1;
+        self
+    }
+
+    /// The same table for rows that are to come out as they came in: floats are told apart by their bits.
+    pub(crate) fn of_rows(mut self) -> Self {
+        self.keeps_bits = true;
         self
     }
 
@@ -147,7 +157,10 @@ impl KeyTable {
                 &computed
             }
         };
-        let flat: Vec<ArrayRef> = columns.iter().map(flatten).collect();
+        let mut flat: Vec<ArrayRef> = columns.iter().map(flatten).collect();
+        if !self.keeps_bits {
+            flat.iter_mut().for_each(|column| *column = canonical(column));
+        }
         let encoded = self.converter.convert_columns(&flat).expect(ENCODABLE);
         for (row, hash) in encoded.iter().zip(hashes) {
             ids.push(self.intern_bytes(row.data(), *hash));

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use catchment_contract::Run;
-use catchment_contract::arrow::array::{Array, ArrayRef, AsArray, Int64Array, StringViewArray};
-use catchment_contract::arrow::datatypes::{DataType, Int64Type, UInt64Type};
+use catchment_contract::arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int64Array, StringViewArray};
+use catchment_contract::arrow::datatypes::{DataType, Float64Type, Int64Type, UInt64Type};
 use catchment_engine::{Updates, flatten};
 
 use crate::driver::Logic;
@@ -18,6 +18,11 @@ pub(crate) fn numbers(values: impl IntoIterator<Item = i64>) -> ArrayRef {
 /// A column of strings.
 pub(crate) fn texts<S: AsRef<str>>(values: impl IntoIterator<Item = S>) -> ArrayRef {
     Arc::new(StringViewArray::from_iter_values(values))
+}
+
+/// A column of doubles.
+pub(crate) fn doubles(values: impl IntoIterator<Item = f64>) -> ArrayRef {
+    Arc::new(Float64Array::from_iter_values(values))
 }
 
 /// Updates of one epoch.
@@ -62,6 +67,7 @@ fn cell(column: &ArrayRef, row: usize) -> String {
     }
     match column.data_type() {
         DataType::Int64 => column.as_primitive::<Int64Type>().value(row).to_string(),
+        DataType::Float64 => format!("{:?}", column.as_primitive::<Float64Type>().value(row)),
         DataType::UInt64 => column.as_primitive::<UInt64Type>().value(row).to_string(),
         DataType::Utf8View => column.as_string_view().value(row).into(),
         other => panic!("no cells of {other}"),

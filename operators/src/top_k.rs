@@ -17,6 +17,7 @@ use catchment_contract::arrow::array::{ArrayRef, UInt64Array};
 use catchment_contract::arrow::compute::SortOptions;
 use catchment_contract::arrow::datatypes::DataType;
 use catchment_contract::arrow::row::{RowConverter, SortField};
+use catchment_contract::hash::canonical;
 use catchment_engine::{UpdateStream, Updates, flatten};
 
 use crate::driver::{Logic, drive};
@@ -94,8 +95,9 @@ pub(crate) struct TopKLogic {
     spec: TopKSpec,
     partitions: KeyTable,
     rows: Vec<Ranked>,
-    /// The columns in the order in which rows are encoded.
+    /// The columns in the order in which rows are encoded, and how many of them the order names.
     encoded: Vec<usize>,
+    ordering: usize,
     converter: RowConverter,
     touched: Touched,
 }
@@ -131,6 +133,7 @@ impl TopKLogic {
         TopKLogic {
             partitions: KeyTable::new(&types),
             rows: Vec::new(),
+            ordering: order.iter().filter(|order| spec.order.contains(order)).count(),
             encoded: order.iter().map(|order| order.column).collect(),
             converter: RowConverter::new(fields).expect("the planner lets only types with a row encoding be ordered"),
             touched: Touched::default(),
@@ -159,7 +162,9 @@ impl TopKLogic {
     }
 
     fn add(&mut self, updates: &Updates, partitions: &[u32]) {
-        let columns: Vec<ArrayRef> = self.encoded.iter().map(|column| flatten(updates.column(*column))).collect();
+        let mut columns: Vec<ArrayRef> = self.encoded.iter().map(|column| flatten(updates.column(*column))).collect();
+        // Zeros tie, whatever their signs.
+        columns.iter_mut().take(self.ordering).for_each(|column| *column = canonical(column));
         if columns.is_empty() {
             // All columns are the partition's: its rows are equal.
             let row: Rc<[u8]> = Rc::from([].as_slice());
@@ -356,5 +361,22 @@ impl Ranked {
             Ranked::Few(rows) => rows.iter().map(|(row, count)| (row, count)).all(&mut visit),
             Ranked::Many(rows) => rows.iter().all(&mut visit),
         };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Accumulated, doubles, numbers, updates};
+
+    /// Zeros tie in the order, so the next column decides.
+    #[test]
+    fn zeros_tie_whatever_their_signs() {
+        let order = [0, 1].map(|column| Order { column, descending: false, nulls_first: false }).to_vec();
+        let types = vec![DataType::Float64, DataType::Int64];
+        let spec = TopKSpec { partition: vec![], order, offset: 0, limit: 1, ranking: Ranking::None, types };
+        let (mut logic, mut shown) = (TopKLogic::new(spec), Accumulated::default());
+        shown.feed(&mut logic, vec![updates(vec![doubles([-0.0, 0.0]), numbers([2, 1])], vec![1; 2])]);
+        assert_eq!(shown.once(), ["0.0 1"]);
     }
 }

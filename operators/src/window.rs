@@ -165,7 +165,7 @@ impl WindowLogic {
         WindowLogic {
             keys: KeyTable::new(&keys),
             partitions: Vec::new(),
-            rows: KeyTable::new(&rows),
+            rows: KeyTable::new(&rows).of_rows(),
             copies: Lane::default(),
             values: vec![Values::new(); plan.feeds.len()],
             shown: vec![Values::new(); plan.outputs.len()],

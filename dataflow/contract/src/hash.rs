@@ -8,13 +8,24 @@
 //! of one accidental collision among 10¹² rows: 10⁻¹⁵).
 //!
 //! Equal values hash equally whatever their encoding: `Utf8`, `LargeUtf8`, `Utf8View` and dictionaries of them agree, and
-//! so do a slice and its copy. Null is a value of its own. Floats hash by bits.
+//! so do a slice and its copy. Null is a value of its own.
+//!
+//! **Floats.** As keys, -0.0 and 0.0 are one value and all NaNs are one: [`hash_keys`] and [`hash_key_rows`] see what
+//! [`canonical`] makes of a column, and so must whoever compares keys. As a row's identity ([`hash_rows`]) floats are their
+//! bits: a row whose zero changes its sign is another row.
 //!
 //! Short strings (up to 16 bytes) are mixed directly from two words, longer ones through XXH3-128 (Y. Collet, xxHash
 //! specification); lanes are folded by 64×64→128-bit multiplication, as in wyhash (W. Yi).
 
-use arrow::array::{Array, ArrayRef, AsArray, BinaryViewArray, StringViewArray};
-use arrow::datatypes::{ArrowDictionaryKeyType, ArrowNativeType, DataType, ToByteSlice};
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, BinaryViewArray, FixedSizeListArray, LargeListArray, ListArray, PrimitiveArray,
+    StringViewArray, StructArray,
+};
+use arrow::datatypes::{
+    ArrowDictionaryKeyType, ArrowNativeType, DataType, Float16Type, Float32Type, Float64Type, ToByteSlice,
+};
 use arrow::downcast_dictionary_array;
 use arrow::downcast_primitive_array;
 use arrow::row::{RowConverter, SortField};
@@ -57,14 +68,103 @@ pub fn hash_rows(columns: &[ArrayRef], rows: usize) -> Lanes {
     lanes
 }
 
-/// The low lane of [`hash_rows`] alone: the key hash of `columns`.
+/// The key hash of `columns`: the low lane of [`hash_key_rows`] alone.
 pub fn hash_keys(columns: &[ArrayRef], rows: usize) -> Vec<u64> {
     let mut low = vec![LOW_START; rows];
     for column in columns {
-        each_word(column, &mut |row, (a, _)| low[row] = fold(low[row] ^ a, LOW));
+        each_word(&canonical(column), &mut |row, (a, _)| low[row] = fold(low[row] ^ a, LOW));
     }
     finish(&mut low, LOW);
     low
+}
+
+/// Both lanes over `columns` as a key: [`hash_rows`] of their canonical values.
+pub fn hash_key_rows(columns: &[ArrayRef], rows: usize) -> Lanes {
+    hash_rows(&columns.iter().map(canonical).collect::<Vec<_>>(), rows)
+}
+
+/// `column` with one value for all that are equal as keys: 0.0 for either zero, and one NaN, which is greater than all
+/// other floats, for every NaN; also inside dictionaries, lists and structs. What holds no floats comes back as it is.
+pub fn canonical(column: &ArrayRef) -> ArrayRef {
+    if !has_floats(column.data_type()) {
+        return Arc::clone(column);
+    }
+    let array = column.as_ref();
+    match array.data_type() {
+        DataType::Float64 => floats::<Float64Type>(
+            column,
+            |value| is_odd(value == 0.0, value.is_sign_negative(), value.is_nan()),
+            f64::NAN,
+        ),
+        DataType::Float32 => floats::<Float32Type>(
+            column,
+            |value| is_odd(value == 0.0, value.is_sign_negative(), value.is_nan()),
+            f32::NAN,
+        ),
+        DataType::Float16 => {
+            let nan = <Float16Type as arrow::datatypes::ArrowPrimitiveType>::Native::NAN;
+            let is_odd = |value: <Float16Type as arrow::datatypes::ArrowPrimitiveType>::Native| {
+                is_odd(value.to_f32() == 0.0, value.is_sign_negative(), value.is_nan())
+            };
+            floats::<Float16Type>(column, is_odd, nan)
+        }
+        DataType::Dictionary(_, _) => {
+            let dictionary = array.as_any_dictionary();
+            dictionary.with_values(canonical(dictionary.values()))
+        }
+        DataType::List(field) => {
+            let list = array.as_list::<i32>();
+            let (offsets, nulls) = (list.offsets().clone(), list.nulls().cloned());
+            Arc::new(ListArray::new(Arc::clone(field), offsets, canonical(list.values()), nulls))
+        }
+        DataType::LargeList(field) => {
+            let list = array.as_list::<i64>();
+            let (offsets, nulls) = (list.offsets().clone(), list.nulls().cloned());
+            Arc::new(LargeListArray::new(Arc::clone(field), offsets, canonical(list.values()), nulls))
+        }
+        DataType::FixedSizeList(field, size) => {
+            let list = array.as_fixed_size_list();
+            let (values, nulls) = (canonical(list.values()), list.nulls().cloned());
+            Arc::new(FixedSizeListArray::new(Arc::clone(field), *size, values, nulls))
+        }
+        DataType::Struct(fields) => {
+            let parts = array.as_struct();
+            let columns = parts.columns().iter().map(canonical).collect();
+            Arc::new(StructArray::new(fields.clone(), columns, parts.nulls().cloned()))
+        }
+        _ => Arc::clone(column),
+    }
+}
+
+/// Whether values of a type hold floats.
+pub fn has_floats(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Dictionary(_, values) => has_floats(values),
+        DataType::List(field) | DataType::LargeList(field) | DataType::FixedSizeList(field, _) => {
+            has_floats(field.data_type())
+        }
+        DataType::Struct(fields) => fields.iter().any(|field| has_floats(field.data_type())),
+        other => other.is_floating(),
+    }
+}
+
+/// Whether a float is not the one that stands for its equals, as far as that shows: a zero with a sign, or a NaN.
+fn is_odd(is_zero: bool, is_negative: bool, is_nan: bool) -> bool {
+    (is_zero && is_negative) || is_nan
+}
+
+fn floats<T: arrow::datatypes::ArrowPrimitiveType>(
+    column: &ArrayRef,
+    is_odd: impl Fn(T::Native) -> bool,
+    nan: T::Native,
+) -> ArrayRef {
+    let values: &PrimitiveArray<T> = column.as_primitive();
+    if !values.values().iter().any(|value| is_odd(*value)) {
+        return Arc::clone(column);
+    }
+    // A zero is the only odd value that equals itself.
+    let whole = |value: T::Native| if value == value { T::default_value() } else { nan };
+    Arc::new(values.unary::<_, T>(|value| if is_odd(value) { whole(value) } else { value }))
 }
 
 fn finish(lane: &mut [u64], constant: u64) {
@@ -204,10 +304,9 @@ fn fold(a: u64, b: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use arrow::array::{DictionaryArray, Int64Array, ListArray, StringArray, UInt32Array};
-    use arrow::datatypes::{Int32Type, UInt32Type};
+    use arrow::array::{DictionaryArray, Float32Array, Float64Array, Int64Array, StringArray, UInt32Array};
+    use arrow::buffer::OffsetBuffer;
+    use arrow::datatypes::{Field, Int32Type, UInt32Type};
 
     use super::*;
 
@@ -232,6 +331,39 @@ mod tests {
         assert_eq!(plain, dictionary);
         let distinct: std::collections::HashSet<_> = texts.iter().collect();
         assert_eq!(plain.iter().collect::<std::collections::HashSet<_>>().len(), distinct.len());
+    }
+
+    #[test]
+    fn equal_floats_are_one_key() {
+        let odd: ArrayRef =
+            Arc::new(Float64Array::from(vec![-0.0, -f64::NAN, f64::from_bits(0x7ff0_0000_0000_0001), 1.5]));
+        let even: ArrayRef = Arc::new(Float64Array::from(vec![0.0, f64::NAN, f64::NAN, 1.5]));
+        assert_eq!(hash_keys(std::slice::from_ref(&odd), 4), hash_keys(std::slice::from_ref(&even), 4));
+        assert_ne!(lanes(odd.clone())[0], lanes(even.clone())[0], "a row's identity is its bits");
+        let identities = |column: &ArrayRef| {
+            let lanes = hash_key_rows(std::slice::from_ref(column), column.len());
+            (0..column.len()).map(|row| lanes.identity(row)).collect::<Vec<_>>()
+        };
+        assert_eq!(identities(&odd), identities(&even));
+        let bits = |column: &ArrayRef| {
+            let values = canonical(column);
+            values.as_primitive::<Float64Type>().values().iter().map(|value| value.to_bits()).collect::<Vec<_>>()
+        };
+        assert_eq!(bits(&odd), bits(&even));
+
+        let field = Arc::new(Field::new_list_field(DataType::Float64, true));
+        let list = |values: &ArrayRef| -> ArrayRef {
+            let offsets = OffsetBuffer::from_lengths([2, 2]);
+            Arc::new(ListArray::new(Arc::clone(&field), offsets, Arc::clone(values), None))
+        };
+        assert_eq!(identities(&list(&odd)), identities(&list(&even)));
+        let encoded = |values: &ArrayRef| -> ArrayRef {
+            let keys = UInt32Array::from(vec![3, 2, 1, 0]);
+            Arc::new(DictionaryArray::<UInt32Type>::new(keys, Arc::clone(values)))
+        };
+        assert_eq!(identities(&encoded(&odd)), identities(&encoded(&even)));
+        let narrow = |zero: f32| -> ArrayRef { Arc::new(Float32Array::from(vec![Some(zero), None])) };
+        assert_eq!(identities(&narrow(-0.0)), identities(&narrow(0.0)));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use catchment_contract::Run;
 use catchment_contract::arrow::array::{Array, ArrayRef, AsArray, StringViewArray, new_null_array};
 use catchment_contract::arrow::datatypes::{DataType, UInt32Type};
 use catchment_contract::arrow::util::display::{ArrayFormatter, FormatOptions};
-use catchment_contract::hash::hash_rows;
+use catchment_contract::hash::hash_key_rows;
 use catchment_engine::{Updates, flatten};
 use catchment_operators::transform::{Transformed, unnest};
 use datafusion_common::Result;
@@ -43,7 +43,7 @@ pub enum Stage {
 pub struct KeySet {
     /// The columns that are looked up.
     pub columns: Vec<usize>,
-    /// Identities ([`hash_rows`]) of the keys without nulls.
+    /// Identities ([`hash_key_rows`]) of the keys without nulls.
     keys: Arc<HashSet<u128, BuildHasherDefault<Identity>>>,
     /// Whether some key of the set has a null.
     has_null: bool,
@@ -86,7 +86,7 @@ impl KeySet {
     /// The rows of `keys` as a set for the columns `columns`.
     pub fn new(columns: Vec<usize>, keys: &[ArrayRef], rows: usize, rule: SetRule) -> Self {
         let flat: Vec<ArrayRef> = keys.iter().map(flatten).collect();
-        let lanes = hash_rows(&flat, rows);
+        let lanes = hash_key_rows(&flat, rows);
         let null = |row: usize| flat.iter().any(|column| column.is_null(row));
         let set = (0..rows).filter(|row| !null(*row)).map(|row| lanes.identity(row)).collect();
         KeySet { columns, keys: Arc::new(set), has_null: (0..rows).any(null), rows, rule }
@@ -107,7 +107,7 @@ impl KeySet {
     }
 
     fn answers(&self, columns: &[ArrayRef], len: usize) -> Vec<bool> {
-        let lanes = hash_rows(columns, len);
+        let lanes = hash_key_rows(columns, len);
         let is_null = |row| columns.iter().any(|column| column.is_null(row));
         (0..len).map(|row| self.keeps(lanes.identity(row), is_null(row))).collect()
     }

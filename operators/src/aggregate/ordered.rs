@@ -4,7 +4,7 @@
 //! map from [`SMALL_MAX`] on, so that a group of a million values still changes in logarithmic time.
 //!
 //! Integers, times and floats are kept as 64-bit integers of the same order, all other types as the bytes of arrow's row
-//! encoding. Floats are ordered as IEEE 754's total order: NaN is the greatest. Null values are passed over; over no values
+//! encoding. Both zeros of a float are one value, and so are all NaNs, which are the greatest. Null values are passed over; over no values
 //! the result is null.
 
 use std::collections::BTreeMap;
@@ -16,6 +16,7 @@ use catchment_contract::arrow::array::{
 };
 use catchment_contract::arrow::datatypes::{DataType, Float64Type, Int64Type};
 use catchment_contract::arrow::row::{RowConverter, SortField};
+use catchment_contract::hash::canonical;
 use catchment_engine::updates::take_rows;
 
 use super::accumulator::{Accumulator, Batch, cast_to};
@@ -203,7 +204,7 @@ impl Accumulator for OfBytes {
 
     fn add(&mut self, batch: &Batch<'_>) {
         let Some(values) = batch.values else { return };
-        let rows = self.converter.convert_columns(std::slice::from_ref(values)).expect("values have the declared type");
+        let rows = self.converter.convert_columns(&[canonical(values)]).expect("values have the declared type");
         batch.each_valid(|row, group, diff| self.groups[group].add(rows.row(row).data().into(), diff));
     }
 

@@ -4,7 +4,7 @@ use catchment_contract::arrow::array::{Int64Array, UInt64Array};
 use std::sync::Arc;
 
 use super::*;
-use crate::testing::{Accumulated, numbers, texts, updates};
+use crate::testing::{Accumulated, doubles, numbers, texts, updates};
 
 fn aggregate_of(function: Function, input: Option<usize>, distinct: bool) -> Aggregate {
     Aggregate { function, input, distinct, filter: None, output: DataType::Int64 }
@@ -134,4 +134,24 @@ fn nulls_are_passed_over() {
     let column: ArrayRef = Arc::new(Int64Array::from(vec![None, Some(4), None, None]));
     shown.feed(&mut logic, vec![updates(vec![texts(["a", "a", "b", "a"]), column], vec![1; 4])]);
     assert_eq!(shown.once(), ["a 1 4 1", "b 0 null 0"]);
+}
+
+#[test]
+fn zeros_are_one_group_and_so_are_nans() {
+    let aggregates = vec![
+        aggregate_of(Function::CountRows, None, false),
+        aggregate_of(Function::Count, Some(1), true),
+        Aggregate { output: DataType::Float64, ..aggregate_of(Function::Min, Some(1), false) },
+        Aggregate { output: DataType::Float64, ..aggregate_of(Function::Max, Some(1), false) },
+    ];
+    let input_types = vec![DataType::Float64, DataType::Float64];
+    let mut logic = AggregateLogic::new(AggregateSpec { keys: vec![0], aggregates, input_types });
+    let mut shown = Accumulated::default();
+    let columns = vec![doubles([0.0, -0.0, f64::NAN, -f64::NAN, 1.0]), doubles([-0.0, 0.0, -f64::NAN, 5.0, f64::NAN])];
+    assert_eq!(shown.feed(&mut logic, vec![updates(columns, vec![1; 5])]), 3);
+    assert_eq!(shown.once(), ["0.0 2 1 0.0 0.0", "1.0 1 1 NaN NaN", "NaN 2 2 5.0 NaN"]);
+    // Which of them stays does not show.
+    let gone = vec![doubles([0.0, f64::NAN]), doubles([-0.0, -f64::NAN])];
+    assert_eq!(shown.feed(&mut logic, vec![updates(gone, vec![-1; 2])]), 4);
+    assert_eq!(shown.once(), ["0.0 1 1 0.0 0.0", "1.0 1 1 NaN NaN", "NaN 1 1 5.0 5.0"]);
 }

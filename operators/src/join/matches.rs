@@ -9,6 +9,7 @@
 
 use catchment_contract::arrow::array::{ArrayRef, BooleanArray};
 use catchment_contract::arrow::datatypes::ArrowNativeType;
+use catchment_contract::hash::has_floats;
 use catchment_contract::{Diff, Epoch, Run};
 use catchment_engine::Updates;
 use catchment_engine::arrangement::{RowBatch, RowChunk, Seeker, gather_column};
@@ -268,7 +269,7 @@ fn output(
     if diffs.is_empty() {
         return None;
     }
-    // Key columns are gathered once, as the left side has them: after the comparison both sides agree.
+    // Key columns are gathered once, as the left side has them: after the comparison both sides agree, but for zeros' signs.
     let mut keys: Vec<ArrayRef> = left_side.key.iter().map(|column| left.gather(*column)).collect();
     let mut mismatched = false;
     for (position, column) in right_side.key.iter().enumerate() {
@@ -286,13 +287,14 @@ fn output(
         return None;
     }
     let columns = |side: &Side, references: &References| -> Vec<ArrayRef> {
-        side.out
-            .iter()
-            .map(|column| match side.key.iter().position(|key| key == column) {
-                Some(position) => keys[position].clone(),
+        let column = |column: &usize| {
+            let key = side.key.iter().position(|key| key == column).map(|position| &keys[position]);
+            match key.filter(|key| !has_floats(key.data_type())) {
+                Some(key) => key.clone(),
                 None => references.gather(*column),
-            })
-            .collect()
+            }
+        };
+        side.out.iter().map(column).collect()
     };
     let columns = [columns(left_side, &left), columns(right_side, &right)].concat();
     Some(Updates::new(diffs.len(), columns, run_of(epochs), run_of(diffs)))

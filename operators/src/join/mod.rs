@@ -85,7 +85,7 @@ pub fn supported(kind: JoinKind) -> bool {
 }
 
 /// Joins `left` and `right`. The output has the columns `left_out`, then `right_out`, without dictionaries; it is not
-/// consolidated. Float keys are equal when their bits are.
+/// consolidated. Of float keys both zeros are equal and so are all NaNs; each side shows its own.
 pub fn join<'s>(left: UpdateStream<'s>, right: UpdateStream<'s>, name: &str, spec: JoinSpec) -> UpdateStream<'s> {
     Join::new(name, spec, u64::BITS).build(left, right)
 }
@@ -162,7 +162,7 @@ impl<'a> Join<'a> {
         let name = format!("{}: keys", self.name);
         let keys = Side::new(key, &[]);
         let prepared = keys.prepare(other, &format!("{name} columns"), !self.spec.nulls_equal);
-        let present = presence::distinct_keys(prepared, &format!("{name} present"), keys.key.len());
+        let present = presence::distinct_keys(prepared, &format!("{name} present"), keys.key.clone());
         let arranger = Arranger { key: keys.key.clone(), routed: true, key_hash_bits: self.key_hash_bits };
         join_with_tactic(arranged, arranger.arrange(present, &name), MatchTactic::new(side.clone(), keys))
     }

@@ -5,9 +5,12 @@ use std::cmp::Ordering;
 use catchment_contract::arrow::array::{Array, ArrayRef, BooleanArray, make_comparator};
 use catchment_contract::arrow::compute::SortOptions;
 use catchment_contract::arrow::compute::kernels::cmp::not_distinct;
+use catchment_contract::hash::canonical;
 
-/// Which values of two columns of one type and length are equal: two nulls are, and floats are when their bits are.
+/// Which values of two key columns of one type and length are equal: two nulls are, and so are both zeros and any two NaNs
+/// ([`canonical`]).
 pub(crate) fn same_values(left: &ArrayRef, right: &ArrayRef) -> BooleanArray {
+    let (left, right) = (&canonical(left), &canonical(right));
     if let Ok(mask) = not_distinct(left, right) {
         return mask;
     }

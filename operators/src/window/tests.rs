@@ -3,7 +3,7 @@ use rand::{Rng, SeedableRng};
 
 use super::*;
 use crate::bag::plain_median;
-use crate::testing::{Accumulated, numbers, texts, updates};
+use crate::testing::{Accumulated, doubles, numbers, texts, updates};
 
 const GROUP: usize = 0;
 const AT: usize = 1;
@@ -246,4 +246,17 @@ fn what_cannot_be_kept_is_refused() {
     assert!(refused(spec(None, vec![summed])).contains("cast the column"));
     let empty = function(Function::Sum, between(-1, -3));
     assert!(refused(spec(None, vec![empty])).contains("ends before it starts"));
+}
+
+/// Zeros are one partition; a column that is not its key keeps its bits.
+#[test]
+fn zeros_are_one_partition_whatever_their_signs() {
+    let all = Frame { start: Bound::Unbounded, end: Bound::Unbounded };
+    let functions = vec![WindowFunction { input: None, ..function(Function::CountRows, all) }];
+    let types = vec![DataType::Float64; 2];
+    let mut logic = WindowLogic::new(WindowSpec { partition: vec![0], order: None, functions, types });
+    let mut shown = Accumulated::default();
+    let columns = vec![doubles([0.0, -0.0, f64::NAN, -f64::NAN]), doubles([-0.0, 0.0, 1.0, 2.0])];
+    shown.feed(&mut logic, vec![updates(columns, vec![1; 4])]);
+    assert_eq!(shown.once(), ["0.0 -0.0 2", "0.0 0.0 2", "NaN 1.0 2", "NaN 2.0 2"]);
 }
