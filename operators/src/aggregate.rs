@@ -11,9 +11,9 @@
 
 mod accumulator;
 mod exact_sum;
-mod middle;
+mod median;
+mod min_max;
 mod of_distinct;
-mod ordered;
 mod sum;
 
 use catchment_contract::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, UInt32Array, make_comparator};
@@ -27,10 +27,9 @@ use catchment_engine::{UpdateStream, Updates, flatten};
 pub(crate) use accumulator::cast_to;
 use accumulator::{Accumulator, Batch, Count};
 pub(crate) use exact_sum::ExactSum;
-use middle::Middles;
+use median::Medians;
+use min_max::{End, min_max};
 use of_distinct::OfDistinct;
-pub(crate) use ordered::Image;
-use ordered::{End, ordered};
 pub(crate) use sum::integers;
 use sum::sum;
 
@@ -123,9 +122,9 @@ impl AggregateSpec {
             (Function::Count, Some(_)) => Some(Box::new(Count::new(output)) as Box<dyn Accumulator>),
             (Function::Sum, Some(input)) => sum(input, false, output),
             (Function::Avg, Some(input)) => sum(input, true, output),
-            (Function::Min, Some(input)) => ordered(input, End::Least, output),
-            (Function::Max, Some(input)) => ordered(input, End::Greatest, output),
-            (Function::Median | Function::Mad, Some(input)) => Middles::of(*function, input, output),
+            (Function::Min, Some(input)) => min_max(input, End::Least, output),
+            (Function::Max, Some(input)) => min_max(input, End::Greatest, output),
+            (Function::Median | Function::Mad, Some(input)) => Medians::of(*function, input, output),
             (_, None) => return Err(Error::bug(format!("{function:?} has no input column"))),
         };
         let input = input.unwrap_or(DataType::Null);

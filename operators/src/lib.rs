@@ -11,7 +11,7 @@
 //! - [`top_groups`]: the first groups of each partition, counted and ranked in one state;
 //! - [`window`]: aggregates of the rows around each row;
 //! - [`join`]: joins of two streams;
-//! - [`driver`]: what runs an operator, of ours or of one's own;
+//! - [`driver`]: what runs an operator, built in or user-defined;
 //! - [`reduce`]: any function of a group's rows, recomputed when the group changes;
 //! - [`functions`]: the SQL functions.
 
@@ -28,9 +28,11 @@ pub mod transform;
 pub mod upsert;
 pub mod window;
 
-mod bag;
+mod image;
 mod key_table;
 mod lanes;
+mod multiset;
+mod sorted_list;
 mod touched;
 mod unnest;
 

@@ -4,11 +4,8 @@
 //! the order's columns with their directions, then all others ascending, nulls last. That order is total up to equal rows,
 //! so the result is deterministic. A row that is there several times takes several places.
 //!
-//! **State**: a sorted list of rows with counts while they are few, else an ordered map; about 50 bytes a row beside its
-//! bytes. **Cost** of an epoch: logarithmic a changed row, and `offset + limit` steps a touched partition, before and after.
+//! **State**: a multiset of rows ([`crate::multiset`]) a partition, about 50 bytes a row beside its bytes. **Cost** of an epoch: logarithmic a changed row, and `offset + limit` steps a touched partition, before and after.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -22,6 +19,7 @@ use catchment_engine::{UpdateStream, Updates, flatten};
 
 use crate::driver::{Logic, drive};
 use crate::key_table::{KeyTable, flat_type};
+use crate::multiset::Multiset;
 use crate::touched::Touched;
 
 /// One column of an order.
@@ -94,7 +92,7 @@ pub fn top_k<'s>(input: UpdateStream<'s>, name: &str, spec: TopKSpec) -> UpdateS
 pub(crate) struct TopKLogic {
     spec: TopKSpec,
     partitions: KeyTable,
-    rows: Vec<Ranked>,
+    rows: Vec<Multiset<Rc<[u8]>>>,
     /// The columns in the order in which rows are encoded, and how many of them the order names.
     encoded: Vec<usize>,
     ordering: usize,
@@ -149,7 +147,7 @@ impl TopKLogic {
             let hashes = updates.carried_key_hashes().map(|hashes| &hashes[..]);
             let mut ids = Vec::with_capacity(updates.len());
             self.partitions.intern(&keys, updates.len(), hashes, &mut ids);
-            self.rows.resize_with(self.partitions.bound(), Ranked::default);
+            self.rows.resize_with(self.partitions.bound(), Multiset::default);
             for id in &ids {
                 if self.touched.insert(*id) {
                     before.push(Before { partition: *id, shown: self.shown(*id) });
@@ -169,7 +167,7 @@ impl TopKLogic {
             // All columns are the partition's: its rows are equal.
             let row: Rc<[u8]> = Rc::from([].as_slice());
             for (index, partition) in partitions.iter().enumerate() {
-                self.rows[*partition as usize].add(&row, updates.diffs().at(index));
+                self.rows[*partition as usize].add(&*row, updates.diffs().at(index));
             }
             return;
         }
@@ -184,14 +182,16 @@ impl TopKLogic {
         let (mut passed, mut shown) = (0u64, Vec::new());
         let (offset, limit) = (self.spec.offset as u64, self.spec.limit as u64);
         let end = offset.saturating_add(limit);
-        self.rows[partition as usize].walk(|row, count| {
+        for (row, count) in self.rows[partition as usize].iter() {
             let (from, to) = (passed.max(offset), passed.saturating_add(count as u64).min(end));
             if from < to {
                 shown.push(Shown { row: row.clone(), rank: from + 1, copies: (to - from) as i64 });
             }
             passed = passed.saturating_add(count as u64);
-            passed < end
-        });
+            if passed >= end {
+                break;
+            }
+        }
         shown
     }
 
@@ -292,75 +292,11 @@ impl Logic for TopKLogic {
         let output = self.columns(emitted);
         for Before { partition, .. } in before {
             if self.rows[partition as usize].is_empty() {
-                self.rows[partition as usize] = Ranked::default();
+                self.rows[partition as usize] = Multiset::default();
                 self.partitions.remove(partition);
             }
         }
         vec![output]
-    }
-}
-
-/// Rows up to which a sorted list is kept.
-const FEW_MAX: usize = 32;
-
-/// The rows of a partition, in order, with their counts.
-enum Ranked {
-    Few(Vec<(Rc<[u8]>, i64)>),
-    Many(BTreeMap<Rc<[u8]>, i64>),
-}
-
-impl Default for Ranked {
-    fn default() -> Self {
-        Ranked::Few(Vec::new())
-    }
-}
-
-impl Ranked {
-    fn is_empty(&self) -> bool {
-        match self {
-            Ranked::Few(rows) => rows.is_empty(),
-            Ranked::Many(rows) => rows.is_empty(),
-        }
-    }
-
-    fn add(&mut self, row: &[u8], diff: i64) {
-        if diff == 0 {
-            return;
-        }
-        match self {
-            Ranked::Few(rows) => {
-                match rows.binary_search_by(|(other, _)| (**other).cmp(row)) {
-                    Ok(place) => {
-                        rows[place].1 += diff;
-                        if rows[place].1 == 0 {
-                            rows.remove(place);
-                        }
-                    }
-                    Err(place) => rows.insert(place, (row.into(), diff)),
-                }
-                if rows.len() > FEW_MAX {
-                    *self = Ranked::Many(std::mem::take(rows).into_iter().collect());
-                }
-            }
-            Ranked::Many(rows) => match rows.entry(row.into()) {
-                Entry::Vacant(vacant) => drop(vacant.insert(diff)),
-                Entry::Occupied(mut found) => {
-                    *found.get_mut() += diff;
-                    if *found.get() == 0 {
-                        found.remove();
-                    }
-                }
-            },
-        }
-    }
-
-    /// Calls `visit` with each present row and its count, in order, until it says stop.
-    fn walk(&self, mut visit: impl FnMut(&Rc<[u8]>, i64) -> bool) {
-        let mut visit = |(row, count): (&Rc<[u8]>, &i64)| *count <= 0 || visit(row, *count);
-        let _ = match self {
-            Ranked::Few(rows) => rows.iter().map(|(row, count)| (row, count)).all(&mut visit),
-            Ranked::Many(rows) => rows.iter().all(&mut visit),
-        };
     }
 }
 

@@ -13,7 +13,6 @@
 //! changed row; a step of each frame for every row whose frame changed; and, wherever the walk starts anew, the rows of
 //! one frame. So a frame that reaches over a whole partition costs its partition's rows.
 
-mod entries;
 pub mod frame;
 mod plan;
 mod slide;
@@ -26,16 +25,17 @@ use catchment_contract::{Error, Result, Run};
 use catchment_engine::updates::take_rows;
 use catchment_engine::{UpdateStream, Updates, flatten};
 
-use entries::{Entries, Entry};
 pub use frame::{Bound, Frame};
 use frame::{Place, Range};
 use plan::{Plan, supports};
 use slide::{Ground, Slide, Values};
 
-use crate::aggregate::{Function, Image};
+use crate::aggregate::Function;
 use crate::driver::{Logic, drive};
+use crate::image::Image;
 use crate::key_table::{KeyTable, flat_type};
 use crate::lanes::Lane;
+use crate::sorted_list::{SortedList, Weight};
 use crate::top_k::Order;
 
 /// One aggregate over a window.
@@ -126,6 +126,23 @@ pub(crate) struct WindowLogic {
     values: Vec<Values>,
     shown: Vec<Values>,
     marks: Vec<u32>,
+}
+
+/// The distinct rows of a partition, by place; peers by number.
+type Entries = SortedList<Entry>;
+
+/// A row: where it stands, and its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Entry {
+    place: Place,
+    row: u32,
+}
+
+impl Weight for Entry {
+    /// Nobody asks for the n-th row.
+    fn weight(&self) -> i64 {
+        0
+    }
 }
 
 #[derive(Default)]
@@ -246,9 +263,15 @@ impl WindowLogic {
                 (false, false) => continue,
                 (true, true) if *before == after => continue,
                 (true, true) => {}
-                (false, true) => partition.entries.insert(entry),
+                (false, true) => {
+                    if let Err(at) = partition.entries.find(|known| known.cmp(&entry)) {
+                        partition.entries.insert(at, entry);
+                    }
+                }
                 (true, false) => {
-                    partition.entries.remove(entry);
+                    if let Ok(at) = partition.entries.find(|known| known.cmp(&entry)) {
+                        partition.entries.remove(at);
+                    }
                     let old: Values = self.shown.iter().map(|shown| shown[*row as usize]).collect();
                     out.push(id, *row, &old, -before);
                 }
@@ -273,9 +296,10 @@ impl WindowLogic {
         let ground = Ground { entries, values: &self.values, copies: &copies };
         let mut found: Values = vec![None; self.plan.outputs.len()];
         for range in ranges {
-            let mut cursor = entries.seek(range.first);
+            let mut cursor = entries.seek(|entry| entry.place.limit() < range.first);
             let mut last = None;
-            while let Some(Entry { place, row }) = entries.at(cursor).filter(|entry| entry.place.limit() <= range.last)
+            while let Some(Entry { place, row }) =
+                entries.get(cursor).copied().filter(|entry| entry.place.limit() <= range.last)
             {
                 // Peers share their frames.
                 if last != Some(place) {

@@ -10,7 +10,8 @@ use catchment_engine::{Updates, flatten};
 use super::frame::Frame;
 use super::slide::{Sum, Tallied, Tally};
 use super::{WindowFunction, WindowSpec};
-use crate::aggregate::{Function, Image, cast_to, true_rows};
+use crate::aggregate::{Function, cast_to, true_rows};
+use crate::image::Image;
 
 /// The functions of a window, taken apart.
 pub(super) struct Plan {
@@ -126,10 +127,10 @@ impl Output {
                 Sum::Doubles(sum) => Some(double(sum.value() / tally.count as f64)),
                 Sum::No => None,
             },
-            Function::Min => tally.bag.first(),
-            Function::Max => tally.bag.last(),
-            Function::Median => tally.bag.median().map(double),
-            Function::Mad => tally.bag.mad().map(double),
+            Function::Min => tally.values.first().copied(),
+            Function::Max => tally.values.last().copied(),
+            Function::Median => tally.values.median().map(double),
+            Function::Mad => tally.values.mad().map(double),
         }
     }
 

@@ -2,10 +2,12 @@
 //!
 //! Sums are exact, so what was taken out leaves no trace and the result does not depend on the way that the frame took.
 
-use super::entries::{Cursor, Entries, Entry};
 use super::frame::{Frame, Place, Range};
+use super::{Entries, Entry};
 use crate::aggregate::ExactSum;
-use crate::bag::{Bag, value};
+use crate::image::value;
+use crate::multiset::Multiset;
+use crate::sorted_list::Cursor;
 
 /// What a frame keeps of a feed.
 pub(super) struct Tallied {
@@ -23,7 +25,7 @@ pub(super) struct Tally {
     pub count: i64,
     pub sum: Sum,
     /// The values in order, where asked for.
-    pub bag: Bag,
+    pub values: Multiset<i64>,
 }
 
 /// A sum that forgets nothing.
@@ -68,7 +70,7 @@ impl Sum {
 
 impl Tally {
     fn new(tallied: &Tallied) -> Self {
-        Tally { count: 0, sum: tallied.sum.clone(), bag: Bag::default() }
+        Tally { count: 0, sum: tallied.sum.clone(), values: Multiset::default() }
     }
 
     fn add(&mut self, image: i64, diff: i64, sorted: bool) {
@@ -79,7 +81,7 @@ impl Tally {
             Sum::Doubles(sum) => sum.add(value(image), diff),
         }
         if sorted {
-            self.bag.add(image, diff);
+            self.values.add(&image, diff);
         }
     }
 }
@@ -100,18 +102,18 @@ impl<'a> Slide<'a> {
     pub(super) fn move_to(&mut self, place: Place, ground: &Ground<'_>) {
         let range = Range::frame(&self.frame, place);
         let entries = ground.entries;
-        if entries.at(self.to).is_some_and(|next| next.place.limit() < range.first) {
+        if entries.get(self.to).copied().is_some_and(|next| next.place.limit() < range.first) {
             // All rows leave, and some are jumped over.
             self.tallies = self.tallied.iter().map(Tally::new).collect();
-            self.from = entries.seek(range.first);
+            self.from = entries.seek(|entry| entry.place.limit() < range.first);
             self.to = self.from;
         }
-        while let Some(entry) = entries.at(self.to).filter(|entry| entry.place.limit() <= range.last) {
+        while let Some(entry) = entries.get(self.to).copied().filter(|entry| entry.place.limit() <= range.last) {
             self.add(entry, 1, ground);
             self.to = entries.after(self.to);
         }
         while self.from != self.to
-            && let Some(entry) = entries.at(self.from).filter(|entry| entry.place.limit() < range.first)
+            && let Some(entry) = entries.get(self.from).copied().filter(|entry| entry.place.limit() < range.first)
         {
             self.add(entry, -1, ground);
             self.from = entries.after(self.from);

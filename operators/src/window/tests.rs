@@ -2,7 +2,7 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
 use super::*;
-use crate::bag::plain_median;
+use crate::multiset::plain_median;
 use crate::testing::{Accumulated, doubles, numbers, texts, updates};
 
 const GROUP: usize = 0;

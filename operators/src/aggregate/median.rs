@@ -1,4 +1,4 @@
-//! `median` and `mad`: the values of each group in order, with their counts ([`crate::bag`]).
+//! `median` and `mad`: the values of each group in order, with their counts ([`crate::multiset`]).
 
 use std::sync::Arc;
 
@@ -7,44 +7,45 @@ use catchment_contract::arrow::datatypes::{DataType, Float64Type};
 
 use super::Function;
 use super::accumulator::{Accumulator, Batch, cast_to};
-use crate::bag::{Bag, image};
+use crate::image::image;
+use crate::multiset::Multiset;
 
-/// A bag for each group.
-pub(crate) struct Middles {
-    groups: Vec<Bag>,
+/// A multiset for each group.
+pub(crate) struct Medians {
+    groups: Vec<Multiset<i64>>,
     /// Whether distances from the median are asked for.
     is_deviation: bool,
     output: DataType,
 }
 
-impl Middles {
+impl Medians {
     /// Medians or deviations of values of the type `input`; none if they are no floats.
     pub(crate) fn of(function: Function, input: &DataType, output: &DataType) -> Option<Box<dyn Accumulator>> {
         let is_deviation = function == Function::Mad;
-        let middles = Middles { groups: Vec::new(), is_deviation, output: output.clone() };
-        input.is_floating().then(|| Box::new(middles) as Box<dyn Accumulator>)
+        let medians = Medians { groups: Vec::new(), is_deviation, output: output.clone() };
+        input.is_floating().then(|| Box::new(medians) as Box<dyn Accumulator>)
     }
 }
 
-impl Accumulator for Middles {
+impl Accumulator for Medians {
     fn resize(&mut self, groups: usize) {
-        self.groups.resize_with(groups, Bag::default);
+        self.groups.resize_with(groups, Multiset::default);
     }
 
     fn add(&mut self, batch: &Batch<'_>) {
         let Some(values) = batch.values else { return };
         let values = cast_to(values, &DataType::Float64);
         let values = values.as_primitive::<Float64Type>();
-        batch.each_valid(|row, group, diff| self.groups[group].add(image(values.value(row)), diff));
+        batch.each_valid(|row, group, diff| self.groups[group].add(&image(values.value(row)), diff));
     }
 
     fn clear(&mut self, group: u32) {
-        self.groups[group as usize] = Bag::default();
+        self.groups[group as usize] = Multiset::default();
     }
 
     fn evaluate(&self, groups: &[u32]) -> ArrayRef {
-        let bags = groups.iter().map(|group| &self.groups[*group as usize]);
-        let values = bags.map(|bag| if self.is_deviation { bag.mad() } else { bag.median() });
+        let multisets = groups.iter().map(|group| &self.groups[*group as usize]);
+        let values = multisets.map(|values| if self.is_deviation { values.mad() } else { values.median() });
         cast_to(&(Arc::new(values.collect::<Float64Array>()) as ArrayRef), &self.output)
     }
 }
