@@ -74,12 +74,14 @@ impl<V> Multiset<V> {
 
     /// The least value.
     pub(crate) fn first(&self) -> Option<&V> {
-        self.iter().next().map(|(value, _)| value)
+        let end = self.values.first()?;
+        if end.count > 0 { Some(&end.value) } else { self.iter().next().map(|(value, _)| value) }
     }
 
     /// The greatest value.
     pub(crate) fn last(&self) -> Option<&V> {
-        self.iter().next_back().map(|(value, _)| value)
+        let end = self.values.last()?;
+        if end.count > 0 { Some(&end.value) } else { self.iter().next_back().map(|(value, _)| value) }
     }
 }
 

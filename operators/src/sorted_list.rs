@@ -54,9 +54,11 @@ impl<T: Weight> SortedList<T> {
     /// Where the value stands that `order` finds equal, or where it would have to be inserted. `order` says how a value
     /// compares with the one that is looked for.
     pub(crate) fn find(&self, order: impl Fn(&T) -> Ordering) -> Result<Cursor, Cursor> {
-        let piece = self.pieces.partition_point(|piece| order(piece.last()).is_lt());
-        // Behind all: the last piece takes it.
-        let piece = piece.min(self.pieces.len().saturating_sub(1));
+        let piece = match self.pieces.len() {
+            0 | 1 => 0,
+            // Behind all: the last piece takes it.
+            len => self.pieces.partition_point(|piece| order(piece.last()).is_lt()).min(len - 1),
+        };
         let found = self.pieces.get(piece).map_or(Err(0), |piece| piece.values.binary_search_by(order));
         match found {
             Ok(at) => Ok(Cursor { piece, at }),
@@ -149,6 +151,16 @@ impl<T: Weight> SortedList<T> {
             }
         }
         None
+    }
+
+    /// The first value.
+    pub(crate) fn first(&self) -> Option<&T> {
+        self.pieces.first()?.values.first()
+    }
+
+    /// The last value.
+    pub(crate) fn last(&self) -> Option<&T> {
+        self.pieces.last()?.values.last()
     }
 
     /// The sum of all weights.
