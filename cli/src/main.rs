@@ -18,7 +18,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use catchment_contract::Error;
+use catchment_contract::{Error, panics};
 use clap::{Parser, Subcommand};
 
 /// One allocator for every thread: workers free what readers allocated.
@@ -105,6 +105,7 @@ fn main() -> ExitCode {
     // Zeroing huge pages costs up to two fifths of the CPU where buffers come and go as they do here.
     #[cfg(target_os = "linux")]
     let _ = rustix::thread::disable_transparent_huge_pages(true);
+    panics::end_the_process();
     let arguments = Arguments::parse();
     logging::start(arguments.log_format);
     let outcome = match arguments.command {

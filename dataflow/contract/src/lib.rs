@@ -11,6 +11,7 @@ pub mod environment;
 pub mod error;
 pub mod hash;
 pub mod options;
+pub mod panics;
 pub mod retry;
 pub mod sink;
 pub mod source;

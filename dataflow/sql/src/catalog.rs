@@ -14,6 +14,7 @@ use datafusion_expr::planner::{ContextProvider, ExprPlanner};
 use datafusion_expr::{AggregateUDF, HigherOrderUDF, ScalarUDF, TableSource, Volatility, WindowUDF};
 
 use crate::extensions::check_name;
+use crate::functions;
 
 // The relation of input that could not become rows, and of rows that a view could not compute.
 pub use catchment_engine::runtime::job::{REJECTS, rejects_schema};
@@ -90,12 +91,7 @@ impl Catalog {
         let mut options = ConfigOptions::default();
         options.execution.time_zone = Some("UTC".to_string());
         let mut scalars: HashMap<String, Arc<ScalarUDF>> = HashMap::new();
-        let ours = catchment_operators::functions::all();
-        for function in datafusion_functions::all_default_functions()
-            .into_iter()
-            .chain(datafusion_functions_nested::all_default_nested_functions())
-            .chain(ours)
-        {
+        for function in functions::scalars() {
             let names = function.aliases().iter().cloned().chain([function.name().to_string()]);
             names.for_each(|name| drop(scalars.insert(name, function.clone())));
         }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use catchment_contract::options::nearest;
 use catchment_contract::{
-    Error, Options, Replace, Result, SinkConnector, SinkSpec, Source, SourceConnector, ViewFacts,
+    Error, Options, Replace, Result, SinkConnector, SinkSpec, Source, SourceConnector, ViewFacts, panics,
 };
 use datafusion_common::DataFusionError;
 use datafusion_expr::LogicalPlan;
@@ -60,9 +60,10 @@ pub fn check_with(
     let text = Text::expand(text, variables)?;
     std::thread::scope(|scope| {
         let checking = std::thread::Builder::new().name("check".to_string()).stack_size(STACK_BYTES);
-        let checking = checking.spawn_scoped(scope, || check_text(&text, registry, extensions));
+        let checking = checking.spawn_scoped(scope, || panics::caught(|| check_text(&text, registry, extensions)));
         let checking = checking.map_err(|error| Error::io("start a thread that checks the job", error))?;
-        checking.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        let checked = checking.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        checked.unwrap_or_else(|panic| Err(Error::bug(format!("the planner failed without saying where: {panic}"))))
     })
 }
 

@@ -29,33 +29,8 @@ use datafusion_expr::{Expr, Operator};
 use datafusion_physical_expr::expressions::{BinaryExpr, CastExpr, Column, Literal};
 use datafusion_physical_expr::{PhysicalExpr, ScalarFunctionExpr, create_physical_expr};
 
-/// Functions that never fail on well-typed input, besides operators that compare and connect.
-pub(crate) const INFALLIBLE: [&str; 24] = [
-    "btrim",
-    "character_length",
-    "coalesce",
-    "concat",
-    "concat_ws",
-    "contains",
-    "date_part",
-    "date_trunc",
-    "ends_with",
-    "greatest",
-    "least",
-    "left",
-    "lower",
-    "ltrim",
-    "nullif",
-    "nvl",
-    "octet_length",
-    "replace",
-    "rtrim",
-    "starts_with",
-    "strpos",
-    "upper",
-    "words",
-    "youtube_video_ids",
-];
+use crate::functions;
+use crate::rewrite::cast_may_fail;
 
 /// An expression over the columns of a batch.
 #[derive(Clone, Debug)]
@@ -168,19 +143,16 @@ impl Expression {
         }
     }
 
-    /// Whether evaluation may fail for some row.
+    /// Whether evaluation may fail for some row, its times being of the years 1 to 9999.
     pub fn fallible(&self) -> bool {
         let mut fallible = false;
         // The closure never fails, so neither does the walk.
         let _ = self.expr.apply(|node| {
             fallible |= match (node.downcast_ref::<ScalarFunctionExpr>(), node.downcast_ref::<BinaryExpr>()) {
-                (Some(function), _) => !INFALLIBLE.contains(&function.fun().name()),
+                (Some(function), _) => functions::fallible(function.fun().name()),
                 (_, Some(binary)) => !(binary.op().supports_propagation() || binary.op().is_logic_operator()),
-                _ => node.downcast_ref::<CastExpr>().is_some_and(|cast| match cast.cast_type() {
-                    DataType::Utf8View | DataType::Utf8 | DataType::Date32 => {
-                        cast.expr().data_type(&self.schema).is_ok_and(|from| from.is_string())
-                    }
-                    _ => true,
+                _ => node.downcast_ref::<CastExpr>().is_some_and(|cast| {
+                    cast.expr().data_type(&self.schema).map_or(true, |from| cast_may_fail(&from, cast.cast_type()))
                 }),
             };
             Ok(TreeNodeRecursion::Continue)

@@ -10,6 +10,7 @@
 //! - [`text`]: variables filled in, and places in the text as it was written;
 //! - [`statement`]: statements and their clauses;
 //! - [`catalog`]: relations and functions by name;
+//! - [`functions`]: the functions, what can fail, and what bounds them;
 //! - [`extensions`]: functions and operators that a program adds;
 //! - [`inspect`]: what a query names must exist, what cannot be kept up to date is refused with its place;
 //! - [`expr`], [`stage`]: expressions over batches with dictionary-encoded strings, and transforms made of them;
@@ -23,6 +24,7 @@ mod explain;
 pub mod expr;
 pub mod extensions;
 mod fault;
+pub mod functions;
 pub mod graph;
 pub mod inspect;
 mod job;

@@ -2,7 +2,7 @@
 //!
 //! A run is evaluated as a whole. If that fails, it is halved until the failing rows stand alone: those become rows of the
 //! rejects relation with their diffs, so that retracting a row retracts its fault, and all others pass. A fault depends on
-//! its row alone.
+//! its row alone. A panic of a function is a fault like any other.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -13,6 +13,7 @@ use catchment_contract::arrow::array::{Array, ArrayRef, AsArray, StringViewArray
 use catchment_contract::arrow::datatypes::{DataType, UInt32Type};
 use catchment_contract::arrow::util::display::{ArrayFormatter, FormatOptions};
 use catchment_contract::hash::hash_key_rows;
+use catchment_contract::panics;
 use catchment_engine::{Updates, flatten};
 use catchment_operators::transform::{Transformed, unnest};
 use datafusion_common::Result;
@@ -159,11 +160,12 @@ fn keep(updates: &Updates, mask: &Mask) -> Updates {
 /// What `stages` of the view `view` make of `updates`, with the faults of rows that cannot be computed. `columns` are the
 /// input's names, for the faults.
 pub fn run_with_faults(stages: &[Stage], view: &str, columns: &[String], updates: Updates) -> Transformed {
-    match run(stages, updates.clone()) {
+    match attempt(stages, updates.clone()) {
         Ok(updates) => Transformed { updates, faults: None },
         Err(_) => {
             let (mut passed, mut faults) = (Vec::new(), Vec::new());
-            halve(stages, view, columns, updates, &mut passed, &mut faults);
+            let all = piece(&updates, 0, updates.len());
+            halve(stages, view, columns, all, &mut passed, &mut faults);
             let faults = (!faults.is_empty()).then(|| Updates::concat(&faults));
             Transformed { updates: Updates::concat(&passed), faults }
         }
@@ -178,16 +180,43 @@ fn halve(
     passed: &mut Vec<Updates>,
     faults: &mut Vec<Updates>,
 ) {
-    match run(stages, updates.clone()) {
+    match attempt(stages, updates.clone()) {
         Ok(updates) if updates.is_empty() => {}
         Ok(updates) => passed.push(updates),
-        Err(error) if updates.len() == 1 => faults.push(fault(view, columns, &updates, &reason(&error))),
+        Err(reason) if updates.len() == 1 => faults.push(fault(view, columns, &updates, &reason)),
         Err(_) => {
             let half = updates.len() / 2;
-            halve(stages, view, columns, updates.slice(0, half), passed, faults);
-            halve(stages, view, columns, updates.slice(half, updates.len() - half), passed, faults);
+            halve(stages, view, columns, piece(&updates, 0, half), passed, faults);
+            halve(stages, view, columns, piece(&updates, half, updates.len() - half), passed, faults);
         }
     }
+}
+
+/// What `stages` make of `updates`, or why they cannot, a panic included.
+fn attempt(stages: &[Stage], updates: Updates) -> std::result::Result<Updates, String> {
+    match panics::caught(|| run(stages, updates)) {
+        Ok(outcome) => outcome.map_err(|error| reason(&error)),
+        Err(panic) => Err(format!("a function failed without saying how: {panic}")),
+    }
+}
+
+/// `len` updates from `offset` on. A slice of lists still refers to the values of all rows, and a function of those values
+/// would fail for the sake of another row: here each list column holds the values of its own rows only. Nor does a row that
+/// stands alone keep what lies under its nulls, which some functions compute too.
+fn piece(updates: &Updates, offset: usize, len: usize) -> Updates {
+    let piece = updates.slice(offset, len);
+    if len == 1 && piece.columns().iter().any(|column| column.is_null(0)) {
+        let clean = |column: &ArrayRef| match column.is_null(0) {
+            true => new_null_array(column.data_type(), 1),
+            false => column.clone(),
+        };
+        let columns = piece.columns().iter().map(clean).collect();
+        return piece.with_columns(columns).take(&[0]);
+    }
+    if !piece.columns().iter().any(|column| column.data_type().is_nested()) {
+        return piece;
+    }
+    piece.take(&(0..len as u32).collect::<Vec<_>>())
 }
 
 /// The rejects row for the only row of `updates`.

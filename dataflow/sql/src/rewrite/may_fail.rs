@@ -9,7 +9,7 @@ use datafusion_common::Result;
 use datafusion_common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion_expr::{BinaryExpr, Expr, ExprSchemable, Operator};
 
-use crate::expr::INFALLIBLE;
+use crate::functions;
 
 /// Whether computing `expr` over rows of `schema` may fail for some row. Errs on the side of yes.
 pub(crate) fn may_fail(expr: &Expr, schema: &DFSchema) -> bool {
@@ -23,7 +23,7 @@ pub(crate) fn may_fail(expr: &Expr, schema: &DFSchema) -> bool {
 
 fn node_may_fail(node: &Expr, schema: &DFSchema) -> Result<bool> {
     Ok(match node {
-        Expr::ScalarFunction(function) => !INFALLIBLE.contains(&function.func.name()),
+        Expr::ScalarFunction(function) => functions::fallible(function.func.name()),
         Expr::HigherOrderFunction(_) | Expr::Unnest(_) | Expr::SimilarTo(_) => true,
         Expr::Cast(cast) => cast_may_fail(&cast.expr.get_type(schema)?, cast.field.data_type()),
         Expr::Negative(inner) => !inner.get_type(schema)?.is_floating(),
@@ -41,8 +41,8 @@ fn node_may_fail(node: &Expr, schema: &DFSchema) -> Result<bool> {
     })
 }
 
-/// Whether a cast may fail for some value.
-pub(super) fn cast_may_fail(from: &DataType, to: &DataType) -> bool {
+/// Whether a cast may fail for some value; times are of the years 1 to 9999.
+pub(crate) fn cast_may_fail(from: &DataType, to: &DataType) -> bool {
     if from == to || from.is_null() {
         return false;
     }
