@@ -4,7 +4,9 @@
 
 #![allow(clippy::unwrap_used, reason = "this is a test's code")]
 
+mod damaged;
 mod outages;
 mod power_cut;
 mod recorded;
+mod woken;
 mod world;

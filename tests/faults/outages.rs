@@ -26,7 +26,7 @@ fn a_job_that_stays_outlasts_every_outage() {
         |id: u32| std::fs::write(folder.path().join(format!("{id}.ndjson")), comment(id, "rust", 1, 1)).unwrap();
     input(0);
     let stop = StopHandle::new();
-    let mut options = options(&environment);
+    let mut options = options();
     options.checkpoint_interval = Duration::from_secs(1);
     let mut runtime = job(folder.path(), &lake).open(options, &stop).unwrap();
     let running = std::thread::spawn(move || runtime.stay().and_then(|()| runtime.finish()));

@@ -3,10 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use catchment::{Environment, Job, Lake, RunOptions, StopHandle};
+use catchment::{Job, Lake, RunOptions, StopHandle};
 use catchment_contract::Result;
 use catchment_contract::arrow::util::display::{ArrayFormatter, FormatOptions};
-use catchment_engine::host::Host;
 use catchment_engine::runtime::RunReport;
 use delta_kernel::engine::arrow_data::EngineDataArrowExt;
 use delta_kernel::{Engine, Snapshot};
@@ -25,14 +24,14 @@ pub fn job(input: &Path, lake: &Lake) -> Job {
     builder.check().unwrap()
 }
 
-/// Two workers fewer than two, on `environment`'s clock.
-pub fn options(environment: &Environment) -> RunOptions {
-    RunOptions { workers: 1, host: Host::new(environment.clone()), ..RunOptions::default() }
+/// One worker.
+pub fn options() -> RunOptions {
+    RunOptions { workers: 1, ..RunOptions::default() }
 }
 
 /// One run to the end of what is there.
 pub fn run(input: &Path, lake: &Lake) -> Result<RunReport> {
-    let mut runtime = job(input, lake).open(options(lake.environment()), &StopHandle::new())?;
+    let mut runtime = job(input, lake).open(options(), &StopHandle::new())?;
     runtime.drain()?;
     runtime.finish()
 }

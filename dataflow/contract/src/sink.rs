@@ -71,6 +71,9 @@ pub struct SinkContext {
     pub job: String,
     /// The right to write for the job.
     pub lease: Arc<dyn Lease>,
+    /// Whether what an earlier life of the job has written may be replaced. False where the job has never committed a
+    /// checkpoint and nobody said to begin anew: what it wrote all the same is of a life whose checkpoints were lost.
+    pub may_replace: bool,
     /// Folder for scratch files, if the sink needs one.
     pub scratch: PathBuf,
 }
@@ -78,7 +81,7 @@ pub struct SinkContext {
 impl SinkContext {
     /// For a job that nobody else runs, with scratch files where the system keeps them.
     pub fn alone(job: &str) -> Self {
-        SinkContext { job: job.into(), lease: Arc::new(()), scratch: std::env::temp_dir() }
+        SinkContext { job: job.into(), lease: Arc::new(()), may_replace: true, scratch: std::env::temp_dir() }
     }
 }
 

@@ -78,10 +78,13 @@ impl LakeSink {
         };
         let entries = match last {
             Some(last) => sink.resume(&last, entries)?,
-            None => sink.start_over(entries)?,
+            None => sink.start_over(context, entries)?,
         };
         let stored = stored_objects(&sink.table)?;
         sink.vacuum.open(&sink.table, stored, &entries, sink.spec.retention_ms())?;
+        if context.lease.may_remove()? {
+            sink.table.lake().remove_unfinished(sink.table.name())?;
+        }
         Ok(sink)
     }
 
@@ -111,7 +114,19 @@ impl LakeSink {
 
     /// No checkpoint knows the table. What a run wrote whose checkpoints are gone is replaced by the first commit, under
     /// another transaction id, for the numbers begin anew.
-    fn start_over(&mut self, entries: Vec<FileEntry>) -> Result<Vec<FileEntry>> {
+    fn start_over(&mut self, context: &SinkContext, entries: Vec<FileEntry>) -> Result<Vec<FileEntry>> {
+        if let Some(number) = self.table.published().filter(|_| !context.may_replace) {
+            let (table, job) = (self.table.name(), &context.job);
+            return Err(Error::data(format!(
+                "table \"{table}\" holds what job \"{job}\" has committed up to checkpoint {number} ({} rows), and the job \
+                 has no checkpoint",
+                self.rows
+            ))
+            .with_hint(format!(
+                "the files in _catchment/{job} were lost: put them back from a copy, or add --reset once to replace the \
+                 table by what the sources still have"
+            )));
+        }
         if self.table.published().is_some() {
             let app = format!("{}/{}", self.table.app(), self.table.run());
             self.table.set_app(&app)?;

@@ -160,6 +160,19 @@ impl CheckpointLog {
         Ok(())
     }
 
+    /// Takes back the manifest by which this run has fenced earlier ones, if it is the newest: the run has found that the
+    /// job cannot go on from there, and has changed nothing.
+    pub fn withdraw(&self) {
+        let own = self.number();
+        let removed = self.numbers().and_then(|numbers| match numbers.iter().all(|number| *number <= own) {
+            true => self.store.delete(&self.path(own)),
+            false => Ok(()),
+        });
+        if let Err(error) = removed {
+            tracing::warn!(number = own, error = error.chain(), "the manifest of a run that does not go on stays");
+        }
+    }
+
     /// The commit point: puts `manifest` if its number is free and the greatest.
     ///
     /// # Errors
@@ -210,6 +223,15 @@ impl CheckpointLog {
         Error::user(format!("another run of job \"{}\" has taken over its lake", self.job))
             .with_kind(ErrorKind::Taken)
             .with_hint("run a job once at a time, or give the second one another --lake")
+    }
+
+    /// The same error, or that a newer run has begun: what a run finds missing then was that one's to remove.
+    pub fn blame(&self, error: Error) -> Error {
+        let is_ours = error.kind() == ErrorKind::Taken || error.fault() != Fault::Data;
+        match is_ours || self.is_held().unwrap_or(true) {
+            true => error,
+            false => self.taken().with_source(error),
+        }
     }
 
     /// Number of the last manifest that this run put.

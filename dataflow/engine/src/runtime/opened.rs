@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use catchment_contract::{Lease, Result, SinkContext, Store};
+use catchment_contract::{Fault, Lease, Result, SinkContext, Store};
 
 use super::arrivals::Inbox;
 use super::board::Board;
@@ -95,14 +95,25 @@ impl Opened {
             true => Arc::new(KeepsAll { log: log.clone(), fenced: log.number() }),
             false => log.clone(),
         };
-        log.remove_left_over(&*lease)?;
-        for source in manifest.sources.values_mut() {
-            source.positions.load(&*store)?;
-        }
-        let context = SinkContext { job: spec.name.clone(), lease, scratch: options.scratch.clone() };
+        let context = SinkContext {
+            job: spec.name.clone(),
+            lease: lease.clone(),
+            may_replace: options.reset || manifest.epoch > 0,
+            scratch: options.scratch.clone(),
+        };
         let board = Board::new(host);
+        let load = |source: &mut SourceState| source.positions.load(&*store);
+        let loaded = manifest.sources.values_mut().try_for_each(load);
         let open = |sink| open_sink(sink, &context, &manifest, &board);
-        let sinks = spec.sinks.iter().map(open).collect::<Result<Vec<_>>>()?;
+        let sinks = loaded.and_then(|()| spec.sinks.iter().map(open).collect::<Result<Vec<_>>>());
+        // What is there does not fit together: a person may put back what was lost, so nothing of it is removed.
+        let sinks = sinks.inspect_err(|error| {
+            if error.fault() == Fault::Data {
+                log.withdraw();
+            }
+        });
+        let sinks = sinks.map_err(|error| log.blame(error))?;
+        log.remove_left_over(&*lease)?;
         log.prune()?;
         let state_folder = format!("{}/state", log.root());
         let state_log = StateLog::start(&board, store.clone(), state_folder, run, &manifest.sources)?;

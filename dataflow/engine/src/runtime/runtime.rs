@@ -12,6 +12,7 @@ use super::opened::Opened;
 use super::options::RunOptions;
 use super::report::{Progress, RunReport};
 use super::running::{Running, Started};
+use crate::checkpoint::CheckpointLog;
 use crate::host::Host;
 
 /// A job that is open. [`Runtime::drain`], [`Runtime::stay`] and [`Runtime::checkpoint`] move it on; [`Runtime::finish`]
@@ -19,6 +20,7 @@ use crate::host::Host;
 pub struct Runtime {
     phase: Phase,
     progress: Arc<Progress>,
+    log: Arc<CheckpointLog>,
 }
 
 enum Phase {
@@ -43,7 +45,8 @@ impl Runtime {
         stop: Arc<AtomicBool>,
     ) -> Result<Runtime> {
         let opened = Opened::open(host, spec, store, options, stop)?;
-        Ok(Runtime { progress: opened.progress.clone(), phase: Phase::Opened(Box::new(opened)) })
+        let (progress, log) = (opened.progress.clone(), opened.log.clone());
+        Ok(Runtime { progress, log, phase: Phase::Opened(Box::new(opened)) })
     }
 
     /// Counters to watch while the job runs.
@@ -60,10 +63,11 @@ impl Runtime {
     /// Any other error ends the run.
     pub fn drain(&mut self) -> Result<bool> {
         let started = matches!(self.phase, Phase::Opened(_));
-        match self.begin(Asked::Once)? {
+        let read = self.begin(Asked::Once).and_then(|running| match running {
             Some(running) => Ok(running.drain()? || started),
             None => Ok(false),
-        }
+        });
+        read.map_err(|error| self.log.blame(error))
     }
 
     /// Keeps the views up to date until told to stop. Takes a checkpoint when one is due and something has changed.
@@ -71,10 +75,8 @@ impl Runtime {
     /// # Errors
     /// Any error ends the run. A source that cannot be read is waited for as long as [`RunOptions::patience`].
     pub fn stay(&mut self) -> Result<()> {
-        match self.begin(Asked::Follow)? {
-            Some(running) => running.stay(),
-            None => Ok(()),
-        }
+        let stayed = self.begin(Asked::Follow).and_then(|running| running.map_or(Ok(()), Running::stay));
+        stayed.map_err(|error| self.log.blame(error))
     }
 
     /// Asks the feeders, and starts the workers if they have something to do; `None` if there is nothing, or the run is to
@@ -115,7 +117,7 @@ impl Runtime {
     pub fn checkpoint(&mut self) -> Result<()> {
         match &mut self.phase {
             Phase::Opened(_) => Ok(()),
-            Phase::Running(running) => running.checkpoint(),
+            Phase::Running(running) => running.checkpoint().map_err(|error| self.log.blame(error)),
             Phase::Failed => Err(failed()),
         }
     }
@@ -132,11 +134,12 @@ impl Runtime {
     /// # Errors
     /// If the checkpoint fails, or something could not be read: then all else is committed.
     pub fn finish(self) -> Result<RunReport> {
-        match self.phase {
+        let report = match self.phase {
             Phase::Opened(job) => finishing::finish_opened(*job),
             Phase::Running(running) => finishing::finish_running(*running),
             Phase::Failed => Err(failed()),
-        }
+        };
+        report.map_err(|error| self.log.blame(error))
     }
 }
 
