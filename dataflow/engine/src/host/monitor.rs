@@ -108,11 +108,15 @@ impl<T> Queue<T> {
 
     /// Adds a message; lost if the queue is closed.
     pub fn push(&self, message: T) {
-        self.0.update_one(|(messages, closed)| {
-            if !*closed {
+        let lost = self.0.update_one(|(messages, closed)| match *closed {
+            true => Some(message),
+            false => {
                 messages.push_back(message);
+                None
             }
         });
+        // Not under the lock: a reply that is dropped wakes others.
+        drop(lost);
     }
 
     /// The next message; waits for one. `None` once the queue is closed and empty.

@@ -78,7 +78,9 @@ fn what_a_sink_refuses_is_a_reject_before_anything_new_comes() {
 #[test]
 fn a_single_record_is_not_kept_waiting() {
     simulate(11, |_, host| {
-        let world = following(host, &["numbers"]);
+        let mut world = following(host, &["numbers"]);
+        // A checkpoint closes an epoch, too.
+        world.options.checkpoint_interval = Duration::from_secs(3600);
         let running = world.follow().unwrap();
         for number in 0..5 {
             // Longer than an epoch.
