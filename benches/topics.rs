@@ -23,7 +23,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 use catchment::{Environment, Lake, TopicsLocation};
 use catchment_contract::arrow::array::{ArrayRef, Int64Array, RecordBatch, StringViewArray};
 use catchment_contract::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use catchment_contract::{Declaration, OptionSpan, Options, Run, SinkContext, Unfinished, UpdateBatch, ViewFacts};
+use catchment_contract::{Declaration, Place, Options, Run, SinkContext, Unfinished, UpdateBatch, ViewFacts};
 use catchment_topics::batch::{BatchBuilder, Producer, batches};
 use catchment_topics::{Broker, Fetched, TopicSpec, Topics};
 use fluvio::consumer::ConsumerConfigExtBuilder;
@@ -171,7 +171,7 @@ impl Case {
         let facts = ViewFacts { name: "rows".into(), schema: Case::schema(), key: Some(vec![0]), append_only: true };
         let mut options = Options::new("sink \"bench\"");
         for (name, value) in [("topic", topic), ("format", "append"), ("key", "id"), ("delivery", delivery)] {
-            options.insert(name, value, OptionSpan::default());
+            options.insert(name, value, Place::default());
         }
         let lake = Lake::new(&folder.join(topic).display().to_string(), Environment::system()).map_err(fail)?;
         let known = catchment_sinks::all(&self.topics(), &lake).into_iter().find(|known| known.name() == "fluvio");
@@ -188,8 +188,8 @@ impl Case {
 
     fn source(&self, topic: &str) -> Result<()> {
         let mut options = Options::new("source \"bench\"");
-        options.insert("topic", topic, OptionSpan::default());
-        options.insert("format", "json", OptionSpan::default());
+        options.insert("topic", topic, Place::default());
+        options.insert("format", "json", Place::default());
         let known = catchment_connectors::all(&self.topics(), &Environment::system())
             .into_iter()
             .find(|known| known.name() == "fluvio");

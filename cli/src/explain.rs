@@ -34,7 +34,7 @@ impl Explain {
             Format::Text => catchment_sql::Format::Text,
             Format::Mermaid => catchment_sql::Format::Mermaid,
         };
-        let text = catchment_sql::explain(job.checked(), self.view.as_deref(), format).map_err(Failure::wrong)?;
+        let text = catchment_sql::explain(job.checked(), self.view.as_deref(), format)?;
         print(text.trim_end())
     }
 }

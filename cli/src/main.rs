@@ -1,6 +1,7 @@
 //! The command `catchment`.
 //!
-//! Exit status: 0 when all went well, 1 for a run that failed, 2 for a job or a flag that is wrong. Results go to standard
+//! Exit status: 0 when all went well, 2 for what a person must change (a job, a flag, a missing file), 1 for a run that
+//! failed otherwise. Results go to standard
 //! output; progress, logs and errors to standard error.
 
 mod check;
@@ -18,7 +19,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use catchment_contract::{Error, panics};
+use catchment_contract::{Error, Fault, panics};
 use clap::{Parser, Subcommand};
 
 /// One allocator for every thread: workers free what readers allocated.
@@ -60,13 +61,13 @@ enum Failure {
     Failed(String),
 }
 
-impl Failure {
-    fn wrong(error: Error) -> Self {
-        Failure::Wrong(error.chain())
-    }
-
-    fn failed(error: Error) -> Self {
-        Failure::Failed(error.chain())
+/// A person changes what is wrong and runs again; everything else failed.
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        match error.fault() {
+            Fault::User => Failure::Wrong(error.chain()),
+            Fault::Remote | Fault::Data | Fault::Bug => Failure::Failed(error.chain()),
+        }
     }
 }
 

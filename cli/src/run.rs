@@ -64,7 +64,7 @@ impl Run {
     /// Runs the job to its end and prints the summary.
     pub fn execute(&self) -> Result<(), Failure> {
         let location = self.topics.location()?;
-        let mut lake = Lake::new(&self.lake, Environment::system()).map_err(Failure::wrong)?;
+        let mut lake = Lake::new(&self.lake, Environment::system())?;
         if let Some(patience) = self.lake_patience {
             lake = lake.with_patience(patience);
         }
@@ -81,14 +81,14 @@ impl Run {
             reset_sinks: self.reset_sink.clone(),
             ..RunOptions::default()
         };
-        let topics = job.broker().map_err(Failure::failed)?;
+        let topics = job.broker()?;
         if let Some(broker) = &topics {
             // Not in the summary's way: it may be one JSON object.
             eprintln!("topics at the {}", broker.describe());
         }
-        let runtime = job.open(options, &stop).map_err(Failure::failed)?;
+        let runtime = job.open(options, &stop)?;
         let display = Display::start(runtime.progress(), self.json);
-        let mut report = self.drive(runtime).map_err(Failure::failed)?;
+        let mut report = self.drive(runtime)?;
         report.topics = topics.map(|broker| broker.describe());
         drop(display);
         self.print(&report)

@@ -39,8 +39,8 @@ impl JobFile {
                 set.get(name).cloned().or_else(|| std::env::var(name).ok())
             }
         };
-        let mut builder = Job::file(&self.job).map_err(Failure::wrong)?;
-        let job = builder.variables(ask).lake(lake.clone()).topics(topics).check().map_err(Failure::wrong)?;
+        let mut builder = Job::file(&self.job)?;
+        let job = builder.variables(ask).lake(lake.clone()).topics(topics).check()?;
         let asked = asked.lock().unwrap_or_else(PoisonError::into_inner);
         match set.keys().find(|name| !asked.contains(*name)) {
             Some(unused) => Err(Failure::Wrong(self.no_variable(unused, &asked))),

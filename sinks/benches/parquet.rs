@@ -20,7 +20,7 @@ use catchment_contract::arrow::array::{
 };
 use catchment_contract::arrow::compute::{concat_batches, interleave};
 use catchment_contract::arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimeUnit};
-use catchment_contract::{Environment, OptionSpan, Options, Run, Sink, SinkContext, UpdateBatch, ViewFacts};
+use catchment_contract::{Environment, Place, Options, Run, Sink, SinkContext, UpdateBatch, ViewFacts};
 use catchment_sinks::lake::{Identities, LakeSink, LakeSpec, Location, RowIndex, Rows, parquet_file};
 use catchment_store::{Lake, LakeStore};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
@@ -149,7 +149,7 @@ fn spec(schema: &SchemaRef, key: Vec<usize>, partition: Option<&str>) -> LakeSpe
     let facts = ViewFacts { name: "bench".into(), schema: Arc::clone(schema), key: Some(key), append_only: false };
     let mut options = Options::new("sink \"bench\"");
     if let Some(columns) = partition {
-        options.insert("partition_by", columns, OptionSpan::default());
+        options.insert("partition_by", columns, Place::default());
     }
     LakeSpec::check("bench", &facts, &mut options, &Lake::default()).unwrap()
 }

@@ -23,12 +23,12 @@ impl List {
     /// Prints a line a topic, in name order.
     pub fn execute(&self) -> Result<(), Failure> {
         let broker = self.source.broker()?;
-        let topics = broker.topics().map_err(Failure::failed)?;
+        let topics = broker.topics()?;
         if !self.json {
             print(format_args!("{:<32} {:>10} {:>14} {:>14} retention", "topic", "partitions", "records", "end"))?;
         }
         for topic in topics.iter().filter(|topic| self.system || !topic.system) {
-            let (records, end) = count(&*broker, topic).map_err(Failure::failed)?;
+            let (records, end) = count(&*broker, topic)?;
             self.print(topic, records, end)?;
         }
         Ok(())

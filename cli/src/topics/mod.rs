@@ -99,10 +99,10 @@ impl Source {
     fn broker(&self) -> Result<Arc<dyn Broker>, Failure> {
         let cluster = |endpoint: &str| {
             let location = TopicsLocation::Cluster { endpoint: endpoint.to_string(), connect_timeout: CONNECT };
-            location.reach(None, &Environment::system()).map_err(Failure::failed)
+            location.reach(None, &Environment::system())
         };
         let Some(folder) = &self.topics_dir else {
-            return cluster(self.topics.as_deref().unwrap_or_default());
+            return Ok(cluster(self.topics.as_deref().unwrap_or_default())?);
         };
         if !folder.is_dir() {
             let message = format!("there is no folder of topics at \"{}\"", folder.display());
@@ -119,10 +119,10 @@ impl Source {
         }
         match embedded(Some(folder.clone()), None, false).reach(None, &Environment::system()) {
             Err(error) if error.kind() == ErrorKind::Taken => match std::fs::read_to_string(folder.join("lock")) {
-                Ok(address) if !address.trim().is_empty() => cluster(address.trim()),
-                _ => Err(Failure::failed(error)),
+                Ok(address) if !address.trim().is_empty() => Ok(cluster(address.trim())?),
+                _ => Err(error.into()),
             },
-            reached => reached.map_err(Failure::failed),
+            reached => Ok(reached?),
         }
     }
 }

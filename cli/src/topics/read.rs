@@ -96,7 +96,7 @@ impl Read {
             // Whoever read our lines has enough.
             Err(Stop::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             Err(Stop::Output(error)) => Err(Failure::Failed(format!("could not write to standard output: {error}"))),
-            Err(Stop::Broker(error)) => Err(Failure::failed(error)),
+            Err(Stop::Broker(error)) => Err(error.into()),
             Ok(0) => Ok(()),
             Ok(1) => Err(Failure::Failed(format!("a batch of topic \"{}\" could not be read", self.name))),
             Ok(count) => Err(Failure::Failed(format!("{count} batches of topic \"{}\" could not be read", self.name))),

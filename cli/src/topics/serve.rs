@@ -45,7 +45,7 @@ impl Serve {
             insecure: self.topics_insecure,
             fsync: self.fsync,
         };
-        let broker = location.reach(None, &Environment::system()).map_err(Failure::failed)?;
+        let broker = location.reach(None, &Environment::system())?;
         // Whoever started us may wait for the line.
         print(format_args!("topics at {}, files in {}", broker.address(), self.topics_dir.display()))?;
         while !stop.load(Ordering::Relaxed) {

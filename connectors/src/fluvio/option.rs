@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use catchment_contract::arrow::datatypes::{DataType, Field, Schema, TimeUnit};
-use catchment_contract::options::OptionSpan;
+use catchment_contract::Place;
 use catchment_contract::{Declaration, Error, Options, Relation, Replace, Result};
 
 use crate::time::micros;
@@ -125,7 +125,7 @@ impl TopicOptions {
     }
 }
 
-fn check_topic(topic: &str, span: OptionSpan, options: &Options) -> Result<()> {
+fn check_topic(topic: &str, span: Place, options: &Options) -> Result<()> {
     let known = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     let edge = topic.starts_with('-') || topic.ends_with('-');
     if !topic.is_empty() && topic.len() <= TOPIC_BYTES_MAX && topic.chars().all(known) && !edge {

@@ -62,6 +62,22 @@ pub enum ErrorKind {
     Other,
 }
 
+/// A place in a job's text as it was written, both numbers from 1; zeros where there is no text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// Line.
+    pub line: u64,
+    /// Column in characters.
+    pub column: u64,
+}
+
+/// `line 3, column 9`
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}, column {}", self.line, self.column)
+    }
+}
+
 /// An error with its fault, retry and outcome. Build it with [`Error::user`] and its siblings.
 pub struct Error {
     kind: ErrorKind,
@@ -69,14 +85,17 @@ pub struct Error {
     retry: Retry,
     outcome: Outcome,
     message: String,
+    place: Option<Place>,
     hint: Option<String>,
+    excerpt: Option<String>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
 impl Error {
     fn new(kind: ErrorKind, fault: Fault, retry: Retry, message: impl Into<String>) -> Self {
         let message = message.into();
-        Error { kind, fault, retry, outcome: Outcome::NotApplied, message, hint: None, source: None }
+        let (place, hint, excerpt, source) = (None, None, None, None);
+        Error { kind, fault, retry, outcome: Outcome::NotApplied, message, place, hint, excerpt, source }
     }
 
     /// The job, a flag or an option is wrong.
@@ -126,6 +145,18 @@ impl Error {
         self
     }
 
+    /// The same error at a place in the job's text.
+    pub fn at(mut self, place: Place) -> Self {
+        self.place = Some(place);
+        self
+    }
+
+    /// The same error with the lines of the text that it is about, to be shown below it.
+    pub fn with_excerpt(mut self, excerpt: impl Into<String>) -> Self {
+        self.excerpt = Some(excerpt.into());
+        self
+    }
+
     /// The same error with its cause.
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.source = Some(source.into());
@@ -164,14 +195,20 @@ impl Error {
         self.outcome
     }
 
+    /// Where in the job's text it is, if it is about the text.
+    pub fn place(&self) -> Option<Place> {
+        self.place
+    }
+
     /// What to do about it, if somebody knew.
     pub fn hint(&self) -> Option<&str> {
         self.hint.as_deref()
     }
 
-    /// The error with all its causes, `: ` between them, and the hint at the end after `; `.
+    /// The error with its place and all its causes, `: ` between them, then the hint after `; `, then the excerpt on lines of
+    /// its own.
     pub fn chain(&self) -> String {
-        let mut text = self.message.clone();
+        let mut text = self.to_string();
         let mut cause = self.source();
         while let Some(error) = cause {
             text.push_str(": ");
@@ -182,13 +219,20 @@ impl Error {
             text.push_str("; ");
             text.push_str(hint);
         }
+        if let Some(excerpt) = &self.excerpt {
+            text.push('\n');
+            text.push_str(excerpt);
+        }
         text
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        match self.place {
+            Some(place) => write!(f, "{place}: {}", self.message),
+            None => f.write_str(&self.message),
+        }
     }
 }
 

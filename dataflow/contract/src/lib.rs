@@ -23,8 +23,8 @@ pub mod update;
 pub use arrow;
 
 pub use environment::{Clock, Environment, SimulatedClock, SystemClock};
-pub use error::{Error, ErrorKind, Fault, Outcome, Result, Retry};
-pub use options::{OptionSpan, Options};
+pub use error::{Error, ErrorKind, Fault, Outcome, Place, Result, Retry};
+pub use options::Options;
 pub use retry::{Breaker, Retries, RetryPolicy};
 pub use sink::{Lease, Sink, SinkConnector, SinkContext, SinkFigures, SinkSpec, Staged, TopicPosition, ViewFacts};
 pub use source::{

@@ -5,23 +5,14 @@
 
 use std::collections::BTreeMap;
 
-use crate::error::{Error, Result};
-
-/// Where an option's value stands in the job file, both from 1.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct OptionSpan {
-    /// Line, from 1; 0 if the option did not come from a file.
-    pub line: u64,
-    /// Column in characters, from 1.
-    pub column: u64,
-}
+use crate::error::{Error, Place, Result};
 
 /// Options by name, with the names asked for so far.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// What the options belong to, for messages: `source "comments"`.
     owner: String,
-    given: BTreeMap<String, (String, OptionSpan)>,
+    given: BTreeMap<String, (String, Place)>,
     known: Vec<&'static str>,
 }
 
@@ -32,7 +23,7 @@ impl Options {
     }
 
     /// Adds an option; false if it was there already.
-    pub fn insert(&mut self, name: impl Into<String>, value: impl Into<String>, span: OptionSpan) -> bool {
+    pub fn insert(&mut self, name: impl Into<String>, value: impl Into<String>, span: Place) -> bool {
         self.given.insert(name.into().to_ascii_lowercase(), (value.into(), span)).is_none()
     }
 
@@ -42,7 +33,7 @@ impl Options {
     }
 
     /// Takes the option `name`, if it was given.
-    pub fn take(&mut self, name: &'static str) -> Option<(String, OptionSpan)> {
+    pub fn take(&mut self, name: &'static str) -> Option<(String, Place)> {
         self.known.push(name);
         self.given.remove(name)
     }
@@ -51,7 +42,7 @@ impl Options {
     ///
     /// # Errors
     /// If it was not given.
-    pub fn require(&mut self, name: &'static str) -> Result<(String, OptionSpan)> {
+    pub fn require(&mut self, name: &'static str) -> Result<(String, Place)> {
         self.take(name).ok_or_else(|| {
             Error::user(format!("{} needs the option \"{name}\"", self.owner))
                 .with_hint(format!("write WITH (…, {name} = '…')"))
@@ -73,13 +64,11 @@ impl Options {
         })
     }
 
-    /// An error about the option value at `span`.
-    pub fn error(&self, span: OptionSpan, message: impl Into<String>) -> Error {
-        let message = message.into();
-        if span.line == 0 {
-            Error::user(message)
-        } else {
-            Error::user(format!("line {}, column {}: {message}", span.line, span.column))
+    /// An error about the option value at `place`.
+    pub fn error(&self, place: Place, message: impl Into<String>) -> Error {
+        match place {
+            Place { line: 0, .. } => Error::user(message),
+            place => Error::user(message).at(place),
         }
     }
 
@@ -120,7 +109,7 @@ mod tests {
     #[test]
     fn an_unknown_option_names_the_nearest_known_one() {
         let mut options = Options::new("source \"c\"");
-        options.insert("paht", "x", OptionSpan { line: 3, column: 9 });
+        options.insert("paht", "x", Place { line: 3, column: 9 });
         assert!(options.take("path").is_none());
         let error = options.finish().expect_err("paht is unknown");
         assert_eq!(error.chain(), "line 3, column 9: source \"c\" has no option \"paht\"; did you mean \"path\"?");
@@ -129,7 +118,7 @@ mod tests {
     #[test]
     fn a_choice_is_one_of_a_list() {
         let mut options = Options::new("sink \"s\"");
-        options.insert("mode", "curent", OptionSpan::default());
+        options.insert("mode", "curent", Place::default());
         let error = options.take_choice("mode", &["current", "append"]).expect_err("not a mode");
         assert_eq!(error.chain(), "option \"mode\" of sink \"s\" cannot be 'curent'; write one of 'current', 'append'");
         assert_eq!(options.take_choice("mode", &["current", "append"]).expect("default"), "current");

@@ -7,22 +7,8 @@
 //! The text with its variables filled in is what is parsed, so every place that a parser reports is mapped back through
 //! [`Text::place`]. Lines and columns count from 1, columns in characters.
 
-use catchment_contract::{Error, OptionSpan};
-
-/// A place in a job file as it was written: line and column, both from 1.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
-    /// Line, from 1.
-    pub line: u64,
-    /// Column in characters, from 1.
-    pub column: u64,
-}
-
-impl From<Place> for OptionSpan {
-    fn from(place: Place) -> Self {
-        OptionSpan { line: place.line, column: place.column }
-    }
-}
+pub use catchment_contract::Place;
+use catchment_contract::Error;
 
 /// A job's text before and after its variables were filled in.
 #[derive(Debug)]
@@ -147,25 +133,14 @@ impl Text {
 
     /// An error at `place`: `line 3, column 9: <message>`, and `hint` with the line below it and a caret.
     pub fn error(&self, place: Place, message: impl AsRef<str>, hint: impl AsRef<str>) -> Error {
-        Error::user(format!("line {}, column {}: {}", place.line, place.column, message.as_ref())).with_hint(format!(
-            "{}\n{}",
-            hint.as_ref(),
-            self.excerpt(place)
-        ))
+        Error::user(message.as_ref()).at(place).with_hint(hint.as_ref()).with_excerpt(self.excerpt(place))
     }
 
     /// An error of a connector or sink, which speaks of options, put at `place` unless it names its place already.
     pub fn locate(&self, error: Error, place: Place) -> Error {
-        let message = error.to_string();
-        if message.starts_with("line ") {
-            return error;
-        }
-        let located = self.error(place, message, error.hint().unwrap_or("see the connector's options"));
-        let kind = error.kind();
-        match std::error::Error::source(&error) {
-            Some(cause) => located.with_kind(kind).with_source(cause.to_string()),
-            None => located.with_kind(kind),
-        }
+        let place = error.place().unwrap_or(place);
+        let error = if error.hint().is_some() { error } else { error.with_hint("see the connector's options") };
+        error.at(place).with_excerpt(self.excerpt(place))
     }
 
     /// The line at `place` with its number, and a caret under the column. Long lines are cut around the column.

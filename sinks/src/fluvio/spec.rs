@@ -29,7 +29,7 @@ use std::time::Duration;
 use catchment_contract::arrow::datatypes::SchemaRef;
 use catchment_contract::options::nearest;
 use catchment_contract::{
-    Error, OptionSpan, Options, Result, Sink, SinkConnector, SinkContext, SinkSpec, Staged, ViewFacts,
+    Error, Place, Options, Result, Sink, SinkConnector, SinkContext, SinkSpec, Staged, ViewFacts,
 };
 use catchment_topics::{TopicSpec, Topics};
 
@@ -208,13 +208,13 @@ impl SinkSpec for FluvioSpec {
 }
 
 /// Where the option `name` stands, if it was given.
-fn span_of(name: &'static str, options: &Options) -> OptionSpan {
+fn span_of(name: &'static str, options: &Options) -> Place {
     options.clone().take(name).map(|(_, span)| span).unwrap_or_default()
 }
 
 fn check_topic(relation: &str, options: &mut Options) -> Result<String> {
     let given = options.take("topic");
-    let (topic, span) = given.unwrap_or_else(|| (relation.to_lowercase().replace('_', "-"), OptionSpan::default()));
+    let (topic, span) = given.unwrap_or_else(|| (relation.to_lowercase().replace('_', "-"), Place::default()));
     let letter = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';
     let edges = !topic.starts_with('-') && !topic.ends_with('-');
     if !topic.is_empty() && topic.len() <= TOPIC_CHARS_MAX && edges && topic.chars().all(letter) {
@@ -272,7 +272,7 @@ fn check_key(view: &ViewFacts, format: Format, emit_first: bool, options: &mut O
     Err(options.error(span, message).with_hint(hint))
 }
 
-fn find_column(name: &str, view: &ViewFacts, span: OptionSpan, options: &Options) -> Result<usize> {
+fn find_column(name: &str, view: &ViewFacts, span: Place, options: &Options) -> Result<usize> {
     let fields = view.schema.fields();
     if let Some(found) = fields.iter().position(|field| field.name().eq_ignore_ascii_case(name)) {
         return Ok(found);

@@ -13,7 +13,7 @@ use std::time::Duration;
 use catchment_contract::arrow::datatypes::{DataType, Field, Schema};
 use catchment_contract::options::nearest;
 use catchment_contract::{
-    Error, OptionSpan, Options, Result, Sink, SinkConnector, SinkContext, SinkSpec, Staged, ViewFacts,
+    Error, Place, Options, Result, Sink, SinkConnector, SinkContext, SinkSpec, Staged, ViewFacts,
 };
 use delta_kernel::expressions::ColumnName;
 
@@ -190,7 +190,7 @@ impl SinkSpec for LakeSpec {
 
 /// The table's path: parts of letters, digits, `_`, `-` and `.`, none of which begins with `_` or `.` or holds `=`.
 fn check_table(view: &str, options: &mut Options) -> Result<String> {
-    let (table, span) = options.take("table").unwrap_or_else(|| (view.to_owned(), OptionSpan::default()));
+    let (table, span) = options.take("table").unwrap_or_else(|| (view.to_owned(), Place::default()));
     let good = |part: &str| {
         !part.is_empty()
             && !part.starts_with(['_', '.'])

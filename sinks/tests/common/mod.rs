@@ -16,7 +16,7 @@ use catchment_contract::arrow::array::{
 };
 use catchment_contract::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use catchment_contract::arrow::util::display::{ArrayFormatter, FormatOptions};
-use catchment_contract::{Environment, OptionSpan, Options, Run, UpdateBatch, ViewFacts};
+use catchment_contract::{Environment, Place, Options, Run, UpdateBatch, ViewFacts};
 use catchment_sinks::lake::LakeSpec;
 use catchment_store::{Lake, LakeStore};
 use delta_kernel::engine::arrow_data::EngineDataArrowExt;
@@ -83,7 +83,7 @@ pub fn view(append_only: bool) -> ViewFacts {
 pub fn options(given: &[(&str, &str)]) -> Options {
     let mut options = Options::new("sink \"lake\"");
     for (column, (name, value)) in given.iter().enumerate() {
-        options.insert(*name, *value, OptionSpan { line: 3, column: column as u64 + 10 });
+        options.insert(*name, *value, Place { line: 3, column: column as u64 + 10 });
     }
     options
 }
