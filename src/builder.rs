@@ -142,7 +142,8 @@ impl JobBuilder {
         made
     }
 
-    /// Where tables and checkpoints go; the folder `lake` if nothing is said. Its environment is the job's.
+    /// Where tables and checkpoints go; the folder `lake` if nothing is said. Its environment and its patience are those of the
+    /// job's topics too.
     pub fn lake(&mut self, lake: Lake) -> &mut Self {
         self.lake = lake;
         self

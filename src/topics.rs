@@ -47,6 +47,7 @@ impl TopicsLocation {
     pub(crate) fn handle(&self, lake: &Lake) -> Topics {
         let (location, lake, environment) = (self.clone(), lake.clone(), lake.environment().clone());
         Topics::new(environment.clone())
+            .with_patience(lake.patience())
             .reached_by(move || location.reach(lake.folder().map(Path::to_owned), &environment))
     }
 

@@ -18,9 +18,9 @@ pub struct Run {
     /// Where tables and checkpoints lie: a folder, or a URL such as s3://bucket/prefix
     #[arg(long, default_value = "lake")]
     lake: String,
-    /// How long to wait for a lake that does not answer, before the job ends; ten minutes, if not said
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
-    lake_patience: Option<Duration>,
+    /// How long to wait for a source, a lake or a broker that does not answer, before the job ends
+    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = duration)]
+    patience: Duration,
     /// When to end; without it the job stays up until it is told to stop
     #[arg(long, value_enum)]
     until: Option<Until>,
@@ -64,10 +64,7 @@ impl Run {
     /// Runs the job to its end and prints the summary.
     pub fn execute(&self) -> Result<(), Failure> {
         let location = self.topics.location()?;
-        let mut lake = Lake::new(&self.lake, Environment::system())?;
-        if let Some(patience) = self.lake_patience {
-            lake = lake.with_patience(patience);
-        }
+        let lake = Lake::new(&self.lake, Environment::system())?.with_patience(self.patience);
         let job = self.job.check(&lake, location)?;
         let stop = StopHandle::new();
         let handle = stop.clone();
@@ -77,6 +74,7 @@ impl Run {
             workers: self.workers.map_or(cores, usize::from),
             checkpoint_interval: self.checkpoint_interval,
             epoch_interval: self.epoch_interval,
+            patience: self.patience,
             reset: self.reset,
             reset_sinks: self.reset_sink.clone(),
             ..RunOptions::default()

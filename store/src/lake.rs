@@ -89,6 +89,11 @@ impl Lake {
         }
     }
 
+    /// For how long its calls may go on failing before they are given up.
+    pub fn patience(&self) -> Duration {
+        self.policy.patience
+    }
+
     /// What its calls take time and chance from.
     pub fn environment(&self) -> &Environment {
         &self.environment
