@@ -21,11 +21,11 @@ pub struct Repair {
 
 impl Repair {
     pub fn execute(self) -> Result<(), Failure> {
-        let lake = Lake::new(&self.lake, Environment::system()).map_err(Failure::wrong)?;
+        let lake = Lake::new(&self.lake, Environment::system())?;
         if let Some(folder) = lake.folder().filter(|folder| !folder.is_dir()) {
             return Err(Failure::Wrong(format!("there is no lake at \"{}\"", folder.display())));
         }
-        let repair = repair::examine(&lake, &self.table).map_err(Failure::failed)?;
+        let repair = repair::examine(&lake, &self.table)?;
         if repair.finding.newest.is_none() && repair.owner.is_none() && repair.finding.unnamed.is_empty() {
             return Err(Failure::Wrong(format!("there is no table \"{}\" in the lake \"{lake}\"", self.table)));
         }
@@ -33,6 +33,6 @@ impl Repair {
         if self.dry_run || !repair.is_needed() {
             return Ok(());
         }
-        repair.apply(&lake).map_err(Failure::failed)
+        Ok(repair.apply(&lake)?)
     }
 }
