@@ -23,7 +23,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 use catchment::{Environment, Lake, TopicsLocation};
 use catchment_contract::arrow::array::{ArrayRef, Int64Array, RecordBatch, StringViewArray};
 use catchment_contract::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use catchment_contract::{Declaration, Place, Options, Run, SinkContext, Unfinished, UpdateBatch, ViewFacts};
+use catchment_contract::{Declaration, Options, Place, Run, SinkContext, Unfinished, UpdateBatch, ViewFacts};
 use catchment_topics::batch::{BatchBuilder, Producer, batches};
 use catchment_topics::{Broker, Fetched, TopicSpec, Topics};
 use fluvio::consumer::ConsumerConfigExtBuilder;

@@ -20,7 +20,7 @@ use catchment_contract::arrow::array::{
 };
 use catchment_contract::arrow::compute::{concat_batches, interleave};
 use catchment_contract::arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimeUnit};
-use catchment_contract::{Environment, Place, Options, Run, Sink, SinkContext, UpdateBatch, ViewFacts};
+use catchment_contract::{Environment, Options, Place, Run, Sink, SinkContext, UpdateBatch, ViewFacts};
 use catchment_sinks::lake::{Identities, LakeSink, LakeSpec, Location, RowIndex, Rows, parquet_file};
 use catchment_store::{Lake, LakeStore};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};

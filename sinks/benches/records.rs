@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use catchment_contract::arrow::array::{ArrayRef, Int64Array, RecordBatch, StringViewArray, TimestampMicrosecondArray};
 use catchment_contract::arrow::datatypes::{DataType, Field, Schema, TimeUnit};
-use catchment_contract::{Environment, Place, Options, Run, Sink, SinkContext, UpdateBatch, ViewFacts};
+use catchment_contract::{Environment, Options, Place, Run, Sink, SinkContext, UpdateBatch, ViewFacts};
 use catchment_sinks::fluvio::{FluvioSink, FluvioSpec};
 use catchment_store::{Lake, LakeStore};
 use catchment_topics::{Broker, Embedded, EmbeddedOptions, Topics};

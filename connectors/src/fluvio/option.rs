@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use catchment_contract::arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use catchment_contract::Place;
+use catchment_contract::arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use catchment_contract::{Declaration, Error, Options, Relation, Replace, Result};
 
 use crate::time::micros;

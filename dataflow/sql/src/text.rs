@@ -7,8 +7,8 @@
 //! The text with its variables filled in is what is parsed, so every place that a parser reports is mapped back through
 //! [`Text::place`]. Lines and columns count from 1, columns in characters.
 
-pub use catchment_contract::Place;
 use catchment_contract::Error;
+pub use catchment_contract::Place;
 
 /// A job's text before and after its variables were filled in.
 #[derive(Debug)]

@@ -29,7 +29,7 @@ use std::time::Duration;
 use catchment_contract::arrow::datatypes::SchemaRef;
 use catchment_contract::options::nearest;
 use catchment_contract::{
-    Error, Place, Options, Result, Sink, SinkConnector, SinkContext, SinkSpec, Staged, ViewFacts,
+    Error, Options, Place, Result, Sink, SinkConnector, SinkContext, SinkSpec, Staged, ViewFacts,
 };
 use catchment_topics::{TopicSpec, Topics};
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 use catchment_contract::arrow::datatypes::{DataType, Field, Schema};
 use catchment_contract::options::nearest;
 use catchment_contract::{
-    Error, Place, Options, Result, Sink, SinkConnector, SinkContext, SinkSpec, Staged, ViewFacts,
+    Error, Options, Place, Result, Sink, SinkConnector, SinkContext, SinkSpec, Staged, ViewFacts,
 };
 use delta_kernel::expressions::ColumnName;
 

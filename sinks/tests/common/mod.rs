@@ -16,7 +16,7 @@ use catchment_contract::arrow::array::{
 };
 use catchment_contract::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use catchment_contract::arrow::util::display::{ArrayFormatter, FormatOptions};
-use catchment_contract::{Environment, Place, Options, Run, UpdateBatch, ViewFacts};
+use catchment_contract::{Environment, Options, Place, Run, UpdateBatch, ViewFacts};
 use catchment_sinks::lake::LakeSpec;
 use catchment_store::{Lake, LakeStore};
 use delta_kernel::engine::arrow_data::EngineDataArrowExt;
