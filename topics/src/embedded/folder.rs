@@ -51,14 +51,49 @@ fn taken(folder: &Path, lock: &Path) -> Error {
         .with_hint(format!("use that one with --topics {address}, stop it, or choose another folder with --topics-dir"))
 }
 
-/// Writes `bytes` to `path` so that a reader, also after a power cut, finds the old file or the new one.
+/// What stands between the text of a whole file and its checksum.
+const CHECKSUM: &[u8] = b"\ncrc32c ";
+
+/// Writes the text `bytes` to `path` so that a reader, also after a power cut, finds the old file or the new one. A line
+/// follows it: `crc32c ` and the text's checksum as eight hexadecimal digits.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let beside = path.with_extension("tmp");
     let mut file = File::create(&beside)?;
     file.write_all(bytes)?;
+    file.write_all(CHECKSUM)?;
+    file.write_all(format!("{:08x}\n", crc32c::crc32c(bytes)).as_bytes())?;
     file.sync_all()?;
     fs::rename(&beside, path)?;
     sync_folder(path.parent().unwrap_or(Path::new(".")))
+}
+
+/// The text that [`write_whole`] wrote to `path`.
+///
+/// # Errors
+/// [`io::ErrorKind::InvalidData`] if it does not match its checksum, or has none.
+pub fn read_whole(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = fs::read(path)?;
+    let text = bytes.len().saturating_sub(CHECKSUM.len() + 9);
+    let expect = [CHECKSUM, format!("{:08x}\n", crc32c::crc32c(&bytes[..text])).as_bytes()].concat();
+    if bytes[text..] != expect {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "it does not match its checksum"));
+    }
+    bytes.truncate(text);
+    Ok(bytes)
+}
+
+/// Makes a folder with all that are missing above it, and brings the entries that name them to disk.
+pub fn make_folders(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let above = folder.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    make_folders(above)?;
+    match fs::create_dir(folder) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    sync_folder(above)
 }
 
 /// Brings a folder's entries to disk.

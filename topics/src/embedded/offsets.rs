@@ -1,11 +1,10 @@
 //! Offsets that consumers let the broker keep for them (*managed* offsets).
 //!
-//! `offsets.json` in the broker's folder, written whole at each change:
-//! `{"format": 1, "offsets": [{"consumer": …, "topic": …, "partition": …, "offset": …, "modified_s": …}, …]}`.
+//! `offsets.json` in the broker's folder, written whole at each change, with a checksum behind it:
+//! `{"format": 2, "offsets": [{"consumer": …, "topic": …, "partition": …, "offset": …, "modified_s": …}, …]}`.
 //! At most [`OFFSETS_MAX`] of them.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -13,7 +12,7 @@ use std::sync::Mutex;
 use catchment_contract::{Environment, Error, Result};
 use serde::{Deserialize, Serialize};
 
-use super::folder::{held, write_whole};
+use super::folder::{held, read_whole, write_whole};
 use super::log::Log;
 
 /// About 2 MB of file.
@@ -22,7 +21,7 @@ pub const OFFSETS_MAX: usize = 16_384;
 /// Longest name of a consumer, bytes.
 pub const CONSUMER_BYTES_MAX: usize = 256;
 
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// Whose offset.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -69,8 +68,10 @@ impl Offsets {
     pub fn open(folder: &Path, environment: &Environment) -> Result<Offsets> {
         let environment = environment.clone();
         let file = folder.join("offsets.json");
-        let bytes = match fs::read(&file) {
+        let bytes = match read_whole(&file) {
             Ok(bytes) => bytes,
+            // Said below.
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => Vec::new(),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Ok(Offsets { file, kept: Mutex::default(), environment });
             }

@@ -4,25 +4,24 @@
 //! client writes −1 for both and is never refused.
 //!
 //! Rebuilt at recovery from the batches' headers, on top of `producers.json`, which is written before old segments are
-//! dropped: `{"format": 1, "producers": [[producer id, last sequence, its offset], …]}`. So a producer is remembered
+//! dropped, with a checksum behind it: `{"format": 2, "producers": [[producer id, last sequence, its offset], …]}`. So a producer is remembered
 //! longer than its records. At most [`PRODUCERS_MAX`] are: beyond that the half that has been silent longest is
 //! forgotten.
 
 use std::collections::HashMap;
-use std::fs;
 use std::io;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::folder::write_whole;
+use super::folder::{read_whole, write_whole};
 use super::refused::Refused;
 use crate::batch::{BatchHeader, batches};
 
 /// About 3 MB a partition.
 const PRODUCERS_MAX: usize = 65_536;
 
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 const FILE: &str = "producers.json";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,12 +46,13 @@ impl Producers {
     /// What the partition's folder remembers; nothing if there is no file.
     pub fn load(folder: &Path) -> Result<Producers, Refused> {
         let file = folder.join(FILE);
-        let bytes = match fs::read(&file) {
+        let damaged = |why: String| Refused::Damaged { file: file.clone(), position: 0, why, next: None };
+        let bytes = match read_whole(&file) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Producers::default()),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => return Err(damaged(error.to_string())),
             Err(source) => return Err(Refused::Io { what: format!("read \"{}\"", file.display()), source }),
         };
-        let damaged = |why: String| Refused::Damaged { file: file.clone(), position: 0, why, next: None };
         let stored: Stored = serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
         if stored.format != FORMAT {
             return Err(damaged(format!("it has format {}, and this broker reads {FORMAT}", stored.format)));

@@ -5,6 +5,11 @@
 //! intact ones behind it, a segment that does not begin where the one before ended) is damage, and is an error that
 //! names file and position: the broker does not decide for a person which records to give up.
 //!
+//! Where records are not synced as they are written, a power cut may also take the end of a sealed segment, and leave a
+//! file that ends within a batch, zeros up to its end, or an empty file. What comes after such a *torn* segment was written
+//! later and synced no more than it was: those segments are set aside (`<offset>.log.lost`, nothing is removed), and the
+//! torn one becomes the active one.
+//!
 //! The active segment is read whole and its checksums are compared. Of sealed ones only the headers are read; their
 //! checksums are compared when they are fetched.
 
@@ -19,7 +24,7 @@ use tracing::warn;
 use super::producers::Producers;
 use super::refused::Refused;
 use super::segment::{Segment, base_of, file_name};
-use crate::batch::{BatchHeader, HEADER_BYTES, batches};
+use crate::batch::{BatchHeader, CHECKED_FROM, HEADER_BYTES, batches};
 
 /// Read at once while only headers are looked at.
 const HEADERS_BYTES: usize = 16 * 1024;
@@ -41,12 +46,39 @@ pub struct Recovered {
     pub file: Arc<File>,
 }
 
+/// What an attempt to open a folder came to.
+enum Attempt {
+    Done(Recovered),
+    /// A sealed segment is torn; these come after it.
+    Torn(Vec<PathBuf>),
+}
+
 /// Opens a partition's folder, made if it is not there.
 pub fn recover(folder: &Path) -> Result<Recovered, Refused> {
-    let failed = |what: &str, path: &Path| {
-        let what = format!("{what} \"{}\"", path.display());
-        move |source: io::Error| Refused::Io { what, source }
-    };
+    loop {
+        match attempt(folder)? {
+            Attempt::Done(recovered) => return Ok(recovered),
+            Attempt::Torn(later) => later.iter().rev().try_for_each(|path| set_aside(path))?,
+        }
+    }
+}
+
+/// Takes a segment out of the log.
+fn set_aside(path: &Path) -> Result<(), Refused> {
+    let mut lost = path.as_os_str().to_owned();
+    lost.push(".lost");
+    fs::rename(path, &lost).map_err(failed("set aside", path))?;
+    let lost = Path::new(&lost).display();
+    warn!(%lost, "a power cut took the end of the segment before this one, which is set aside");
+    Ok(())
+}
+
+fn failed(what: &str, path: &Path) -> impl FnOnce(io::Error) -> Refused {
+    let what = format!("{what} \"{}\"", path.display());
+    move |source| Refused::Io { what, source }
+}
+
+fn attempt(folder: &Path) -> Result<Attempt, Refused> {
     fs::create_dir_all(folder).map_err(failed("make", folder))?;
     let mut paths = segment_paths(folder).map_err(failed("list", folder))?;
     if paths.is_empty() {
@@ -59,7 +91,10 @@ pub fn recover(folder: &Path) -> Result<Recovered, Refused> {
     let mut end = paths.first().map_or(0, |(base, _)| *base);
     let mut active = None;
     let last = paths.len() - 1;
-    for (at, (base, path)) in paths.into_iter().enumerate() {
+    for (at, (base, path)) in paths.iter().cloned().enumerate() {
+        if base > end && segments.last().is_some_and(|before| before.bytes == 0) {
+            return Ok(Attempt::Torn(paths[at..].iter().map(|(_, path)| path.clone()).collect()));
+        }
         if base != end {
             let why = format!("it begins at offset {base}, and the records before it end at {end}: a file is missing");
             return Err(Refused::Damaged { file: path, position: 0, why, next: None });
@@ -68,8 +103,17 @@ pub fn recover(folder: &Path) -> Result<Recovered, Refused> {
         let file = Arc::new(opened.map_err(failed("open", &path))?);
         let segment = Segment { base, path: path.clone(), bytes: 0, marks: Vec::new(), sealed: None, file: None };
         let mut scan = Scan { file: &file, segment, next: end, producers: &mut producers };
-        let mut segment = scan.run(at == last).map_err(|stop| stop.into_refused(&path))?;
+        let scanned = scan.run(at == last);
         end = scan.next;
+        let mut segment = match scanned {
+            Ok(segment) => segment,
+            Err(Stop::Damaged { position, .. })
+                if at < last && scan.is_torn(position).map_err(failed("read", &path))? =>
+            {
+                return Ok(Attempt::Torn(paths[at + 1..].iter().map(|(_, path)| path.clone()).collect()));
+            }
+            Err(stop) => return Err(stop.into_refused(&path)),
+        };
         if at == last {
             segment.file = Some(Arc::clone(&file));
             active = Some(file);
@@ -81,7 +125,7 @@ pub fn recover(folder: &Path) -> Result<Recovered, Refused> {
     }
     producers.forget_from(end);
     let file = active.expect("there is at least one segment, and the last one is the active one");
-    Ok(Recovered { segments, end, producers, file })
+    Ok(Attempt::Done(Recovered { segments, end, producers, file }))
 }
 
 fn segment_paths(folder: &Path) -> io::Result<Vec<(i64, PathBuf)>> {
@@ -170,6 +214,19 @@ impl Scan<'_> {
         // Not synced: should the end come back after a power cut, it is cut off again.
         self.file.set_len(position)?;
         Ok(())
+    }
+
+    /// Whether the file ends as a power cut leaves it: in zeros from `position` on, or within the batch that begins there.
+    fn is_torn(&self, position: u64) -> io::Result<bool> {
+        let size = self.file.metadata()?.len();
+        let mut tail = vec![0; usize::try_from(size - position).unwrap_or(usize::MAX)];
+        self.file.read_exact_at(&mut tail, position)?;
+        let Some(header) = BatchHeader::read(&tail) else {
+            return Ok(tail.len() < HEADER_BYTES || tail.iter().all(|byte| *byte == 0));
+        };
+        // A whole batch whose length alone is wrong is damage.
+        let is_whole = crc32c::crc32c(&tail[CHECKED_FROM..]) == header.checksum;
+        Ok(header.bytes > tail.len() && !is_whole && self.intact_after(position, size)?.is_none())
     }
 
     /// Where an intact batch begins behind `position`. To be one of ours, its offset must be one that the bytes between

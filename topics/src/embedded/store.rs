@@ -11,7 +11,7 @@
 //! Offsets in topics that are not there are forgotten at start.
 //!
 //! A topic is made beside its place and renamed into it, and deleted the other way round: it is there whole or not at
-//! all. `topic.json` is `{"format": 1, "partitions": 3, "retention_s": 604800, "segment_bytes": …, "bytes_max": …,
+//! all. `topic.json` is, before its checksum, `{"format": 2, "partitions": 3, "retention_s": 604800, "segment_bytes": …, "bytes_max": …,
 //! "compression": "any", "system": false}`, where `null` stands for the broker's default.
 
 use std::collections::BTreeMap;
@@ -27,7 +27,7 @@ use tokio::sync::watch;
 use tracing::{info, warn};
 
 use super::EmbeddedOptions;
-use super::folder::{Lock, held, sync_folder, write_whole};
+use super::folder::{Lock, held, make_folders, sync_folder, write_whole};
 use super::log::{Limits, Log};
 use super::offsets::Offsets;
 use super::refused::Refused;
@@ -58,7 +58,7 @@ impl Store {
     pub fn open(options: EmbeddedOptions, environment: &Environment) -> Result<Store> {
         let folder = options.folder.clone();
         let topics = folder.join("topics");
-        fs::create_dir_all(&topics).map_err(|error| Error::io(format!("make \"{}\"", topics.display()), error))?;
+        make_folders(&topics).map_err(|error| Error::io(format!("make \"{}\"", topics.display()), error))?;
         let lock = Lock::take(&folder)?;
         let store = Store {
             offsets: Offsets::open(&folder, environment)?,

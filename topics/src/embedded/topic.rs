@@ -1,10 +1,9 @@
 //! A topic: its spec, its partitions' logs, and why one was not made or deleted.
 //!
-//! The durable form of a spec is `topic.json`: `{"format": 1, "partitions": 3, "retention_s": 604800, "segment_bytes": …,
+//! The durable form of a spec is `topic.json`, with a checksum behind it: `{"format": 2, "partitions": 3, "retention_s": 604800, "segment_bytes": …,
 //! "bytes_max": …, "compression": "any", "system": false}`, where `null` stands for the broker's default.
 
 use std::fmt;
-use std::fs;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -12,6 +11,7 @@ use std::sync::Arc;
 use catchment_contract::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 
+use super::folder::read_whole;
 use super::log::Log;
 use super::refused::Refused;
 
@@ -24,7 +24,7 @@ pub const NAME_BYTES_MAX: usize = 63;
 /// Smallest segment that a topic may ask for.
 const SEGMENT_BYTES_MIN: u64 = 4096;
 
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// How a topic was made; also the durable form.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -135,11 +135,14 @@ impl TopicRefused {
 /// # Errors
 /// [`catchment_contract::Fault::Data`] if the file holds something else.
 pub fn read_spec(file: &Path) -> Result<Spec> {
-    let bytes = fs::read(file).map_err(|error| Error::io(format!("read \"{}\"", file.display()), error))?;
     let damaged = |why: String| {
         Error::data(format!("\"{}\" does not hold a topic's spec: {why}", file.display()))
-            .with_hint("put the file back from a copy, or remove the topic's folder with its records")
+            .with_hint("put the file back from a copy, or move the topic's folder with its records away")
     };
+    let bytes = read_whole(file).map_err(|error| match error.kind() {
+        io::ErrorKind::InvalidData | io::ErrorKind::NotFound => damaged(error.to_string()),
+        _ => Error::io(format!("read \"{}\"", file.display()), error),
+    })?;
     let spec: Spec = serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
     if spec.format != FORMAT {
         return Err(damaged(format!("it has format {}, and this broker reads {FORMAT}", spec.format)));
