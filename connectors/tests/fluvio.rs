@@ -211,7 +211,7 @@ fn evicted_records_are_missed_loudly_or_as_a_reject() {
 }
 
 #[test]
-fn what_is_evicted_while_it_is_read_is_told_too() {
+fn what_is_evicted_while_it_is_read_is_reported_too() {
     let fake = Fake::new();
     fake.append(&numbers(0..3), 7, 0);
     fake.append(&numbers(3..6), 7, 1);
@@ -371,9 +371,9 @@ fn batches_that_cannot_be_read_are_one_reject_each_and_reading_goes_on() {
     let decoder = source.decoder(&[0]);
     let decoded: Vec<_> = payloads.iter().map(|payload| decoder.decode(payload)).collect();
     let rejects: Vec<_> = decoded.iter().flat_map(|decoded| &decoded.rejects).collect();
-    let told: Vec<&str> = rejects.iter().map(|reject| reject.position.as_str()).collect();
+    let places: Vec<&str> = rejects.iter().map(|reject| reject.position.as_str()).collect();
     assert_eq!(
-        told,
+        places,
         ["partition 0, offsets 20 to 20", "partition 0, offsets 21 to 23", "partition 0, offsets 24 to 43"]
     );
     let reasons =

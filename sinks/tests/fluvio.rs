@@ -30,11 +30,11 @@ fn view() -> ViewFacts {
     ViewFacts { name: "Sub_Hours".into(), schema: schema(), key: Some(vec![0, 1]), append_only: false }
 }
 
-/// Updates of `(subreddit, hour, comments, diff)`.
 /// The way out that every message names when topic, outbox and checkpoint no longer fit together.
 const RESET: &str =
     "add --reset-sink sink once: the topic gets everything again behind what it holds, and all else goes on";
 
+/// Updates of `(subreddit, hour, comments, diff)`.
 fn updates(epoch: u64, given: &[(Option<&str>, i64, i64, i64)]) -> Vec<UpdateBatch> {
     let hours = given.iter().map(|it| Some(it.1 * 3_600_000_000)).collect::<TimestampMicrosecondArray>();
     let columns: Vec<ArrayRef> = vec![
@@ -549,32 +549,43 @@ fn a_partition_that_lost_records_while_the_sink_writes() {
     }
 }
 
+/// Every byte flipped, emptied, cut, removed: refused by the object's name, with the way out.
 #[test]
-fn an_outbox_that_is_gone_or_damaged() {
-    let mut world = World::new(MemoryBroker::new(true));
-    let spec = checked(&view(), &[]);
-    let mut sink = world.open(&spec).unwrap();
-    sink.write(updates(1, &[(Some("a"), 1, 1, 1)]), 1).unwrap();
-    assert!(world.commit(&mut sink, 1));
-    let path = world.last.as_ref().unwrap().1.0["outbox"]["path"].as_str().unwrap().to_owned();
-    let lake =
-        LakeStore::with_store(world.store.clone(), "memory:///lake/".parse().unwrap(), common::environment()).unwrap();
-    let bytes = lake.get(&path).unwrap().unwrap();
-    let mut damaged = bytes.to_vec();
-    damaged[70] ^= 1;
-    lake.put(&path, damaged).unwrap();
-    let (fault, message) = refused(&world, &spec);
-    assert_eq!(fault, Fault::Data);
-    assert!(message.starts_with(&format!("\"{path}\" is not what the last checkpoint wrote; ")), "{message}");
-    lake.delete(&path).unwrap();
-    let (_, message) = refused(&world, &spec);
-    assert!(message.starts_with(&format!("\"{path}\" is gone, and the last checkpoint needs it; ")), "{message}");
-    lake.put(&path, bytes).unwrap();
-    world.open(&spec).unwrap();
-    assert_eq!(world.records("sub-hours").len(), 1);
-    // Once all of it is in the topic it is not needed.
-    lake.delete(&path).unwrap();
-    world.open(&spec).unwrap();
+fn an_outbox_or_keys_that_are_gone_or_damaged() {
+    let given = [("format", "append"), ("emit", "first"), ("key", "subreddit")];
+    for (object, given) in [("outbox", &[][..]), ("outbox", &given), ("keys", &given)] {
+        let mut world = World::new(MemoryBroker::new(true));
+        let spec = checked(&view(), given);
+        let mut sink = world.open(&spec).unwrap();
+        sink.write(updates(1, &[(Some("a"), 1, 1, 1)]), 1).unwrap();
+        assert!(world.commit(&mut sink, 1));
+        let path = world.last.as_ref().unwrap().1.0[object]["path"].as_str().unwrap().to_owned();
+        let memory = "memory:///lake/".parse().unwrap();
+        let lake = LakeStore::with_store(world.store.clone(), memory, common::environment()).unwrap();
+        let bytes = lake.get(&path).unwrap().unwrap();
+        let flipped = (0..bytes.len()).map(|at| [&bytes[..at], &[bytes[at] ^ 1], &bytes[at + 1..]].concat());
+        let cut = [0, 1, bytes.len() / 2, bytes.len() - 1].map(|end| bytes[..end].to_vec());
+        for damaged in flipped.chain(cut).chain([[&bytes[..], &[0]].concat()]) {
+            lake.put(&path, damaged).unwrap();
+            let (fault, message) = refused(&world, &spec);
+            assert_eq!(fault, Fault::Data);
+            let expect =
+                format!("\"{path}\" is not what the last checkpoint wrote; put back what was there, or {RESET}");
+            assert_eq!(message, expect);
+        }
+        lake.delete(&path).unwrap();
+        let (_, message) = refused(&world, &spec);
+        let expect = format!("\"{path}\" is gone, and the last checkpoint needs it; put it back, or {RESET}");
+        assert_eq!(message, expect);
+        lake.put(&path, bytes).unwrap();
+        world.open(&spec).unwrap();
+        assert_eq!(world.records("sub-hours").len(), 1);
+        if object == "outbox" {
+            // Once all of it is in the topic it is not needed.
+            lake.delete(&path).unwrap();
+            world.open(&spec).unwrap();
+        }
+    }
 }
 
 /// The message of a check that must fail.

@@ -32,7 +32,7 @@ pub struct TopicFacts {
     pub partitions: u32,
     /// How long records are kept at least, if the topic says so.
     pub retention: Option<Duration>,
-    /// Whether the server belongs it (`consumer-offset`).
+    /// Whether it is the server's own (`consumer-offset`).
     pub system: bool,
     /// Whether the server changes batches on their way in (transforms, deduplication): such a topic loses our headers.
     pub rebuilt: bool,
@@ -144,6 +144,14 @@ pub trait PartitionClient: Send {
     /// again), with `NotApplied` when it was not: too large ([`catchment_contract::ErrorKind::TooLarge`]), refused, or
     /// never sent.
     fn produce(&mut self, batch: &[u8]) -> Result<i64>;
+
+    /// Brings what was acknowledged to disk, with the folders that name it, as far as that is the client's to ask: a sink
+    /// calls it before its checkpoint no longer holds what it published. Fluvio's protocol has no such request, so on a
+    /// cluster it does nothing.
+    ///
+    /// # Errors
+    /// If the disk refuses; the partition then takes no more records, since nobody knows what the disk holds.
+    fn sync(&mut self) -> Result<()>;
 
     /// Waits until the end lies beyond `end`, at most `timeout`; true if it does.
     ///

@@ -10,7 +10,7 @@
 //! ```
 //!
 //! What flows is *encoded batches* ([`batch`]): one batch is the unit of atomicity, its header carries who wrote it
-//! (`producer_id`) and the how-manieth of its writer it is (`first_sequence`).
+//! (`producer_id`) and its number among the batches of that writer (`first_sequence`).
 
 pub mod batch;
 pub mod broker;

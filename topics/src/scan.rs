@@ -76,6 +76,10 @@ mod tests {
             Err(Error::bug("not asked here"))
         }
 
+        fn sync(&mut self) -> Result<()> {
+            Err(Error::bug("not asked here"))
+        }
+
         fn wait(&mut self, _: i64, _: Duration) -> Result<bool> {
             Err(Error::bug("not asked here"))
         }

@@ -284,6 +284,10 @@ impl PartitionClient for Fake {
         Err(Error::bug("the fake is filled by the test"))
     }
 
+    fn sync(&mut self) -> Result<()> {
+        Err(Error::bug("the fake is filled by the test"))
+    }
+
     fn wait(&mut self, end: i64, _: Duration) -> Result<bool> {
         self.log().map(|log| log.end > end)
     }

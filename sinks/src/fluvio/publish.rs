@@ -108,6 +108,20 @@ impl Writer {
         }
     }
 
+    /// Brings what was appended to disk, as far as the broker can be asked to.
+    ///
+    /// # Errors
+    /// If it cannot, or the broker cannot be reached for as long as the policy allows.
+    pub fn sync(&mut self) -> Result<()> {
+        let mut retries = self.retries();
+        loop {
+            match self.with_client(|client| client.sync()) {
+                Ok(()) => return Ok(()),
+                Err(error) => retries.wait(&format!("bring {} to disk", self.place()), error)?,
+            }
+        }
+    }
+
     /// What of `run` is in the partition.
     ///
     /// # Errors

@@ -73,6 +73,8 @@ struct Partition {
     end: i64,
     /// Records staged and not published.
     behind: u64,
+    /// Whether what was published, in this run or before, is on the broker's disk.
+    is_synced: bool,
 }
 
 impl FluvioSink {
@@ -109,7 +111,8 @@ impl FluvioSink {
         let partitions = topic::ready(&spec, &*broker, last.as_ref())?;
         let (policy, environment) = (spec.topics.policy(), spec.topics.environment().clone());
         let writer = |partition| Writer::new(Arc::clone(&broker), &spec.topic, partition, policy, &environment);
-        let partition = |number| Partition { writer: writer(number), sequence: 0, staged: 0, end: 0, behind: 0 };
+        let partition =
+            |number| Partition { writer: writer(number), sequence: 0, staged: 0, end: 0, behind: 0, is_synced: false };
         let mut sink = FluvioSink {
             outbox: Outbox::new(lake, &context.job, &spec.sink, environment.clone()),
             producer: new_producer(&environment),
@@ -222,8 +225,13 @@ impl FluvioSink {
         Ok(changes)
     }
 
-    /// The note of a checkpoint, with the published keys made durable.
+    /// The note of a checkpoint, with the published keys made durable. It no longer holds what the one before had published:
+    /// that is on the broker's disk by then.
     fn note(&mut self, n: u64, epoch: Epoch) -> Result<StagedRecords> {
+        for partition in self.partitions.iter_mut().filter(|partition| !partition.is_synced) {
+            partition.writer.sync()?;
+            partition.is_synced = true;
+        }
         let mut staged = StagedRecords::new(&self.spec.topic, &self.spec.records(), self.producer, n, epoch);
         if let Some(first) = &mut self.first {
             if first.take_changed() || self.keys.is_none() {
@@ -327,6 +335,7 @@ impl FluvioSink {
         self.records += run.records - before.min(run.records) - appended.refused.len() as u64;
         partition.behind = partition.behind.saturating_sub(run.records);
         partition.end = appended.end;
+        partition.is_synced = false;
         // Others may have written too; nothing of ours is waiting behind what was just published.
         if partition.behind == 0 {
             partition.staged = appended.end;

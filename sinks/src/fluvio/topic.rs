@@ -27,7 +27,7 @@ pub fn ready(spec: &FluvioSpec, broker: &dyn Broker, last: Option<&StagedRecords
         }
     };
     if facts.system {
-        return Err(Error::user(format!("topic \"{topic}\" belongs to the server")).with_hint("write topic = '…'"));
+        return Err(Error::user(format!("topic \"{topic}\" is the server's own")).with_hint("write topic = '…'"));
     }
     if facts.rebuilt {
         return Err(Error::user(format!(

@@ -53,6 +53,8 @@ struct MemoryTopic {
 struct MemoryLog {
     start: i64,
     end: i64,
+    /// What is below is on disk.
+    synced: i64,
     batches: Vec<Vec<u8>>,
     last: HashMap<i64, i32>,
     requests: u64,
@@ -94,6 +96,18 @@ impl MemoryBroker {
     pub fn remember_too_much(&self, topic: &str) {
         let topics = self.topics.lock().unwrap();
         topics[topic].logs[0].lock().unwrap().last.values_mut().for_each(|last| *last = i32::MAX);
+    }
+
+    /// The power goes and comes back: what was not brought to disk is gone.
+    pub fn lose_power(&self) {
+        for log in self.topics.lock().unwrap().values().flat_map(|topic| &topic.logs) {
+            let mut log = log.lock().unwrap();
+            let synced = log.synced;
+            log.batches.retain(|batch| BatchHeader::read(batch).unwrap().base_offset < synced);
+            log.end = synced;
+            let headers: Vec<_> = log.batches.iter().map(|batch| BatchHeader::read(batch).unwrap()).collect();
+            log.last = headers.iter().map(|header| (header.producer_id, header.first_sequence)).collect();
+        }
     }
 
     /// Everything that `topic` holds, partition after partition.
@@ -232,6 +246,12 @@ impl PartitionClient for MemoryClient {
         Ok(offset)
     }
 
+    fn sync(&mut self) -> Result<()> {
+        let mut log = self.log.lock().unwrap();
+        log.synced = log.end;
+        Ok(())
+    }
+
     fn wait(&mut self, end: i64, _timeout: Duration) -> Result<bool> {
         Ok(self.log.lock().unwrap().end > end)
     }
@@ -365,6 +385,10 @@ impl PartitionClient for FatefulClient {
         self.fate.call(|| self.inner.produce(batch))
     }
 
+    fn sync(&mut self) -> Result<()> {
+        self.fate.call(|| self.inner.sync())
+    }
+
     fn wait(&mut self, end: i64, timeout: Duration) -> Result<bool> {
         self.fate.call(|| self.inner.wait(end, timeout))
     }
@@ -487,5 +511,7 @@ pub fn write_stranger(broker: &dyn Broker, topic: &str, partition: u32, value: &
     let mut builder = BatchBuilder::new();
     builder.push(Some(b"stranger"), value.as_bytes());
     let batch = builder.finish(Producer::NONE, -1, 0);
-    broker.partition(topic, partition).unwrap().produce(&batch).unwrap();
+    let mut client = broker.partition(topic, partition).unwrap();
+    client.produce(&batch).unwrap();
+    client.sync().unwrap();
 }

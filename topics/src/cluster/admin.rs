@@ -49,7 +49,7 @@ pub(super) fn create(link: &mut Link, name: &str, spec: &TopicSpec) -> Result<()
     let common = CommonCreateRequest { name: name.to_string(), ..Default::default() };
     let version = link.version::<ObjectApiCreateRequest>()?;
     let request =
-        ObjectApiCreateRequest::try_encode_from(CreateRequest::new(common, stock), version).map_err(unsaid)?;
+        ObjectApiCreateRequest::try_encode_from(CreateRequest::new(common, stock), version).map_err(unencodable)?;
     accepted(link.request(&request)?)
 }
 
@@ -77,7 +77,7 @@ pub(super) fn expect_no_topic(link: &mut Link, name: &str) -> Result<(), Failure
 pub(super) fn delete(link: &mut Link, name: &str) -> Result<(), Failure> {
     let version = link.version::<ObjectApiDeleteRequest>()?;
     let request: DeleteRequest<StockTopicSpec> = DeleteRequest::new(name.to_string());
-    let request = ObjectApiDeleteRequest::try_encode_from(request, version).map_err(unsaid)?;
+    let request = ObjectApiDeleteRequest::try_encode_from(request, version).map_err(unencodable)?;
     accepted(link.request(&request)?)
 }
 
@@ -144,7 +144,7 @@ where
     let filters: Vec<ListFilter> = name.map(|name| ListFilter::from(name.to_string())).into_iter().collect();
     let version = link.version::<ObjectApiListRequest>()?;
     let request = ObjectApiListRequest::try_encode_from(ListRequest::<S>::new(filters, false).system(system), version)
-        .map_err(unsaid)?;
+        .map_err(unencodable)?;
     let reply: Option<ListResponse<S>> =
         link.request(&request)?.downcast().map_err(|error| Failure::Reply(error.to_string()))?;
     match reply {
@@ -160,7 +160,7 @@ fn accepted(status: Status) -> Result<(), Failure> {
     }
 }
 
-fn unsaid(error: impl std::fmt::Display) -> Failure {
+fn unencodable(error: impl std::fmt::Display) -> Failure {
     Failure::Reply(format!("the request cannot be written: {error}"))
 }
 

@@ -194,6 +194,11 @@ impl PartitionClient for ClusterPartition {
             .with_hint("it may have been written: look at the partition's end before writing again"))
     }
 
+    /// The protocol has no such request.
+    fn sync(&mut self) -> Result<()> {
+        Ok(())
+    }
+
     fn wait(&mut self, end: i64, timeout: Duration) -> Result<bool> {
         let environment = self.cluster.environment.clone();
         let until = environment.now() + timeout;

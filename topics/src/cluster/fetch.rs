@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn damage_is_told_with_its_offset_once_it_is_first() {
+    fn damage_is_reported_with_what_follows_it_once_it_is_first() {
         let (bytes, ends) = log(0, &[3, 1, 4]);
         let mut damaged = bytes.to_vec();
         damaged[ends[2] - 1] ^= 1;

@@ -228,7 +228,7 @@ impl Timed {
     }
 }
 
-/// A socket's own time-out is told as "would block", which rustls takes for a reason to come back later.
+/// A socket's own time-out is reported as "would block", which rustls takes for a reason to come back later.
 fn timed_out(error: io::Error) -> io::Error {
     match error.kind() {
         io::ErrorKind::WouldBlock => io::ErrorKind::TimedOut.into(),

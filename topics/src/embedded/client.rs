@@ -107,6 +107,10 @@ impl PartitionClient for Client {
         self.log.append(batch).map_err(|refused| self.cannot("write to", refused))
     }
 
+    fn sync(&mut self) -> Result<()> {
+        self.log.sync().map_err(|refused| self.cannot("bring to disk", refused))
+    }
+
     fn wait(&mut self, end: i64, timeout: Duration) -> Result<bool> {
         self.log.wait(end, timeout).map_err(|refused| self.cannot("wait for", refused))
     }

@@ -56,6 +56,8 @@ pub struct Log {
     view: RwLock<View>,
     /// Held over dropping old segments: files that nobody sees any more and that are still to be removed, oldest first.
     retaining: Mutex<VecDeque<PathBuf>>,
+    /// Held over a sync: base of the first segment that may not be on disk.
+    synced: Mutex<i64>,
     /// The end, for waiting threads; [`DELETED`] at last.
     end: Mutex<i64>,
     grown: Condvar,
@@ -101,6 +103,7 @@ impl Log {
             writer: Mutex::new(writer),
             view: RwLock::new(View { segments: segments.into(), end, deleted: false }),
             retaining: Mutex::default(),
+            synced: Mutex::new(i64::MIN),
             end: Mutex::new(end),
             grown: Condvar::new(),
             watched: watch::channel(end).0,
@@ -229,6 +232,34 @@ impl Log {
         view.segments.push_back(segment);
         writer.file = file;
         writer.position = 0;
+        Ok(())
+    }
+
+    /// Brings all that is visible to disk, and the folder's entries. Appends and reads go on meanwhile.
+    pub fn sync(&self) -> Result<(), Refused> {
+        if self.limits.fsync {
+            return Ok(());
+        }
+        let mut synced = held(&self.synced);
+        let paths: Vec<(i64, PathBuf)> = {
+            let view = self.view();
+            let late = view.segments.iter().filter(|segment| segment.base >= *synced);
+            late.map(|segment| (segment.base, segment.path.clone())).collect()
+        };
+        let one = |path: &Path| match File::open(path).and_then(|file| file.sync_data()) {
+            // Dropped by retention meanwhile.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            done => done,
+        };
+        let done = paths.iter().try_for_each(|(_, path)| one(path)).and_then(|()| sync_folder(&self.folder));
+        if let Err(source) = done {
+            // What the system could not write it may have thrown away.
+            held(&self.writer).fail(&self.folder, &source);
+            return Err(Refused::Unknown { what: format!("bring \"{}\" to disk", self.folder.display()), source });
+        }
+        if let Some((base, _)) = paths.last() {
+            *synced = *base;
+        }
         Ok(())
     }
 

@@ -124,7 +124,7 @@ fn with_copies_the_end_is_found_while_the_log_keeps_growing() {
 }
 
 #[test]
-fn copies_that_never_come_up_are_told() {
+fn copies_that_never_come_up_are_reported() {
     let peer = Peer::start();
     peer.state().append(&numbered(0, 10, Producer::NONE, -1));
     peer.state().replicas = 2;
@@ -167,7 +167,7 @@ fn offsets_outside_are_told_apart() {
 }
 
 #[test]
-fn a_damaged_batch_is_told_and_what_stands_before_it_is_read() {
+fn a_damaged_batch_is_reported_and_what_stands_before_it_is_read() {
     let peer = Peer::start();
     (0..3).for_each(|batch| {
         peer.state().append(&numbered(batch * 10, 10, Producer::NONE, -1));
