@@ -14,9 +14,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::rewrite::PLAIN_FLOAT;
 use catchment_contract::arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, DictionaryArray, RecordBatch, RecordBatchOptions, UInt32Array,
-    new_null_array,
+    new_empty_array, new_null_array,
 };
 use catchment_contract::arrow::compute::{concat, take};
 use catchment_contract::arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt32Type};
@@ -78,6 +79,19 @@ impl Expression {
         Expression { expr, reads: Vec::new(), schema: Arc::new(Schema::empty()), output, shape: Shape::Constant(value) }
     }
 
+    /// Evaluates it over no rows, which fails where its constants alone make it fail: an unknown part of a date, a regular
+    /// expression that is none.
+    ///
+    /// # Errors
+    /// Why no row can be computed.
+    pub fn try_out(&self) -> Result<()> {
+        if matches!(self.shape, Shape::Computed | Shape::Encoded(_)) {
+            let columns = self.schema.fields().iter().map(|field| new_empty_array(field.data_type())).collect();
+            self.expr.evaluate(&self.batch(columns, 0)?)?;
+        }
+        Ok(())
+    }
+
     fn of(expr: Arc<dyn PhysicalExpr>, schema: &Schema) -> Result<Self> {
         let mut reads = BTreeSet::new();
         expr.apply(|node| {
@@ -127,6 +141,21 @@ impl Expression {
         moved
     }
 
+    /// The column that the expression casts from a number of many digits to an integer, if that is what it does.
+    pub fn narrowed(&self) -> Option<usize> {
+        let cast = self.expr.downcast_ref::<CastExpr>()?;
+        let wide = self.schema.fields().first().is_some_and(|field| *field.data_type() == DataType::Decimal128(38, 0));
+        let plain = cast.expr().downcast_ref::<Column>().is_some();
+        (wide && plain && self.output.is_integer()).then(|| self.reads[0])
+    }
+
+    /// The same expression of one column, over the column `place` of another batch.
+    pub fn through_only(&self, place: usize) -> Self {
+        let mut moved = self.clone();
+        moved.reads = vec![place];
+        moved
+    }
+
     /// The columns that it reads, ascending as compiled.
     pub fn reads(&self) -> &[usize] {
         &self.reads
@@ -149,7 +178,9 @@ impl Expression {
         // The closure never fails, so neither does the walk.
         let _ = self.expr.apply(|node| {
             fallible |= match (node.downcast_ref::<ScalarFunctionExpr>(), node.downcast_ref::<BinaryExpr>()) {
-                (Some(function), _) => functions::fallible(function.fun().name()),
+                (Some(function), _) => {
+                    functions::fallible(function.fun().name()) && function.fun().name() != PLAIN_FLOAT
+                }
                 (_, Some(binary)) => !(binary.op().supports_propagation() || binary.op().is_logic_operator()),
                 _ => node.downcast_ref::<CastExpr>().is_some_and(|cast| {
                     cast.expr().data_type(&self.schema).map_or(true, |from| cast_may_fail(&from, cast.cast_type()))

@@ -59,6 +59,16 @@ impl Subject<'_> {
         self.text.error(place, message.replace("\"\"", "\""), hint)
     }
 
+    /// An expression that fails whatever the rows hold.
+    pub fn never(&self, error: &DataFusionError) -> Error {
+        let mut found = Found::default();
+        found.look(error);
+        let (message, _) = readable(&found.message);
+        let place = self.landmarks.function_in(&found.message).unwrap_or(self.place);
+        let hint = "no row can be computed so: check the constants that the query uses here";
+        self.text.error(place, format!("view \"{}\": {message}", self.view), hint)
+    }
+
     /// A construct that cannot be kept up to date, found when the plan was lowered.
     pub fn unsupported(&self, construct: Option<Construct>, what: &str, hint: &str) -> Error {
         let place = construct.and_then(|construct| self.landmarks.construct(construct)).unwrap_or(self.place);
@@ -73,7 +83,7 @@ impl Subject<'_> {
 
 /// A message of the planner's without the noise, and its hint if it has one: ours have the form `message; hint`.
 fn readable(message: &str) -> (String, Option<String>) {
-    let mut line = message.lines().next().unwrap_or_default();
+    let mut line = without_internals(message.lines().next().unwrap_or_default());
     while let Some((prefix, rest)) = line.split_once(": ")
         && NOISE.contains(&prefix)
     {
@@ -87,6 +97,28 @@ fn readable(message: &str) -> (String, Option<String>) {
         Some((message, hint)) => (clause(message), Some(hint.to_string())),
         None => (clause(line), None),
     }
+}
+
+/// `line` up to where it goes on to print a structure of the planner's.
+fn without_internals(line: &str) -> &str {
+    let shown = |marker: &str| {
+        let at = line.find(marker)?;
+        // The structure's name stands before its brace.
+        Some(line[..at].trim_end_matches(|c: char| c.is_alphanumeric() || c == '_').len())
+    };
+    let markers = [
+        " { ",
+        "[Field {",
+        ": While expanding wildcard",
+        ": Invalid argument error",
+        ". No function matches the given name",
+        ". This issue was",
+    ];
+    let end = markers.into_iter().filter_map(|marker| match marker {
+        " { " => shown(marker),
+        other => line.find(other),
+    });
+    line[..end.min().unwrap_or(line.len())].trim_end_matches([' ', ':', ','])
 }
 
 /// What DataFusion puts before messages to say which part of it speaks.

@@ -10,7 +10,7 @@ use std::ops::ControlFlow;
 use catchment_contract::options::nearest;
 use catchment_contract::{Error, Result};
 use datafusion_sql::sqlparser::ast::{
-    Distinct, Expr, Function, GroupByExpr, Ident, Join, JoinOperator, ObjectName, Query, Select, SetExpr,
+    DataType, Distinct, Expr, Function, GroupByExpr, Ident, Join, JoinOperator, ObjectName, Query, Select, SetExpr,
     SetQuantifier, Spanned, TableFactor, Visit, Visitor,
 };
 use datafusion_sql::sqlparser::tokenizer::Span;
@@ -200,6 +200,24 @@ impl Inspector<'_> {
         }
     }
 
+    /// A cast to a text of a length, which would keep longer ones.
+    fn cast(&self, data_type: &DataType, span: Span) -> Step {
+        let has_length = match data_type {
+            DataType::Varchar(length)
+            | DataType::CharacterVarying(length)
+            | DataType::CharVarying(length)
+            | DataType::Nvarchar(length)
+            | DataType::Char(length)
+            | DataType::Character(length) => length.is_some(),
+            _ => false,
+        };
+        if !has_length {
+            return ControlFlow::Continue(());
+        }
+        let message = format!("a cast to {data_type} does not cut texts");
+        ControlFlow::Break(self.text.error(self.at(span), message, "write left(CAST(… AS TEXT), n)"))
+    }
+
     fn no_function(&self, name: &str, span: Span) -> Step {
         let hint = match nearest(name, self.catalog.function_names()) {
             Some(known) => format!("did you mean \"{known}\"?"),
@@ -309,6 +327,7 @@ impl Visitor for Inspector<'_> {
                     self.landmarks.names.push((plain(last), self.at(expr.span())));
                 }
             }
+            Expr::Cast { data_type, .. } => return self.cast(data_type, expr.span()),
             Expr::Subquery(_) | Expr::Exists { .. } | Expr::InSubquery { .. } => {
                 self.mark(Construct::Subquery, expr.span());
             }

@@ -74,6 +74,50 @@ fn faults_come_and_go_with_their_rows() {
     }
 }
 
+/// A sum that its type cannot hold was null once, which is what a sum over nothing is.
+#[test]
+fn a_sum_that_does_not_fit_is_a_reject_until_it_fits_again() {
+    let text = "CREATE SOURCE events WITH (connector = 'table', kind = 'events');
+        CREATE VIEW sums AS SELECT grp, sum(n) AS total FROM events GROUP BY grp;
+        CREATE VIEW top AS SELECT grp, total FROM sums ORDER BY total DESC LIMIT 1;
+        CREATE SINK sums FROM sums WITH (connector = 'lake');
+        CREATE SINK top FROM top WITH (connector = 'lake');
+        CREATE SINK rejects FROM rejects WITH (connector = 'lake');";
+    let first = vec![event("a", "x", i64::MAX, 1), event("b", "x", 1, 1), event("c", "y", 5, 1)];
+    let history = [first, vec![event("b", "x", 1, -1)]];
+    let history = history.map(|events| EpochInput::from([("events".to_string(), events)]));
+    for workers in [1, 2] {
+        let job = check(text, &|_| None, &common::registry()).unwrap_or_else(|error| panic!("{}", error.chain()));
+        let ran = run(Arc::new(job), history.to_vec(), workers, 5);
+        assert_eq!(rows(&ran.at("sums", 1)), ["1 × y | 5"]);
+        let rejects = rows(&ran.at("rejects", 1));
+        assert!(rejects.iter().any(|row| row.contains("9223372036854775808")), "{rejects:?}");
+        assert_eq!(rows(&ran.at("sums", 2)), ["1 × x | 9223372036854775807", "1 × y | 5"]);
+        assert_eq!(rows(&ran.at("top", 2)), ["1 × x | 9223372036854775807"]);
+        assert_eq!(rows(&ran.at("rejects", 2)), Vec::<String>::new());
+    }
+}
+
+/// A subquery that is used as a value and has two rows doubled the rows that read it.
+#[test]
+fn a_subquery_of_two_rows_is_no_value() {
+    let text = "CREATE SOURCE events WITH (connector = 'table', kind = 'events');
+        CREATE VIEW one AS SELECT name FROM events WHERE n = (SELECT n FROM events WHERE grp = 'x');
+        CREATE SINK one FROM one WITH (connector = 'lake');
+        CREATE SINK rejects FROM rejects WITH (connector = 'lake');";
+    let first = vec![event("a", "x", 1, 1), event("b", "x", 1, 1), event("c", "y", 1, 1)];
+    let history = [first, vec![event("b", "x", 1, -1)]];
+    let history = history.map(|events| EpochInput::from([("events".to_string(), events)]));
+    let job = check(text, &|_| None, &common::registry()).unwrap_or_else(|error| panic!("{}", error.chain()));
+    let ran = run(Arc::new(job), history.to_vec(), 1, 5);
+    assert_eq!(rows(&ran.at("one", 1)), Vec::<String>::new());
+    let rejects = rows(&ran.at("rejects", 1));
+    assert!(rejects.iter().all(|row| row.contains("a subquery that is used as a value has 2 rows")), "{rejects:?}");
+    assert_eq!(rejects.len(), 1, "{rejects:?}");
+    assert_eq!(rows(&ran.at("one", 2)), ["1 × a", "1 × c"]);
+    assert_eq!(rows(&ran.at("rejects", 2)), Vec::<String>::new());
+}
+
 #[test]
 fn a_view_reads_the_rejects_of_others_and_its_own_faults_reach_the_sink() {
     let ran = ran(1);

@@ -117,6 +117,65 @@ fn queries_that_have_no_meaning() {
     view("SELECT id FROM posts WHERE id IN (SELECT id, grp FROM posts)", "line 3, column 59: view \"v\"", "");
 }
 
+/// What fails for every row is refused before there is one.
+#[test]
+fn what_no_row_can_be_computed_by() {
+    let never = |query: &str, holds: &str| {
+        let said = message(&format!("{SOURCES}CREATE VIEW v AS {query}"));
+        assert!(said.contains("view \"v\": ") && said.contains("no row can be computed so"), "{query}\n{said}");
+        assert!(said.contains(holds), "{query}\n{said}");
+    };
+    never("SELECT id, date_part('bogus', at) AS x FROM posts", "bogus");
+    never("SELECT id, date_trunc('bogus', at) AS x FROM posts", "bogus");
+    never("SELECT id FROM posts WHERE body ~ '('", "");
+    never("SELECT id, 1 / 0 AS x FROM posts", "divide by zero");
+    never("SELECT id, CAST('abc' AS BIGINT) AS x FROM posts", "abc");
+}
+
+/// What would be taken for something else is refused.
+#[test]
+fn what_would_mean_something_else() {
+    view("SELECT CAST(body AS VARCHAR(3)) AS x FROM posts", "line 3, column", "write left(");
+    view("SELECT to_char(at, 'Day') AS x FROM posts", "line 3, column", "strftime");
+    view(
+        "SELECT p.grp FROM posts p FULL JOIN events e USING (grp)",
+        "line 3, column 1: view \"v\": one side's \"grp\" beside a FULL JOIN",
+        "write the join with ON",
+    );
+}
+
+/// Messages name what the query names, not the planner's structures.
+#[test]
+fn messages_hold_no_internals() {
+    for query in [
+        "SELECT substr(body) AS x FROM posts",
+        "SELECT id, grp FROM posts GROUP BY id",
+        "SELECT lower(id, grp) AS x FROM posts",
+        "SELECT id FROM posts p WHERE score = (SELECT n FROM events e WHERE e.n > p.score)",
+    ] {
+        let said = message(&format!("{SOURCES}CREATE VIEW v AS {query}"));
+        for internal in ["Ident", "Span", "Field {", "__", "hysical", "While expanding", "No function matches"] {
+            assert!(!said.contains(internal), "{query}\n{said}");
+        }
+    }
+}
+
+/// A hash set's order once decided the plan, so that a restart of the same job was refused.
+#[test]
+fn a_job_has_one_plan() {
+    let text = "CREATE SOURCE docs WITH (connector = 'table', kind = 'docs');
+        CREATE VIEW v AS SELECT doc, line, unnest(words(word)) AS w, count(*) AS n, max(doc) AS last FROM docs
+            GROUP BY doc, line, unnest(words(word));
+        CREATE SINK v FROM v WITH (connector = 'lake')";
+    let plans: std::collections::BTreeSet<String> = (0..20)
+        .map(|_| {
+            let job = check(text, &|_| None, &common::registry()).unwrap_or_else(|error| panic!("{}", error.chain()));
+            catchment_sql::explain(&job, None, catchment_sql::Format::Text).expect("a job that was checked")
+        })
+        .collect();
+    assert_eq!(plans.len(), 1, "{plans:#?}");
+}
+
 #[test]
 fn what_cannot_be_kept_up_to_date() {
     view(

@@ -114,6 +114,8 @@ impl Plan {
             };
             let fits = match aggregate.output {
                 DataType::UInt64 => u64::try_from(value).is_ok(),
+                // A sum of 64-bit integers has fewer digits than these.
+                DataType::Decimal128(38, 0) => true,
                 _ => i64::try_from(value).is_ok(),
             };
             if fits { value } else { NULL }
@@ -165,7 +167,7 @@ impl Plan {
 
 /// Where `aggregate` is kept, and the lanes it takes; none if it does not fit.
 fn source_of(aggregate: &Aggregate, types: &[DataType], lanes: usize) -> Option<(Source, usize)> {
-    let output_fits = matches!(aggregate.output, DataType::Int64 | DataType::UInt64);
+    let output_fits = matches!(aggregate.output, DataType::Int64 | DataType::UInt64 | DataType::Decimal128(38, 0));
     let input = aggregate.input.map(|input| types.get(input).map(flat_type));
     if aggregate.distinct || !output_fits || input == Some(None) {
         return None;

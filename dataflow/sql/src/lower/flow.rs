@@ -100,7 +100,13 @@ impl Flow {
             .collect();
         let mut places = Vec::new();
         for (number, expression) in extra.into_iter().enumerate() {
-            places.push(match expression.as_column() {
+            let same = |known: &Expression| {
+                known.as_column().is_none()
+                    && known.reads() == expression.reads()
+                    && known.to_string() == expression.to_string()
+            };
+            let known = expressions.iter().position(same);
+            places.push(match expression.as_column().or(known) {
                 Some(place) => place,
                 None => {
                     let data_type = expression.output().clone();
@@ -126,18 +132,35 @@ impl Flow {
         Some(run(&self.stages, updates).and_then(|updates| batch(&self.columns, &updates)))
     }
 
-    /// The column of the base node that each column is, if the stages only pick columns.
-    pub fn picks(&self) -> Option<Vec<usize>> {
-        let mut places: Vec<usize> = match self.stages.first() {
-            None => return Some((0..self.columns.len()).collect()),
-            Some(Stage::Project(columns)) => columns.iter().map(Expression::as_column).collect::<Option<_>>()?,
-            Some(_) => return None,
-        };
-        for stage in &self.stages[1..] {
+    /// The column of the base node that each column is, if the stages only pick columns; and for one that is a sum on its
+    /// way to its type, the cast, over a batch of that column alone.
+    pub fn picks(&self) -> Option<Vec<(usize, Option<Expression>)>> {
+        let mut picks: Vec<(usize, Option<Expression>)> =
+            (0..self.columns.len().max(self.base_width())).map(|place| (place, None)).collect();
+        for stage in &self.stages {
             let Stage::Project(columns) = stage else { return None };
-            places = columns.iter().map(|column| Some(places[column.as_column()?])).collect::<Option<_>>()?;
+            let pick = |column: &Expression| match (column.as_column(), column.narrowed()) {
+                (Some(place), _) => picks.get(place).cloned(),
+                (None, Some(place)) => match picks.get(place)? {
+                    (place, None) => Some((*place, Some(column.through_only(0)))),
+                    _ => None,
+                },
+                _ => None,
+            };
+            picks = columns.iter().map(pick).collect::<Option<_>>()?;
         }
-        Some(places)
+        picks.truncate(self.columns.len());
+        Some(picks)
+    }
+
+    /// How many columns the first stage may read.
+    fn base_width(&self) -> usize {
+        match self.stages.first() {
+            Some(Stage::Project(columns)) => {
+                columns.iter().flat_map(|column| column.reads().iter().copied()).max().map_or(0, |last| last + 1)
+            }
+            _ => 0,
+        }
     }
 
     /// The node whose output the stream is: the base, or a new transform for the view `view`.

@@ -1,16 +1,19 @@
 //! `GROUP BY`, aggregates and `DISTINCT`.
 
-use catchment_contract::arrow::datatypes::DataType;
+use catchment_contract::arrow::datatypes::{DataType, Field, Schema};
 use catchment_contract::{Error, Result};
 use catchment_operators::{Aggregate as AggregateColumn, AggregateSpec, Function};
-use datafusion_common::ScalarValue;
+use datafusion_common::{DFSchema, ScalarValue};
 use datafusion_expr::expr::AggregateFunction;
-use datafusion_expr::{Aggregate, Distinct, Expr};
+use datafusion_expr::{Aggregate, Distinct, Expr, cast};
 
 use super::{Flow, Lowering, columns_of, readable};
 use crate::expr::Expression;
 use crate::graph::{Column, Node, Op};
 use crate::inspect::Construct;
+
+/// In which sums of integers are computed: no number of rows makes it overflow.
+const WIDE: DataType = DataType::Decimal128(38, 0);
 
 impl Lowering<'_> {
     pub(super) fn aggregate(&mut self, aggregate: &Aggregate) -> Result<Flow> {
@@ -28,7 +31,11 @@ impl Lowering<'_> {
         let mut aggregates = Vec::new();
         for (index, expr) in aggr_expr.iter().enumerate() {
             let output = schema.field(keys + index).data_type().clone();
-            aggregates.push(self.aggregate_column(expr, output, input.schema(), &mut inputs)?);
+            let mut column = self.aggregate_column(expr, output, input.schema(), &mut inputs)?;
+            if column.function == Function::Sum && column.output.is_integer() {
+                column.output = WIDE;
+            }
+            aggregates.push(column);
         }
         let names = inputs.columns.iter().enumerate().map(|(index, expression)| {
             let name = match index < keys {
@@ -51,7 +58,9 @@ impl Lowering<'_> {
             let hint = error.hint().unwrap_or_default().to_string();
             self.subject.text.error(place, format!("view \"{}\": {error}", self.subject.view), hint)
         })?;
-        let columns = columns_of(schema);
+        let named = columns_of(schema);
+        let mut columns = named.clone();
+        columns[keys..].iter_mut().zip(&spec.aggregates).for_each(|(c, one)| c.data_type = one.output.clone());
         let by: Vec<&str> = columns[..keys].iter().map(|column| column.name.as_str()).collect();
         let view = self.subject.view;
         let name = match by.is_empty() {
@@ -62,14 +71,29 @@ impl Lowering<'_> {
         let key = Some((0..keys).collect());
         let node = Node { name, op: Op::Aggregate(spec), inputs: vec![input], columns, key, append_only: false };
         let id = self.graph.add(node);
-        Ok(Flow::of(self.graph, id, view))
+        self.narrowed(Flow::of(self.graph, id, view), named)
+    }
+
+    /// `flow` as `columns`. A sum of integers that its type cannot hold is a reject: it is computed with more digits.
+    fn narrowed(&self, flow: Flow, columns: Vec<Column>) -> Result<Flow> {
+        let mut expressions = Vec::new();
+        for (place, (wide, column)) in flow.columns.iter().zip(&columns).enumerate() {
+            let field = Field::new(&column.name, wide.data_type.clone(), true);
+            let schema = DFSchema::try_from(Schema::new(vec![field])).map_err(|error| self.planning(&error))?;
+            let value = Expr::Column(datafusion_common::Column::new_unqualified(&column.name));
+            expressions.push(match wide.data_type == column.data_type {
+                true => Expression::column(place, &column.name, &column.data_type),
+                false => self.compile(&cast(value, column.data_type.clone()), &schema)?.through(&[place]),
+            });
+        }
+        Ok(flow.project(expressions, columns))
     }
 
     fn aggregate_column(
         &self,
         expr: &Expr,
         output: DataType,
-        schema: &datafusion_common::DFSchema,
+        schema: &DFSchema,
         inputs: &mut Inputs,
     ) -> Result<AggregateColumn> {
         let Expr::AggregateFunction(AggregateFunction { func, params }) = expr.clone().unalias_nested().data else {

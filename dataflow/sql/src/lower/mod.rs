@@ -128,7 +128,11 @@ impl<'a> Lowering<'a> {
     }
 
     fn compile(&self, expr: &Expr, schema: &DFSchema) -> Result<Expression> {
-        Expression::compile(expr, schema, &self.props).map_err(|error| self.planning(&error))
+        let compiled = Expression::compile(expr, schema, &self.props).map_err(|error| self.planning(&error))?;
+        match compiled.try_out() {
+            Ok(()) => Ok(compiled),
+            Err(error) => Err(self.subject.never(&error)),
+        }
     }
 
     fn compile_all<'e>(&self, exprs: impl IntoIterator<Item = &'e Expr>, schema: &DFSchema) -> Result<Vec<Expression>> {

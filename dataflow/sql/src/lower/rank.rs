@@ -175,6 +175,7 @@ impl Lowering<'_> {
     fn top_of_groups(&mut self, flow: &Flow, spec: &TopKSpec) -> Result<Option<Flow>> {
         let Op::Aggregate(aggregate) = &self.graph.nodes[flow.base].op else { return Ok(None) };
         let Some(picks) = flow.picks() else { return Ok(None) };
+        let (picks, narrowed): (Vec<usize>, Vec<Option<Expression>>) = picks.into_iter().unzip();
         let grouped = &self.graph.nodes[flow.base];
         let top = TopKSpec {
             partition: spec.partition.iter().map(|column| picks[*column]).collect(),
@@ -194,7 +195,21 @@ impl Lowering<'_> {
         let id = self.graph.add(node);
         let mut kept = picks;
         kept.extend(ranked.then_some(width));
-        Ok(Some(Flow::of(self.graph, id, flow.label.clone()).pick(&kept)))
+        let top = Flow::of(self.graph, id, flow.label.clone()).pick(&kept);
+        // Sums that were compared as they are become values of their type.
+        let mut columns = top.columns.clone();
+        let expressions = (0..kept.len()).map(|place| {
+            let column = &mut columns[place];
+            match narrowed.get(place).and_then(Option::as_ref) {
+                Some(narrow) => {
+                    column.data_type = narrow.output().clone();
+                    narrow.through(&[place])
+                }
+                None => Expression::column(place, &column.name, &column.data_type),
+            }
+        });
+        let expressions = expressions.collect();
+        Ok(Some(top.project(expressions, columns)))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::{Arc, LazyLock};
 
 use catchment_contract::arrow::array::{Array, ArrayRef, AsArray, Int64Array};
-use catchment_contract::arrow::datatypes::{DataType, Int64Type, IntervalMonthDayNanoType};
+use catchment_contract::arrow::datatypes::{DataType, Float32Type, Float64Type, Int64Type, IntervalMonthDayNanoType};
 use datafusion_common::cast::as_int64_array;
 use datafusion_common::{Result, exec_err, internal_err};
 use datafusion_expr::expr::ScalarFunction;
@@ -24,9 +24,28 @@ pub(super) fn shift(value: Expr, places: Expr, left: bool) -> Expr {
     call(if left { Function::ShiftLeft } else { Function::ShiftRight }, vec![value, places])
 }
 
+/// `value`, a float, with one zero and one NaN.
+pub(super) fn plain_float(value: Expr) -> Expr {
+    call(Function::PlainFloat, vec![value])
+}
+
+/// Whether `expr` is a [`plain_float`].
+pub(super) fn is_plain(expr: &Expr) -> bool {
+    matches!(expr, Expr::ScalarFunction(function) if function.func.name() == PLAIN_FLOAT)
+}
+
+/// The function that gives floats one zero and one NaN. It never fails, and its result is null where its argument is.
+pub(crate) const PLAIN_FLOAT: &str = "plain_float";
+
 fn call(function: Function, args: Vec<Expr>) -> Expr {
     static ALL: LazyLock<Vec<Arc<ScalarUDF>>> = LazyLock::new(|| {
-        let all = [Function::OnlyRow, Function::IntervalLength, Function::ShiftLeft, Function::ShiftRight];
+        let all = [
+            Function::OnlyRow,
+            Function::IntervalLength,
+            Function::ShiftLeft,
+            Function::ShiftRight,
+            Function::PlainFloat,
+        ];
         all.into_iter().map(|function| Arc::new(ScalarUDF::from(Internal::new(function)))).collect()
     });
     Expr::ScalarFunction(ScalarFunction { func: ALL[function as usize].clone(), args })
@@ -38,6 +57,7 @@ enum Function {
     IntervalLength,
     ShiftLeft,
     ShiftRight,
+    PlainFloat,
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -59,6 +79,7 @@ impl ScalarUDFImpl for Internal {
             Function::IntervalLength => "interval_length",
             Function::ShiftLeft => "shift_left",
             Function::ShiftRight => "shift_right",
+            Function::PlainFloat => PLAIN_FLOAT,
         }
     }
 
@@ -68,7 +89,7 @@ impl ScalarUDFImpl for Internal {
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
         match (self.function, types) {
-            (Function::OnlyRow, [value, _]) => Ok(value.clone()),
+            (Function::OnlyRow, [value, _]) | (Function::PlainFloat, [value]) => Ok(value.clone()),
             (Function::OnlyRow, _) => internal_err!("a value and a number of rows are wanted"),
             _ => Ok(DataType::Int64),
         }
@@ -84,12 +105,24 @@ impl ScalarUDFImpl for Internal {
                 }
                 value.clone()
             }
+            (Function::PlainFloat, [values]) => plain(values)?,
             (Function::IntervalLength, [interval]) => Arc::new(lengths(interval)?),
             (function, [value, places]) => Arc::new(shifted(value, places, function == Function::ShiftLeft)?),
             _ => return internal_err!("an internal function got other arguments than it has"),
         };
         Ok(ColumnarValue::Array(result))
     }
+}
+
+fn plain(values: &ArrayRef) -> Result<ArrayRef> {
+    // Adding makes a zero of both, and leaves a NaN one of many.
+    if let Some(floats) = values.as_primitive_opt::<Float64Type>() {
+        return Ok(Arc::new(floats.unary::<_, Float64Type>(|x| if x.is_nan() { f64::NAN } else { x + 0.0 })));
+    }
+    if let Some(floats) = values.as_primitive_opt::<Float32Type>() {
+        return Ok(Arc::new(floats.unary::<_, Float32Type>(|x| if x.is_nan() { f32::NAN } else { x + 0.0 })));
+    }
+    Ok(values.clone())
 }
 
 fn lengths(intervals: &ArrayRef) -> Result<Int64Array> {
@@ -120,4 +153,32 @@ fn shifted(values: &ArrayRef, places: &ArrayRef, left: bool) -> Result<Int64Arra
         }
     };
     values.iter().zip(places.iter()).map(shift).collect::<Result<Vec<_>>>().map(Int64Array::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use catchment_contract::arrow::array::Float64Array;
+
+    use super::*;
+
+    #[test]
+    fn floats_have_one_zero_and_one_nan() {
+        let nan_of_division = -f64::NAN;
+        let given: ArrayRef = Arc::new(Float64Array::from(vec![Some(-0.0), None, Some(nan_of_division), Some(-1.5)]));
+        let plain = plain(&given).expect("floats");
+        let bits: Vec<Option<u64>> = plain.as_primitive::<Float64Type>().iter().map(|x| x.map(f64::to_bits)).collect();
+        assert_eq!(bits, [Some(0.0_f64), None, Some(f64::NAN), Some(-1.5)].map(|x| x.map(f64::to_bits)));
+    }
+
+    #[test]
+    fn shifts_fail_where_they_would_wrap() {
+        let of = |value: i64, places: i64, left: bool| {
+            let array = |value: i64| -> ArrayRef { Arc::new(Int64Array::from(vec![value])) };
+            shifted(&array(value), &array(places), left).map(|shifted| shifted.value(0)).map_err(|e| e.to_string())
+        };
+        assert_eq!(of(1, 63, true), Ok(i64::MIN));
+        assert_eq!(of(-8, 1, false), Ok(-4));
+        assert!(of(1, 64, true).is_err_and(|error| error.contains("by 64 places")));
+        assert!(of(1, -1, false).is_err());
+    }
 }

@@ -9,6 +9,7 @@ use datafusion_common::Result;
 use datafusion_common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion_expr::{BinaryExpr, Expr, ExprSchemable, Operator};
 
+use super::functions::PLAIN_FLOAT;
 use crate::functions;
 
 /// Whether computing `expr` over rows of `schema` may fail for some row. Errs on the side of yes.
@@ -23,7 +24,9 @@ pub(crate) fn may_fail(expr: &Expr, schema: &DFSchema) -> bool {
 
 fn node_may_fail(node: &Expr, schema: &DFSchema) -> Result<bool> {
     Ok(match node {
-        Expr::ScalarFunction(function) => functions::fallible(function.func.name()),
+        Expr::ScalarFunction(function) => {
+            functions::fallible(function.func.name()) && function.func.name() != PLAIN_FLOAT
+        }
         Expr::HigherOrderFunction(_) | Expr::Unnest(_) | Expr::SimilarTo(_) => true,
         Expr::Cast(cast) => cast_may_fail(&cast.expr.get_type(schema)?, cast.field.data_type()),
         Expr::Negative(inner) => !inner.get_type(schema)?.is_floating(),

@@ -5,9 +5,11 @@
 //! | comparison of intervals | of their lengths: DataFusion compares months, days and nanoseconds field by field |
 //! | `x SIMILAR TO 'pattern'` | a regular expression of the whole text |
 //! | `-x` of integers | `0 - x`, which fails instead of wrapping |
+//! | `to_char(x, 'YYYY-MM')` | with the pattern that the function knows, `%Y-%m` |
 //! | `x << n`, `x >> n` | a shift that fails unless n is from 0 to 63 |
 
 mod similar;
+mod to_char;
 
 use catchment_contract::arrow::datatypes::{DataType, TimeUnit};
 use datafusion_common::tree_node::{Transformed, TreeNode};
@@ -37,6 +39,11 @@ pub(super) fn settled(plan: LogicalPlan) -> Result<LogicalPlan> {
 fn meant(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     Ok(match expr {
         Expr::SimilarTo(like) => Transformed::yes(similar::matched(like)?),
+        Expr::ScalarFunction(mut function) if function.func.name() == "to_char" && function.args.len() == 2 => {
+            let pattern = function.args.remove(1);
+            function.args.push(to_char::pattern(pattern)?);
+            Transformed::yes(Expr::ScalarFunction(function))
+        }
         Expr::Negative(inner) if inner.get_type(schema)?.is_integer() => {
             let zero = ScalarValue::new_zero(&inner.get_type(schema)?)?;
             Transformed::yes(Expr::Literal(zero, None) - *inner)
@@ -72,7 +79,8 @@ fn meant(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     })
 }
 
-fn is_comparison(op: Operator) -> bool {
+/// Whether `op` compares two values.
+pub(super) fn is_comparison(op: Operator) -> bool {
     matches!(
         op,
         Operator::Eq

@@ -5,11 +5,13 @@
 //! guard them. A rule here changes no answer, whatever the rows hold, and none makes a row fail that would not have.
 //!
 //! [`analyse`], on a view's query alone:
-//! 1. `using`: the columns of `USING` in outer joins;
+//! 1. `unnest`: an order of columns that is the same in each run;
+//!    `using`: the columns of `USING` in outer joins;
 //! 2. `literals`: numbers beside decimals are decimals;
 //! 3. DataFusion's type coercion;
 //! 4. `meaning`: operators whose evaluation means something else in SQL;
-//! 5. `ties`: orders that no reader can change.
+//! 5. `floats`: floats are compared by value;
+//! 6. `ties`: orders that no reader can change.
 //!
 //! [`optimise`], on a view's query with others inlined:
 //! 1. `fold`: constants;
@@ -18,6 +20,7 @@
 //! 4. of DataFusion's rules: `EliminateFilter` and `PropagateEmptyRelation`, which drop what never has a row,
 //!    `OptimizeUnions`, which flattens them, and `OptimizeProjections`, which drops columns that nobody reads.
 
+mod floats;
 mod fold;
 mod functions;
 mod literals;
@@ -28,6 +31,7 @@ mod push;
 mod strict;
 mod subquery;
 mod ties;
+mod unnest;
 mod unwrap;
 mod using;
 
@@ -44,6 +48,7 @@ use datafusion_optimizer::optimize_unions::OptimizeUnions;
 use datafusion_optimizer::propagate_empty_relation::PropagateEmptyRelation;
 use datafusion_optimizer::{Optimizer, OptimizerContext, OptimizerRule};
 
+pub(crate) use functions::PLAIN_FLOAT;
 pub(crate) use may_fail::{cast_may_fail, may_fail};
 pub(crate) use nulls::column_never_null;
 pub(crate) use ties::Keys;
@@ -59,12 +64,14 @@ pub(crate) fn analyse(
     qualified: &[String],
     keys: &Keys<'_>,
 ) -> Result<LogicalPlan> {
+    let plan = unnest::ordered(plan)?;
     let plan = using::merged(plan, qualified)?;
     let plan = literals::exact(plan)?;
     // The rules alone: the analyzer's checks are of what DataFusion's executor can do.
     let rules = Analyzer::new().rules;
     let plan = rules.iter().try_fold(plan, |plan, rule| rule.analyze(plan, config))?;
     let plan = meaning::settled(plan)?;
+    let plan = floats::plain(plan)?;
     ties::settled(plan, keys)
 }
 

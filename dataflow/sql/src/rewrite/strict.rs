@@ -1,5 +1,6 @@
 //! Expressions that are null where some of their columns are.
 
+use super::functions::PLAIN_FLOAT;
 use datafusion_common::Column;
 use datafusion_expr::{Between, BinaryExpr, Expr, Like, Operator};
 
@@ -23,6 +24,7 @@ pub(super) fn is_null_with(expr: &Expr, of: &dyn Fn(&Column) -> bool) -> bool {
             }
             _ => false,
         },
+        Expr::ScalarFunction(function) if function.func.name() == PLAIN_FLOAT => function.args.iter().any(null),
         Expr::Like(Like { expr, pattern, .. }) => null(expr) || null(pattern),
         // `NULL BETWEEN …` is null; `x BETWEEN NULL AND 1` is false where x is greater.
         Expr::Between(Between { expr, .. }) => null(expr),

@@ -25,7 +25,7 @@ use datafusion_expr::{Expr, Filter, Join, LogicalPlan, Operator, Projection, Sub
 use datafusion_optimizer::analyzer::type_coercion::TypeCoercionRewriter;
 
 use super::nulls::never_null;
-use super::{columns, conjuncts};
+use super::{columns, conjuncts, floats};
 use pull::{Pulled, pulled};
 
 /// `plan` without subqueries.
@@ -155,8 +155,9 @@ impl Joining {
         let mut on = Vec::new();
         if let Some(value) = value {
             let name = self.name("in");
-            kept.insert(0, columns(inner.schema())[0].clone().alias(&name));
-            on.push((value, column(&name)));
+            let member = floats::of(columns(inner.schema())[0].clone(), inner.schema());
+            kept.insert(0, member.alias(&name));
+            on.push((floats::of(value, plan.schema()), column(&name)));
         }
         if kept.is_empty() {
             // Only whether there is a row matters.

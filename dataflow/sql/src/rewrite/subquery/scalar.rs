@@ -17,7 +17,7 @@ use datafusion_optimizer::analyzer::type_coercion::TypeCoercionRewriter;
 use super::pull::{Pulled, keeps_a_row, outside, pulled, refers_outside};
 use super::{Joining, check_level, coerced, column};
 use crate::rewrite::nulls::is_count;
-use crate::rewrite::{columns, functions};
+use crate::rewrite::{columns, floats, functions};
 
 /// Whether `plan` is computed from the one row of an aggregate without `GROUP BY`.
 pub(super) fn is_one_group(plan: &LogicalPlan) -> bool {
@@ -76,14 +76,15 @@ impl Joining {
     pub(super) fn is_in(&mut self, plan: LogicalPlan, value: Expr, inner: LogicalPlan) -> Result<(LogicalPlan, Expr)> {
         if is_one_group(&inner) {
             return self.computed(plan, inner, |row| {
-                let equal = value.eq(row.values[0].clone());
+                let equal = value.clone().eq(row.values[0].clone());
                 match row.present {
                     Some(present) => when(present, equal).otherwise(lit(false)),
                     None => Ok(equal),
                 }
             });
         }
-        let member = columns(inner.schema())[0].clone();
+        let member = floats::of(columns(inner.schema())[0].clone(), inner.schema());
+        let value = floats::of(value, plan.schema());
         let equal = referring(value.clone(), plan.schema())?.eq(member.clone());
         let matching = LogicalPlan::Filter(Filter::try_new(equal, Arc::new(inner.clone()))?);
         let matching = aggregate(matching, vec![count(lit(1_i64))])?;
