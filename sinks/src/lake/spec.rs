@@ -48,6 +48,9 @@ impl Mode {
     }
 }
 
+/// The relation of rejects. As a log of what was ever refused it may be appended although a reject goes when its row does.
+const REJECTS: &str = "rejects";
+
 /// For how long what readers of older versions need is kept, if `retention` does not say.
 const RETENTION_DEFAULT: Duration = Duration::from_secs(600);
 
@@ -105,7 +108,7 @@ impl LakeSpec {
             "changes" => Mode::Changes,
             _ => Mode::Current,
         };
-        if mode == Mode::Append && !view.append_only {
+        if mode == Mode::Append && !view.append_only && view.name != REJECTS {
             let message = format!("{} cannot append: \"{}\" can take rows back", options.owner(), view.name);
             return Err(options.error(mode_span, message).with_hint(
                 "write mode = 'current' to keep the rows as they are now, or mode = 'changes' to keep every change",
