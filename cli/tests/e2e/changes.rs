@@ -30,7 +30,7 @@ fn good(place: &Place, job: &str, more: &[&str]) -> Value {
 
 fn refused(place: &Place, job: &str, says: &str) {
     let ran = run(place, job, &[]);
-    assert_eq!(ran.status, 1, "{}", ran.out);
+    assert_eq!(ran.status, 2, "{}", ran.out);
     assert!(ran.err.contains(says) && ran.err.contains("--reset"), "{}", ran.err);
 }
 
@@ -248,7 +248,7 @@ fn a_table_does_not_lose_columns_and_a_reset_that_fails_forgets_nothing() {
     good(&place, &job("id, subreddit"), &[]);
     refused(&place, &job("id"), "relation \"v\" of sink \"v\" is not the one that the lake holds");
     let ran = run(&place, &job("id"), &["--reset"]);
-    assert_eq!(ran.status, 1, "{}", ran.out);
+    assert_eq!(ran.status, 2, "{}", ran.out);
     let message =
         "column \"subreddit\" is gone; a table may gain columns; for other changes give the sink another table";
     assert!(ran.err.contains(message), "{}", ran.err);

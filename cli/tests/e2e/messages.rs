@@ -118,7 +118,7 @@ fn a_missing_path_is_named() {
     let place = Place::new();
     place.write("job.sql", job("SELECT id FROM comments").replace("in/*", "in/RC_1"));
     let ran = run(&place);
-    assert_eq!(ran.status, 1);
+    assert_eq!(ran.status, 2);
     said(&ran, &["in/RC_1", "no such file"]);
 }
 
@@ -129,7 +129,7 @@ fn an_empty_folder_is_named() {
     for pattern in ["in/*", "in"] {
         place.write("job.sql", job("SELECT id FROM comments").replace("in/*", pattern));
         let ran = run(&place);
-        assert_eq!(ran.status, 1, "{}", ran.out);
+        assert_eq!(ran.status, 2, "{}", ran.out);
         said(&ran, &[pattern]);
     }
 }
@@ -156,7 +156,7 @@ fn a_folder_without_permission_is_named() {
             return;
         }
     };
-    assert_eq!(ran.status, 1, "{}", ran.err);
+    assert_eq!(ran.status, 2, "{}", ran.err);
     said(&ran, &["\"in\"", "permission denied"]);
     std::fs::set_permissions(place.path("in"), PermissionsExt::from_mode(0o755)).expect("ours to change");
 }
@@ -189,10 +189,10 @@ fn a_lake_that_cannot_be_written_is_named() {
     place.write("in/RC_1", line("a"));
     place.write("file", "not a folder");
     let ran = place.catchment(&["run", "job.sql", "--until", "idle", "--lake", "file/lake"]);
-    assert_eq!(ran.status, 1);
+    assert_eq!(ran.status, 2);
     said(&ran, &["file/lake"]);
     let ran = place.catchment(&["run", "job.sql", "--until", "idle", "--lake", "ftp://host/lake"]);
-    assert_eq!(ran.status, 1);
+    assert_eq!(ran.status, 2);
     said(&ran, &["ftp://host/lake", "s3://"]);
 }
 
@@ -204,7 +204,7 @@ fn a_table_of_another_job_is_refused() {
     place.write("other.sql", job("SELECT id FROM comments"));
     assert_eq!(run(&place).status, 0);
     let ran = place.catchment(&["run", "other.sql", "--until", "idle"]);
-    assert_eq!(ran.status, 1, "{}", ran.out);
+    assert_eq!(ran.status, 2, "{}", ran.out);
     said(&ran, &["table \"v\"", "\"job\""]);
 }
 
@@ -216,7 +216,7 @@ fn a_job_whose_view_changed_is_refused() {
     assert_eq!(run(&place).status, 0);
     place.write("job.sql", job("SELECT id, score + 1 AS score FROM comments"));
     let ran = run(&place);
-    assert_eq!(ran.status, 1, "{}", ran.out);
+    assert_eq!(ran.status, 2, "{}", ran.out);
     said(&ran, &["relation \"v\" of sink \"c\"", "add --reset once"]);
 }
 
@@ -251,6 +251,6 @@ fn a_job_whose_lower_view_changed_is_refused() {
     assert_eq!(run(&place).status, 0);
     place.write("job.sql", two("id <> 'y'"));
     let ran = run(&place);
-    assert_eq!(ran.status, 1, "{}", ran.out);
+    assert_eq!(ran.status, 2, "{}", ran.out);
     said(&ran, &["relation \"v\""]);
 }

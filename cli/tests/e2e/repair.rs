@@ -80,8 +80,8 @@ fn a_table_whose_log_is_damaged() {
         let entries = fs::read_dir(log).expect("a folder").map(|entry| entry.expect("a file").path());
         let mut entries: Vec<_> = entries.filter(|path| path.extension().is_some_and(|end| end == "json")).collect();
         entries.sort();
-        fs::write(&entries[entries.len() - 2], "").expect("it can be written");
-        fs::remove_file(entries.last().expect("an entry")).expect("it can be removed");
+        // The second run's rows. What the last run committed alone would be published again.
+        fs::write(&entries[entries.len() - 3], "").expect("it can be written");
     };
     comes_back(damage, "that is lost in part");
 }

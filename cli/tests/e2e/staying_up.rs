@@ -33,7 +33,10 @@ fn seen(checkpoints: &Path) -> Option<u64> {
     let files = std::fs::read_dir(checkpoints).ok()?.flatten().map(|entry| entry.path());
     let newest = files.filter(|path| path.extension().is_some_and(|ending| ending == "json")).max()?;
     // It may be pruned, or not be whole, at this moment: look again.
-    let manifest: Value = serde_json::from_slice(&std::fs::read(newest).ok()?).ok()?;
+    let text = std::fs::read_to_string(newest).ok()?;
+    // Its first line is a seal over the rest.
+    let (_, rest) = text.split_once('\n')?;
+    let manifest: Value = serde_json::from_str(rest).ok()?;
     manifest["sources"]["comments"]["ledger"]["records"].as_u64()
 }
 
