@@ -15,8 +15,9 @@ pub enum Format {
     Json,
 }
 
-/// What is said of every file and version of a table, unless somebody asks for it by name.
-const QUIET: &str = "delta_kernel=warn,delta_kernel_default_engine=warn";
+/// What is said of every file and version of a table, unless somebody asks for it by name: what goes wrong there is in our own
+/// errors.
+const QUIET: &str = "delta_kernel=off,delta_kernel_default_engine=off";
 
 /// Logs what `RUST_LOG` asks for, else warnings and progress. Spans (of epochs, checkpoints, commits) are logged when they
 /// close.

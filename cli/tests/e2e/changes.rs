@@ -28,9 +28,14 @@ fn good(place: &Place, job: &str, more: &[&str]) -> Value {
     serde_json::from_str(&ran.out).expect("the summary is one JSON object")
 }
 
+/// Refused for what a person wrote.
 fn refused(place: &Place, job: &str, says: &str) {
+    refused_with(place, job, 2, says);
+}
+
+fn refused_with(place: &Place, job: &str, status: i32, says: &str) {
     let ran = run(place, job, &[]);
-    assert_eq!(ran.status, 2, "{}", ran.out);
+    assert_eq!(ran.status, status, "{}", ran.out);
     assert!(ran.err.contains(says) && ran.err.contains("--reset"), "{}", ran.err);
 }
 
@@ -153,7 +158,7 @@ fn a_topic_that_was_lost_is_written_anew_and_tables_go_on() {
         }
         drop(broker);
         place.write("in/RC_3", comment("d", "z", 5));
-        refused(&place, &job, if made_anew { "ends at offset 0, and did at " } else { "topic \"up\" is gone" });
+        refused_with(&place, &job, 1, if made_anew { "ends at offset 0, and did at " } else { "topic \"up\" is gone" });
         let ran = place.catchment(&["run", "job.sql", "--until", "idle", "--reset-sink", "upp"]);
         assert!(ran.err.contains("the job has no sink of that name; did you mean \"up\"?"), "{}", ran.err);
         good(&place, &job, &["--reset-sink", "up"]);
@@ -298,7 +303,7 @@ fn a_checkpoint_that_cannot_be_read_is_left_behind_by_a_reset() {
     let checkpoints = std::fs::read_dir(place.path("lake/_catchment/job/checkpoints")).expect("a folder");
     let newest = checkpoints.flatten().map(|entry| entry.path()).max().expect("a checkpoint");
     std::fs::write(newest, "{").expect("it can be written");
-    refused(&place, &job, "is damaged");
+    refused_with(&place, &job, 1, "is damaged");
     place.write("in/RC_2", comment("b", "x", 1));
     good(&place, &job, &["--reset"]);
     good(&place, &job, &[]);

@@ -189,7 +189,7 @@ fn a_lake_that_cannot_be_written_is_named() {
     place.write("in/RC_1", line("a"));
     place.write("file", "not a folder");
     let ran = place.catchment(&["run", "job.sql", "--until", "idle", "--lake", "file/lake"]);
-    assert_eq!(ran.status, 2);
+    assert_eq!(ran.status, 1);
     said(&ran, &["file/lake"]);
     let ran = place.catchment(&["run", "job.sql", "--until", "idle", "--lake", "ftp://host/lake"]);
     assert_eq!(ran.status, 2);
