@@ -10,6 +10,8 @@
 //!
 //! Under `cargo test` it runs on a few hundred comments, so that it cannot rot.
 
+#![allow(clippy::disallowed_methods, reason = "it measures, or waits for other processes")]
+
 use std::path::Path;
 use std::time::{Duration, Instant};
 

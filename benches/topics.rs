@@ -14,6 +14,8 @@
 //! cargo bench --bench topics                            400,000 records of 200 B, 100,000 of 1 KiB
 //! ```
 
+#![allow(clippy::disallowed_methods, reason = "it measures, or waits for other processes")]
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -163,8 +165,7 @@ impl Case {
     }
 
     fn topics(&self) -> Topics {
-        let topics = Topics::of(self.broker.clone());
-        topics
+        Topics::of(self.broker.clone())
     }
 
     fn sink(&self, folder: &Path, topic: &str, delivery: &str, rows: Vec<UpdateBatch>) -> Result<()> {

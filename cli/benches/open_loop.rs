@@ -14,6 +14,8 @@
 //!
 //! Under `cargo test` it runs for a second, so that it cannot rot.
 
+#![allow(clippy::disallowed_methods, reason = "it measures, or waits for other processes")]
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};

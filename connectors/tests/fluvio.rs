@@ -1,4 +1,5 @@
 //! The source `fluvio` against the embedded broker: where it begins, how it goes on, and what it says when it cannot.
+#![allow(clippy::disallowed_methods, reason = "it measures, or waits for other processes")]
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod common;

@@ -1,5 +1,6 @@
 //! The conformance suite of `catchment_contract` for every source here. A real cluster joins in when the environment
 //! names one: `FLUVIO_ENDPOINT=host:port`.
+#![allow(clippy::disallowed_methods, reason = "it measures, or waits for other processes")]
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod common;

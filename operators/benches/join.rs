@@ -4,6 +4,8 @@
 //! Keys are post ids, titles have 30 bytes; output is (score, id, title). Both count the output's rows and scores, and
 //! must agree. Under `cargo test` there are few rows. Times are the thread's CPU time where the system tells it.
 
+#![allow(clippy::disallowed_methods, reason = "it measures, or waits for other processes")]
+
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::hint::black_box;

@@ -6,6 +6,8 @@
 //! `cargo bench -p catchment-operators --bench operators` measures; run as a test, the sizes are small. Every run checks
 //! a digest of the output against the ceiling's.
 
+#![allow(clippy::disallowed_methods, reason = "it measures, or waits for other processes")]
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

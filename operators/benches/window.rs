@@ -7,6 +7,8 @@
 //! Times are CPU times of the thread, where the system tells them. `cargo bench -p catchment-operators --bench window`
 //! measures; run as a test, the sizes are small. Every run checks a digest of the output against the ceiling's.
 
+#![allow(clippy::disallowed_methods, reason = "it measures, or waits for other processes")]
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -8,6 +8,7 @@
 //!
 //! Under test each runs once with few rows.
 
+#![allow(clippy::disallowed_methods, reason = "it measures, or waits for other processes")]
 #![allow(missing_docs, reason = "criterion's macros make public items")]
 #![allow(clippy::unwrap_used, reason = "a bench stops when something fails")]
 

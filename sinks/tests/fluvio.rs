@@ -1,5 +1,6 @@
 //! What a topic's sink writes, and what a person reads when it cannot be.
 
+#![allow(clippy::disallowed_methods, reason = "it measures, or waits for other processes")]
 #![allow(clippy::unwrap_used, reason = "this is a test's code")]
 
 mod common;

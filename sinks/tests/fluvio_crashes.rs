@@ -6,6 +6,7 @@
 //! records of each key must be, one for one and in order, the net changes of the committed checkpoints, computed from the
 //! views alone. With `at_least_once` they may repeat, and what they leave must be the view.
 
+#![allow(clippy::disallowed_methods, reason = "it measures, or waits for other processes")]
 #![allow(clippy::unwrap_used, reason = "this is a test's code")]
 
 mod common;

@@ -2,6 +2,7 @@
 //!
 //! Topics are those of the embedded broker; with `FLUVIO_ENDPOINT` set to a cluster's controller, of that cluster too.
 
+#![allow(clippy::disallowed_methods, reason = "it measures, or waits for other processes")]
 #![allow(clippy::unwrap_used, reason = "this is a test's code")]
 
 mod common;

@@ -98,7 +98,7 @@ impl Case {
             return self.one_by_one(duckdb, report);
         };
         self.compare(&forms, &ran, duckdb, &mut report);
-        if self.seed % 3 == 0
+        if self.seed.is_multiple_of(3)
             && let Some(other) = self.run(&job, &[merged(&self.history)], workers, &mut report)
         {
             let last = self.history.len() as u64;
@@ -133,7 +133,7 @@ impl Case {
 
     /// The forms that are accepted, and the job of them.
     fn job(&self, report: &mut Report) -> Option<(Vec<(usize, Forms)>, Job)> {
-        let inner_sinks = self.seed % 2 == 0;
+        let inner_sinks = self.seed.is_multiple_of(2);
         let mut forms: Vec<(usize, Forms)> = self
             .queries
             .iter()

@@ -154,7 +154,7 @@ impl<'a> Generator<'a> {
                 format!("{{{place}}} {way} NULLS {nulls}")
             })
             .collect();
-        let partition = self.chance(0.6).then(|| "PARTITION BY {0} ").unwrap_or_default();
+        let partition = if self.chance(0.6) { "PARTITION BY {0} " } else { "" };
         let number = format!("row_number() OVER ({partition}ORDER BY {})", order.join(", "));
         exprs.push(Expr::of(Type::Int, number, exprs.clone()));
         let filter = self.filter(&scope, depth);

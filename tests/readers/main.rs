@@ -1,5 +1,6 @@
 //! Lake tables as their users read them: with DuckDB.
 
+#![allow(clippy::disallowed_methods, reason = "it measures, or waits for other processes")]
 #![allow(clippy::unwrap_used, reason = "this is a test's code")]
 
 #[path = "../../sinks/tests/common/mod.rs"]

@@ -1,5 +1,7 @@
 //! End to end: the real binary, and real DuckDB reading the lake.
 
+#![allow(clippy::disallowed_methods, reason = "it measures, or waits for other processes")]
+
 mod changes;
 mod custom;
 mod killed;

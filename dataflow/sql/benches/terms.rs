@@ -3,6 +3,8 @@
 //! `terms` runs the stages that lowering makes of `examples/pulse.sql`; `words` is its ceiling, the bare function that
 //! finds the words, over the same texts. Both per token.
 
+#![allow(clippy::disallowed_methods, reason = "it measures, or waits for other processes")]
+
 use std::hint::black_box;
 use std::sync::Arc;
 

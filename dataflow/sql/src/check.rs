@@ -341,7 +341,7 @@ impl<'a> Checker<'a> {
             if name.text == "connector" {
                 connector = Some(Name { text: value.clone(), place: *value_place });
             } else {
-                options.insert(name.text.clone(), value.clone(), (*value_place).into());
+                options.insert(name.text.clone(), value.clone(), *value_place);
             }
         }
         let missing = || {

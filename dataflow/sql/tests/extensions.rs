@@ -1,6 +1,8 @@
 //! Functions and operators of one's own: what they compute is part of the job like any view, kept up to date and told apart
 //! by its version.
 
+#![allow(clippy::disallowed_methods, reason = "it measures, or waits for other processes")]
+
 mod common;
 
 use std::collections::BTreeMap;

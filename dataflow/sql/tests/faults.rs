@@ -1,5 +1,7 @@
 //! Rows that a view cannot compute: they become rejects with their diff, and all other rows pass.
 
+#![allow(clippy::disallowed_methods, reason = "it measures, or waits for other processes")]
+
 mod common;
 
 use std::sync::Arc;

@@ -1,5 +1,7 @@
 //! What a person reads when a job is wrong: each message with its place and the way out.
 
+#![allow(clippy::disallowed_methods, reason = "it measures, or waits for other processes")]
+
 mod common;
 
 use catchment_sql::check;

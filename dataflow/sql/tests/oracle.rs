@@ -3,6 +3,8 @@
 //!
 //! A failure names the query and the seed; `ORACLE_SEED=n` runs that seed alone, `ORACLE_SEEDS=n` so many seeds.
 
+#![allow(clippy::disallowed_methods, reason = "it measures, or waits for other processes")]
+
 mod common;
 
 use std::collections::BTreeMap;

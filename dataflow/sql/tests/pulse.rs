@@ -1,5 +1,7 @@
 //! The main job: it checks, shares what can be shared, reads only what it needs, and gives the right rows.
 
+#![allow(clippy::disallowed_methods, reason = "it measures, or waits for other processes")]
+
 mod common;
 
 use std::sync::Arc;

@@ -10,6 +10,8 @@
 //! Every other query is also compared with DataFusion's own answer at every epoch, with one worker and with two.
 //! `UPDATE_SLT=1` writes the rows into the files; `SLT_ONLY=text` runs only the queries that hold the text.
 
+#![allow(clippy::disallowed_methods, reason = "it measures, or waits for other processes")]
+
 mod common;
 
 use std::collections::BTreeMap;

@@ -1,3 +1,5 @@
+#![allow(clippy::disallowed_methods, reason = "it measures, or waits for other processes")]
+
 use std::time::Instant;
 
 use catchment_contract::arrow::array::{Int64Array, UInt64Array};

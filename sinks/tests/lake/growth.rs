@@ -15,7 +15,7 @@ fn row(number: u64) -> Row {
         subreddit: "rust".into(),
         day: 0,
         score: Some(number as i64),
-        good: number % 2 == 0,
+        good: number.is_multiple_of(2),
         body: format!("comment {number} ") + &"word ".repeat(20),
     }
 }
@@ -117,7 +117,7 @@ fn versions_can_be_read_for_the_retention() {
     let (lake, clock, _, _folder) = grow(60, u64::MAX);
     drop(clock);
     let newest = lake.list("comments/_delta_log").unwrap();
-    let newest = newest.iter().filter(|object| object.path.ends_with(".json")).next_back().unwrap().path.clone();
+    let newest = newest.iter().rfind(|object| object.path.ends_with(".json")).unwrap().path.clone();
     let newest: u64 = newest.rsplit('/').next().unwrap().trim_end_matches(".json").parse().unwrap();
     // Three minutes are eighteen checkpoints ago, and at least as many versions.
     for version in newest - 15..=newest {

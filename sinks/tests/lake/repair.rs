@@ -16,7 +16,7 @@ fn row(number: u64) -> Row {
         subreddit: "rust".into(),
         day: 0,
         score: Some(number as i64),
-        good: number % 2 == 0,
+        good: number.is_multiple_of(2),
         body: format!("comment {number}"),
     }
 }

@@ -310,7 +310,9 @@ fn a_torn_sealed_segment_ends_the_log_and_what_follows_is_set_aside() {
         let broker = crate::start(options.clone());
         broker.create("n", &partitions(1)).unwrap();
         let mut client = broker.partition("n", 0).unwrap();
-        (0..12).for_each(|number| drop(client.produce(&numbers(number, number + 1, 100)).unwrap()));
+        for number in 0..12 {
+            client.produce(&numbers(number, number + 1, 100)).unwrap();
+        }
     }
     let files = log_files(folder.path(), "n", 0);
     let (whole, each) = (fs::read(&files[1]).unwrap(), 12 / files.len());
