@@ -27,7 +27,7 @@ use datafusion_common::{DFSchema, DataFusionError, Result, ScalarValue};
 use datafusion_expr::execution_props::ExecutionProps;
 use datafusion_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion_expr::{Expr, Operator};
-use datafusion_physical_expr::expressions::{BinaryExpr, CastExpr, Column, Literal};
+use datafusion_physical_expr::expressions::{BinaryExpr, CastExpr, Column, Literal, NegativeExpr};
 use datafusion_physical_expr::{PhysicalExpr, ScalarFunctionExpr, create_physical_expr};
 
 use crate::functions;
@@ -181,7 +181,8 @@ impl Expression {
                 (Some(function), _) => {
                     functions::fallible(function.fun().name()) && function.fun().name() != PLAIN_FLOAT
                 }
-                (_, Some(binary)) => !(binary.op().supports_propagation() || binary.op().is_logic_operator()),
+                (_, Some(binary)) => binary_fallible(binary),
+                _ if node.is::<NegativeExpr>() => !node.data_type(&self.schema).is_ok_and(|kind| kind.is_floating()),
                 _ => node.downcast_ref::<CastExpr>().is_some_and(|cast| {
                     cast.expr().data_type(&self.schema).map_or(true, |from| cast_may_fail(&from, cast.cast_type()))
                 }),
@@ -346,5 +347,15 @@ impl std::fmt::Display for Expression {
             Shape::Constant(ScalarValue::Utf8(Some(text)) | ScalarValue::Utf8View(Some(text))) => write!(f, "'{text}'"),
             _ => write!(f, "{}", self.expr),
         }
+    }
+}
+
+/// Whether an operator may fail for some row. A pattern that is a row's may be none.
+fn binary_fallible(binary: &BinaryExpr) -> bool {
+    match binary.op() {
+        Operator::RegexMatch | Operator::RegexIMatch | Operator::RegexNotMatch | Operator::RegexNotIMatch => {
+            !binary.right().is::<Literal>()
+        }
+        op => !(op.supports_propagation() || op.is_logic_operator()),
     }
 }
