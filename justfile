@@ -25,7 +25,7 @@ ci:
 
 # Random queries against DuckDB for a while
 judge seconds="600" seed="1":
-    JUDGE_SECONDS={{ seconds }} JUDGE_FIRST={{ seed }} cargo test -p catchment-tests --test judge -- --nocapture
+    JUDGE_SECONDS={{ seconds }} JUDGE_FROM={{ seed }} cargo test -p catchment-tests --test judge -- --nocapture
 
 # Kill the binary again and again
 kills count="100" seed="1":
