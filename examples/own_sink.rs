@@ -1,19 +1,21 @@
-//! A program with a sink: `CREATE SINK … WITH (connector = 'file', path = '…')` keeps a view in a text file.
+//! A program with a sink: `CREATE SINK … WITH (connector = 'file', path = '…')` keeps a view in a file of JSON lines.
 //!
 //! ```text
-//! cargo run --example own_sink                   reads the sample that ships, keeps busiest.txt
+//! cargo run --example own_sink                   reads the sample that ships, keeps busiest.ndjson
 //! cargo run --example own_sink -- LAKE FILE
 //! ```
 //!
 //! A sink takes part in checkpoints: what it staged becomes visible when the checkpoint is committed, once, however often the
 //! program dies in between. This one stages the whole view in the manifest, which a small view can afford, and publishes by
-//! renaming a file, which may be repeated. The suite `catchment::contract::suite::sink` tests that a sink keeps its promises.
+//! renaming a file, which may be repeated. That it keeps its promises is tested by the suite that all sinks pass,
+//! `catchment::contract::suite::sink`: see `tests/outside/suites.rs`.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
-use catchment::arrow::util::display::{ArrayFormatter, FormatOptions};
+use catchment::arrow::json::WriterBuilder;
+use catchment::arrow::json::writer::LineDelimited;
 use catchment::contract::{
     Options, Sink, SinkConnector, SinkContext, SinkFigures, SinkSpec, Staged, UpdateBatch, ViewFacts,
 };
@@ -25,7 +27,8 @@ CREATE VIEW busiest AS SELECT subreddit, count(*) AS comments FROM comments GROU
 CREATE SINK busiest FROM busiest WITH (connector = 'file', path = '${file}');
 ";
 
-struct Files;
+/// The connector: makes a sink of the options in the job's text, without touching the disk.
+pub struct Files;
 
 impl SinkConnector for Files {
     fn name(&self) -> &'static str {
@@ -55,8 +58,7 @@ impl SinkSpec for OneFile {
     fn open(&self, _context: &SinkContext, last: Option<(u64, &Staged)>) -> Result<Box<dyn Sink>> {
         let mut sink = Lines { file: self.clone(), lines: BTreeMap::new(), changed: false };
         if let Some((n, staged)) = last {
-            let lines = serde_json::from_value(staged.0.clone());
-            sink.lines = lines.map_err(|error| Error::data("cannot read the staged lines").with_source(error))?;
+            sink.lines = lines(staged)?;
             // The program may have died before it published them.
             sink.publish(n, staged)?;
         }
@@ -64,7 +66,12 @@ impl SinkSpec for OneFile {
     }
 }
 
-/// The view's rows as lines, and how often each is there.
+fn lines(staged: &Staged) -> Result<BTreeMap<String, i64>> {
+    serde_json::from_value(staged.0.clone())
+        .map_err(|error| Error::data("cannot read the staged lines").with_source(error))
+}
+
+/// The view's rows as JSON, and how often each is there.
 struct Lines {
     file: OneFile,
     lines: BTreeMap<String, i64>,
@@ -73,14 +80,16 @@ struct Lines {
 
 impl Sink for Lines {
     fn write(&mut self, updates: Vec<UpdateBatch>, _upto: Epoch) -> Result<()> {
-        let options = FormatOptions::default();
         for batch in updates {
-            let shown = batch.rows.columns().iter().map(|column| ArrayFormatter::try_new(column, &options));
-            let shown = shown.collect::<std::result::Result<Vec<_>, _>>();
-            let shown = shown.map_err(|error| Error::bug("could not show a row").with_source(error))?;
-            for row in 0..batch.len() {
-                let cells: Vec<String> = shown.iter().map(|column| column.value(row).to_string()).collect();
-                *self.lines.entry(cells.join("\t")).or_default() += batch.diffs.at(row);
+            let format = WriterBuilder::new()
+                .with_explicit_nulls(true)
+                .with_timestamp_tz_format("%Y-%m-%dT%H:%M:%S%.6fZ".into());
+            let mut writer = format.build::<_, LineDelimited>(Vec::new());
+            let written = writer.write(&batch.rows).and_then(|()| writer.finish());
+            written.map_err(|error| Error::bug("could not write rows as JSON").with_source(error))?;
+            let text = String::from_utf8(writer.into_inner()).expect("JSON is text");
+            for (row, line) in text.lines().enumerate() {
+                *self.lines.entry(line.to_owned()).or_default() += batch.diffs.at(row);
                 self.changed = true;
             }
         }
@@ -97,9 +106,8 @@ impl Sink for Lines {
     }
 
     fn publish(&mut self, _n: u64, staged: &Staged) -> Result<()> {
-        let lines: BTreeMap<String, i64> = serde_json::from_value(staged.0.clone())
-            .map_err(|error| Error::data("cannot read the staged lines").with_source(error))?;
-        let text: String = lines.keys().map(|line| format!("{line}\n")).collect();
+        let lines = lines(staged)?;
+        let text: String = lines.iter().map(|(line, copies)| format!("{line}\n").repeat(*copies as usize)).collect();
         let path = &self.file.path;
         let beside = path.with_extension("new");
         let failed = |error| Error::io(format_args!("write file \"{}\"", path.display()), error);
@@ -107,14 +115,15 @@ impl Sink for Lines {
     }
 
     fn figures(&self) -> SinkFigures {
-        SinkFigures { rows: self.lines.len() as u64, ..SinkFigures::default() }
+        SinkFigures { rows: self.lines.values().sum::<i64>() as u64, ..SinkFigures::default() }
     }
 }
 
+#[allow(dead_code, reason = "tests take the connector alone")]
 fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
     let lake = arguments.next().unwrap_or_else(|| "lake".to_string());
-    let file = arguments.next().unwrap_or_else(|| "busiest.txt".to_string());
+    let file = arguments.next().unwrap_or_else(|| "busiest.ndjson".to_string());
     let mut builder = Job::builder("own_sink");
     builder.sql(JOB).variable("file", &file).sink(Files).lake(Lake::new(&lake, Environment::system())?);
     let mut run = builder.check()?.open(RunOptions::default(), &StopHandle::new())?;

@@ -1,145 +1,191 @@
-//! A program with a connector: `CREATE SOURCE … WITH (connector = 'numbers')` counts.
+//! A program with a connector: `CREATE SOURCE … WITH (connector = 'log', path = 'FOLDER')` reads lines of `visitor`, tab, `page`
+//! from the files `*.log` of a folder.
 //!
 //! ```text
-//! cargo run --example own_source                 writes the table `squares` to the folder `lake`
-//! cargo run --example own_source -- LAKE
+//! cargo run --example own_source                 reads the sample that ships, writes the table `pages` to the folder `lake`
+//! cargo run --example own_source -- FOLDER LAKE
 //! ```
 //!
-//! A source lists partitions, cuts each into payloads with resume positions, and decodes payloads to rows and rejects. It knows
-//! nothing of epochs, workers or SQL; exactly-once follows from its positions. The suite
-//! `catchment::contract::suite::source` tests that a source keeps its promises.
+//! A source lists partitions (here files), cuts each into payloads with resume positions, and decodes payloads to rows and
+//! rejects. It knows nothing of epochs, workers or SQL; exactly-once follows from its positions. That it keeps its promises is
+//! tested by the suite that all sources pass, `catchment::contract::suite::source`: see `tests/outside/suites.rs`.
 
 use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use catchment::arrow::array::{ArrayRef, Int64Array, RecordBatch};
+use catchment::arrow::array::{ArrayRef, RecordBatch, StringViewArray};
 use catchment::arrow::datatypes::{DataType, Field, Schema};
 use catchment::contract::{
-    Declaration, Decoded, Decoder, Options, Partition, PartitionReader, Payload, Position, Reject, Relation, Replace,
-    Source, SourceConnector, Unfinished,
+    Declaration, Decoded, Decoder, Options, PAYLOAD_BYTES, Partition, PartitionReader, Payload, Position, Reject,
+    Relation, Replace, Source, SourceConnector, Unfinished,
 };
 use catchment::{Environment, Error, Job, Lake, Result, RunOptions, StopHandle};
 
 const JOB: &str = "
-CREATE SOURCE numbers WITH (connector = 'numbers', upto = '1000');
-CREATE VIEW squares AS SELECT number, number * number AS square FROM numbers WHERE number % 2 = 0;
-CREATE SINK squares FROM squares WITH (connector = 'lake', mode = 'append');
-CREATE SINK rejects FROM rejects WITH (connector = 'lake', mode = 'current');
+CREATE SOURCE visits WITH (connector = 'log', path = '${path}');
+CREATE VIEW pages AS SELECT page, count(*) AS visits FROM visits GROUP BY page;
+CREATE SINK pages FROM pages WITH (connector = 'lake');
+CREATE SINK rejects FROM rejects WITH (connector = 'lake', mode = 'append');
 ";
 
-/// Numbers of a payload.
-const PAYLOAD_NUMBERS: u64 = 100;
+/// The connector: makes a source of the options in the job's text, without touching the disk.
+pub struct Log;
 
-struct Numbers;
-
-impl SourceConnector for Numbers {
+impl SourceConnector for Log {
     fn name(&self) -> &'static str {
-        "numbers"
+        "log"
     }
 
     fn check(&self, name: &str, declared: &Declaration, options: &mut Options) -> Result<Arc<dyn Source>> {
         declared.refuse_key(&format!("source \"{name}\""))?;
-        let (upto, span) = options.require("upto")?;
-        let upto = upto
-            .parse()
-            .map_err(|_| options.error(span, format!("\"upto\" cannot be '{upto}'")).with_hint("write a number"))?;
-        let schema = Arc::new(Schema::new(vec![Field::new("number", DataType::Int64, false)]));
-        Ok(Arc::new(UpTo { upto, relation: Relation { schema, key: Vec::new(), replace: Replace::Never } }))
+        let (folder, _) = options.require("path")?;
+        let columns = ["visitor", "page"].map(|name| Field::new(name, DataType::Utf8View, false));
+        let schema = Arc::new(Schema::new(columns.to_vec()));
+        let relation = Relation { schema, key: Vec::new(), replace: Replace::Never };
+        Ok(Arc::new(Folder { folder: folder.into(), relation }))
     }
 }
 
-/// The numbers below a bound: one partition, whose position is the next number.
-struct UpTo {
-    upto: u64,
+/// The files of a folder: each is a partition that may grow.
+struct Folder {
+    folder: PathBuf,
     relation: Relation,
 }
 
-fn next(position: Option<&Position>) -> Result<u64> {
-    let Some(Position(text)) = position else { return Ok(0) };
-    text.parse().map_err(|_| Error::data(format!("cannot resume at number \"{text}\"")))
+/// Where to go on in a file, kept as `bytes:lines`.
+#[derive(Clone, Copy, Default)]
+struct Reached {
+    bytes: u64,
+    lines: u64,
 }
 
-impl Source for UpTo {
+impl Reached {
+    fn of(position: Option<&Position>) -> Result<Reached> {
+        let Some(Position(text)) = position else { return Ok(Reached::default()) };
+        let parsed = text
+            .split_once(':')
+            .and_then(|(bytes, lines)| Some(Reached { bytes: bytes.parse().ok()?, lines: lines.parse().ok()? }));
+        parsed.ok_or_else(|| Error::data(format!("cannot resume at position \"{text}\"")))
+    }
+}
+
+fn failed(what: &str, path: &Path) -> impl FnOnce(std::io::Error) -> Error {
+    let what = format!("{what} \"{}\"", path.display());
+    move |error| Error::io(what, error)
+}
+
+impl Source for Folder {
     fn relation(&self) -> &Relation {
         &self.relation
     }
 
     fn definition(&self) -> String {
-        "numbers".into()
+        "log of visits".into()
     }
 
     fn discover(&self, known: &BTreeMap<String, Position>) -> Result<Vec<Partition>> {
-        let from = known.get("all").cloned();
-        let is_new = next(from.as_ref())? < self.upto;
-        Ok(is_new.then(|| Partition { id: "all".into(), bytes: None, from }).into_iter().collect())
+        let mut found = Vec::new();
+        for entry in fs::read_dir(&self.folder).map_err(failed("read folder", &self.folder))? {
+            let path = entry.map_err(failed("read folder", &self.folder))?.path();
+            let Some(id) = path.file_name().and_then(|name| name.to_str()).filter(|name| name.ends_with(".log")) else {
+                continue;
+            };
+            let from = known.get(id).cloned();
+            let len = fs::metadata(&path).map_err(failed("look at file", &path))?.len();
+            let left = len.saturating_sub(Reached::of(from.as_ref())?.bytes);
+            if left > 0 {
+                found.push(Partition { id: id.to_owned(), bytes: Some(left), from });
+            }
+        }
+        found.sort_by(|one, two| one.id.cmp(&two.id));
+        Ok(found)
     }
 
-    fn open(&self, partition: &Partition, _unfinished: Unfinished) -> Result<Box<dyn PartitionReader>> {
-        Ok(Box::new(Counting { next: next(partition.from.as_ref())?, upto: self.upto }))
+    fn open(&self, partition: &Partition, unfinished: Unfinished) -> Result<Box<dyn PartitionReader>> {
+        let path = self.folder.join(&partition.id);
+        let reached = Reached::of(partition.from.as_ref())?;
+        let mut file = File::open(&path).map_err(failed("open file", &path))?;
+        file.seek(SeekFrom::Start(reached.bytes)).map_err(failed("read file", &path))?;
+        let id = partition.id.as_str().into();
+        Ok(Box::new(Lines { file: BufReader::new(file), path, id, reached, unfinished }))
     }
 
     fn decoder(&self, projection: &[usize]) -> Arc<dyn Decoder> {
-        Arc::new(Decimals { schema: self.relation.schema.clone(), projection: projection.to_vec() })
+        Arc::new(Visits { schema: self.relation.schema.clone(), projection: projection.to_vec() })
     }
 }
 
-struct Counting {
-    next: u64,
-    upto: u64,
+/// A file from a position on.
+struct Lines {
+    file: BufReader<File>,
+    path: PathBuf,
+    id: Arc<str>,
+    reached: Reached,
+    unfinished: Unfinished,
 }
 
-impl PartitionReader for Counting {
+impl PartitionReader for Lines {
     fn next(&mut self) -> Result<Option<Payload>> {
-        let end = (self.next + PAYLOAD_NUMBERS).min(self.upto);
-        if self.next == end {
+        let first_record = self.reached.lines + 1;
+        let mut bytes = Vec::new();
+        while bytes.len() < PAYLOAD_BYTES {
+            let start = bytes.len();
+            self.file.read_until(b'\n', &mut bytes).map_err(failed("read file", &self.path))?;
+            if !bytes.ends_with(b"\n") && self.unfinished == Unfinished::Leave {
+                bytes.truncate(start);
+            }
+            if bytes.len() == start {
+                break;
+            }
+            self.reached.lines += 1;
+        }
+        if bytes.is_empty() {
             return Ok(None);
         }
-        // Records as the outside world has them: one that is no number among them.
-        let lines: Vec<String> =
-            (self.next..end).map(|n| if n == 13 { "unlucky".into() } else { n.to_string() }).collect();
-        let bytes = lines.join("\n").into_bytes();
-        let payload = Payload {
-            partition: "all".into(),
-            bytes_read: bytes.len() as u64,
-            bytes,
-            first_record: self.next + 1,
-            position: Position(end.to_string()),
-            rejects: Vec::new(),
-        };
-        self.next = end;
-        Ok(Some(payload))
+        let bytes_read = bytes.len() as u64;
+        self.reached.bytes += bytes_read;
+        let position = Position(format!("{}:{}", self.reached.bytes, self.reached.lines));
+        Ok(Some(Payload { partition: self.id.clone(), bytes, first_record, bytes_read, position, rejects: Vec::new() }))
     }
 }
 
-struct Decimals {
+/// Lines to rows.
+struct Visits {
     schema: Arc<Schema>,
     projection: Vec<usize>,
 }
 
-impl Decoder for Decimals {
+impl Decoder for Visits {
     fn decode(&self, payload: &Payload) -> Decoded {
         let text = String::from_utf8_lossy(&payload.bytes);
-        let (mut numbers, mut rejects) = (Vec::new(), Vec::new());
-        for (line, record) in (payload.first_record..).zip(text.lines()) {
-            match record.parse::<i64>() {
-                Ok(number) => numbers.push(number),
-                Err(error) => {
-                    rejects.push(Reject::new(format!("line {line}"), Some(record.as_bytes()), error.to_string()));
+        let (mut visitors, mut pages, mut rejects) = (Vec::new(), Vec::new(), Vec::new());
+        for (number, line) in (payload.first_record..).zip(text.lines()) {
+            match line.split_once('\t') {
+                Some((visitor, page)) => {
+                    visitors.push(visitor);
+                    pages.push(page);
                 }
+                None => rejects.push(Reject::new(format!("line {number}"), Some(line.as_bytes()), "has no tab")),
             }
         }
-        let records = (numbers.len() + rejects.len()) as u64;
-        let column: ArrayRef = Arc::new(Int64Array::from(numbers));
-        let rows = RecordBatch::try_new(self.schema.clone(), vec![column]).expect("the column fits the schema");
+        let records = (pages.len() + rejects.len()) as u64;
+        let columns = [visitors, pages].map(|column| Arc::new(StringViewArray::from(column)) as ArrayRef);
+        let rows = RecordBatch::try_new(self.schema.clone(), columns.to_vec()).expect("the columns fit the schema");
         let rows = rows.project(&self.projection).expect("the engine asks for columns that are there");
         Decoded { rows, versions: None, tombstones: None, rejects, records, passed_over: 0 }
     }
 }
 
+#[allow(dead_code, reason = "tests take the connector alone")]
 fn main() -> Result<()> {
-    let lake = std::env::args().nth(1).unwrap_or_else(|| "lake".to_string());
+    let mut arguments = std::env::args().skip(1);
+    let folder = arguments.next().unwrap_or_else(|| "examples/visits".to_string());
+    let lake = arguments.next().unwrap_or_else(|| "lake".to_string());
     let mut builder = Job::builder("own_source");
-    builder.sql(JOB).source(Numbers).lake(Lake::new(&lake, Environment::system())?);
+    builder.sql(JOB).variable("path", &folder).source(Log).lake(Lake::new(&lake, Environment::system())?);
     let mut run = builder.check()?.open(RunOptions::default(), &StopHandle::new())?;
     run.drain()?;
     println!("{}", run.finish()?);

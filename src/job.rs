@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use catchment_contract::arrow::array::{ArrayRef, StringArray};
 use catchment_contract::hash::hash_rows;
+use catchment_contract::reject::REJECTS;
 use catchment_contract::{Epoch, Result};
 use catchment_engine::UpdateStream;
 use catchment_engine::host::Host;
-use catchment_engine::runtime::job::REJECTS;
 use catchment_engine::runtime::{Dataflow, JobSink, JobSource, JobSpec, RunOptions, Runtime};
 use catchment_store::Lake;
 use catchment_topics::{Broker, Topics};

@@ -12,6 +12,7 @@ pub mod error;
 pub mod hash;
 pub mod options;
 pub mod panics;
+pub mod reject;
 pub mod retry;
 pub mod sink;
 pub mod source;
@@ -25,11 +26,12 @@ pub use arrow;
 pub use environment::{Clock, Environment, SimulatedClock, SystemClock};
 pub use error::{Error, ErrorKind, Fault, Outcome, Place, Result, Retry};
 pub use options::Options;
+pub use reject::Reject;
 pub use retry::{Breaker, Retries, RetryPolicy};
 pub use sink::{Lease, Sink, SinkConnector, SinkContext, SinkFigures, SinkSpec, Staged, TopicPosition, ViewFacts};
 pub use source::{
-    Declaration, Decoded, Decoder, Partition, PartitionLag, PartitionReader, Payload, Position, Reject, Relation,
-    Replace, Source, SourceConnector, Unfinished, WRITABLE_MICROS, Wake,
+    Declaration, Decoded, Decoder, PAYLOAD_BYTES, Partition, PartitionLag, PartitionReader, Payload, Position,
+    Relation, Replace, Source, SourceConnector, Unfinished, WRITABLE_MICROS, Wake,
 };
 pub use store::{PutOutcome, Store};
 pub use update::{Diff, Epoch, Run, UpdateBatch};

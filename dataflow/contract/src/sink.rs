@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::options::Options;
-use crate::source::Reject;
+use crate::reject::Reject;
 use crate::update::{Epoch, UpdateBatch};
 
 /// What is known of a relation when a sink for it is checked.

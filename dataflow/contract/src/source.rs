@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::options::Options;
+use crate::reject::Reject;
 
 /// The times that every reader of tables and topics can write down, in microseconds since 1970: the years 1 to 9999 of the
 /// proleptic Gregorian calendar.
@@ -127,37 +128,6 @@ pub struct Payload {
     pub position: Position,
     /// What the reader itself could not turn into records (a truncated frame, an empty file).
     pub rejects: Vec<Reject>,
-}
-
-/// An input record that could not become a row, kept with its reason.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Reject {
-    /// Where in the partition, for a person: `line 12`, `byte 1048576`, `listing 3, child 7`.
-    pub position: String,
-    /// The record's text, at most [`Reject::RAW_BYTES_MAX`] bytes of it, invalid UTF-8 replaced; `None` if there is none.
-    pub raw: Option<String>,
-    /// Why, in a sentence fragment: `not a JSON object: expected value at column 1`.
-    pub reason: String,
-}
-
-impl Reject {
-    /// How much of a record's text a reject keeps: 4 KiB.
-    pub const RAW_BYTES_MAX: usize = 4096;
-
-    /// A reject with `raw` cut to [`Reject::RAW_BYTES_MAX`] at a character's edge.
-    pub fn new(position: impl Into<String>, raw: Option<&[u8]>, reason: impl Into<String>) -> Self {
-        let raw = raw.map(|bytes| {
-            let cut = &bytes[..bytes.len().min(Self::RAW_BYTES_MAX)];
-            let mut text = String::from_utf8_lossy(cut).into_owned();
-            let mut end = text.len().min(Self::RAW_BYTES_MAX);
-            while !text.is_char_boundary(end) {
-                end -= 1;
-            }
-            text.truncate(end);
-            text
-        });
-        Reject { position: position.into(), raw, reason: reason.into() }
-    }
 }
 
 /// What a decoder made of one payload.

@@ -17,7 +17,7 @@ use crate::extensions::check_name;
 use crate::functions;
 
 // The relation of input that could not become rows, and of rows that a view could not compute.
-pub use catchment_engine::runtime::job::{REJECTS, rejects_schema};
+use catchment_contract::reject::{REJECTS, rejects_schema};
 
 /// Which relation a plan's leaf reads: an index among the job's sources or views, or the rejects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

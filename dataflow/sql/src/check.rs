@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use catchment_contract::options::nearest;
+use catchment_contract::reject::{REJECTS, rejects_schema};
 use catchment_contract::{
     Error, Options, Replace, Result, SinkConnector, SinkSpec, Source, SourceConnector, ViewFacts, panics,
 };
@@ -14,7 +15,7 @@ use datafusion_common::DataFusionError;
 use datafusion_expr::LogicalPlan;
 use datafusion_sql::sqlparser::ast::Query;
 
-use crate::catalog::{Catalog, REJECTS, RelationId, rejects_schema};
+use crate::catalog::{Catalog, RelationId};
 use crate::custom::plan_operator;
 use crate::declared::{declaration, untyped};
 use crate::extensions::{Extensions, Operator};

@@ -87,7 +87,7 @@ impl Job {
         match relation {
             RelationId::View(index) => &self.views[index].facts.name,
             RelationId::Source(index) => &self.sources[index].name,
-            RelationId::Rejects => crate::catalog::REJECTS,
+            RelationId::Rejects => catchment_contract::reject::REJECTS,
         }
     }
 }

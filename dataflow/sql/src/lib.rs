@@ -38,7 +38,6 @@ pub mod statement;
 pub mod text;
 mod whole;
 
-pub use catalog::{REJECTS, rejects_schema};
 pub use check::{Registry, check, check_with};
 pub use explain::{Format, explain};
 pub use extensions::{Extensions, OperatorSpec};

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use catchment_contract::arrow::array::RecordBatch;
 use catchment_contract::arrow::datatypes::DataType;
+use catchment_contract::reject::REJECTS;
 use catchment_contract::{Epoch, Replace, Run};
 use catchment_engine::{UpdateStream, Updates, flatten};
 use catchment_operators::join::join;
@@ -19,7 +20,6 @@ use timely::dataflow::Scope;
 use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::operator::source;
 
-use crate::catalog::REJECTS;
 use crate::extensions::Operator;
 use crate::graph::{Node, NodeId, Op};
 use crate::job::{Job, JobSource};
@@ -33,7 +33,7 @@ impl Job {
     ///
     /// `inputs` holds, by name, the raw stream of every source with [`JobSource::read`]: the columns of its `projection`,
     /// then the version (`Int64`, nullable), the arrival number (`UInt64`) and whether the row removes its key (`Boolean`).
-    /// `rejects` holds the rejects of all sources, with the columns of [`crate::rejects_schema`].
+    /// `rejects` holds the rejects of all sources, with the columns of [`rejects_schema`](catchment_contract::reject::rejects_schema).
     ///
     /// Returns the stream of every relation that a sink takes, and of the rejects, by name. Strings may be
     /// dictionary-encoded; nothing is consolidated.

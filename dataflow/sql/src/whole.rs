@@ -5,12 +5,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use catchment_contract::reject::{REJECTS, rejects_schema};
 use catchment_contract::{Result, Source, ViewFacts};
 use datafusion_common::DataFusionError;
 use datafusion_common::tree_node::TreeNodeRecursion;
 use datafusion_expr::LogicalPlan;
 
-use crate::catalog::{REJECTS, RelationId, rejects_schema};
+use crate::catalog::RelationId;
 use crate::check::Checker;
 use crate::graph::{Column, Graph, Node, NodeId, Op};
 use crate::job::Built;

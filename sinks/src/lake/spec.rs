@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use catchment_contract::arrow::datatypes::{DataType, Field, Schema};
 use catchment_contract::options::nearest;
+use catchment_contract::reject::REJECTS;
 use catchment_contract::{
     Error, Options, Place, Result, Sink, SinkConnector, SinkContext, SinkSpec, Staged, ViewFacts,
 };
@@ -47,9 +48,6 @@ impl Mode {
         }
     }
 }
-
-/// The relation of rejects. As a log of what was ever refused it may be appended although a reject goes when its row does.
-const REJECTS: &str = "rejects";
 
 /// For how long what readers of older versions need is kept, if `retention` does not say.
 const RETENTION_DEFAULT: Duration = Duration::from_secs(600);
@@ -108,6 +106,7 @@ impl LakeSpec {
             "changes" => Mode::Changes,
             _ => Mode::Current,
         };
+        // As a log of what was ever refused, rejects may be appended although a reject goes when its row does.
         if mode == Mode::Append && !view.append_only && view.name != REJECTS {
             let message = format!("{} cannot append: \"{}\" can take rows back", options.owner(), view.name);
             return Err(options.error(mode_span, message).with_hint(

@@ -9,11 +9,12 @@ use catchment_contract::arrow::array::{
     ArrayRef, BooleanArray, Int64Array, RecordBatch, RecordBatchOptions, StringViewArray, UInt64Array, new_null_array,
 };
 use catchment_contract::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use catchment_contract::reject::{REJECTS, rejects_schema};
 use catchment_contract::{Decoded, Epoch, Reject, Run};
 
 use super::definitions;
 use super::feeding::Batch;
-use super::job::{JobSource, JobSpec, REJECTS, rejects_schema};
+use super::job::{JobSource, JobSpec};
 use crate::checkpoint::{Ledger, Manifest, SourceState};
 use crate::updates::{Updates, flatten};
 

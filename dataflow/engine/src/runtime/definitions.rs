@@ -14,9 +14,10 @@
 use std::collections::BTreeMap;
 
 use catchment_contract::options::nearest;
+use catchment_contract::reject::REJECTS;
 use catchment_contract::{Error, Relation, Result};
 
-use super::job::{JobSink, JobSpec, REJECTS};
+use super::job::{JobSink, JobSpec};
 use crate::checkpoint::{Manifest, SinkState, SourceState};
 
 /// Whether the job, whose inputs are `states`, fits what `manifest` says; nothing is asked of the sinks `reset`.

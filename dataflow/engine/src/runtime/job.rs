@@ -3,26 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use catchment_contract::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use catchment_contract::arrow::datatypes::SchemaRef;
 use catchment_contract::{Epoch, SinkSpec, Source};
 use timely::dataflow::Scope;
 
 use crate::updates::UpdateStream;
-
-/// Name of the built-in relation of input records that became no row.
-pub const REJECTS: &str = "rejects";
-
-/// Columns of [`REJECTS`]: `source`, `partition`, `position`, `raw` (at most 4 KiB), `reason`; all text.
-pub fn rejects_schema() -> SchemaRef {
-    let text = |name: &str, nullable| Field::new(name, DataType::Utf8View, nullable);
-    Arc::new(Schema::new(vec![
-        text("source", false),
-        text("partition", true),
-        text("position", true),
-        text("raw", true),
-        text("reason", false),
-    ]))
-}
 
 /// A source of a job.
 pub struct JobSource {
@@ -65,9 +50,9 @@ pub trait Dataflow: Send + Sync {
     /// Adds the job's operators to `scope`. Called once on each worker, with the same result on each.
     ///
     /// `inputs` holds, by source name, the arrivals: the projected columns, then `version` (Int64, null where the record
-    /// carries none), `arrival` (UInt64: payload number << 32 | row) and `tombstone` (Boolean). `rejects` holds the
-    /// rows of [`rejects_schema`] that decoders refused. The answer holds every relation that a sink takes, [`REJECTS`]
-    /// among them if one does.
+    /// carries none), `arrival` (UInt64: payload number << 32 | row) and `tombstone` (Boolean). `rejects` holds what
+    /// decoders refused, as [`catchment_contract::reject::rejects_schema`]. The answer holds every relation that a sink
+    /// takes, [`catchment_contract::reject::REJECTS`] among them if one does.
     fn build<'s>(
         &self,
         scope: Scope<'s, Epoch>,

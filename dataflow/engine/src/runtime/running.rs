@@ -12,13 +12,13 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use catchment_contract::reject::REJECTS;
 use catchment_contract::{Epoch, Reject, Result};
 
 use super::arrivals;
 use super::checkpoints::Checkpoints;
 use super::epochs::Epochs;
 use super::feeding::Batch;
-use super::job::REJECTS;
 use super::opened::{Opened, STOP_POLL};
 use super::rejects::Rejects;
 use super::sinking::{Refused, SinkMessage};

@@ -9,7 +9,8 @@ use arrow::datatypes::{Field, Schema};
 
 use super::*;
 use crate::error::{Error, Result};
-use crate::source::{Decoder, PartitionReader, Reject, Relation, Replace};
+use crate::reject::Reject;
+use crate::source::{Decoder, PartitionReader, Relation, Replace};
 
 /// How the source in memory is broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -165,7 +165,7 @@ impl World {
             from: name.clone(),
             spec: Arc::new(self.table(name).clone()),
             schema: match name.as_str() {
-                "rejects" => catchment_engine::runtime::job::rejects_schema(),
+                "rejects" => catchment_contract::reject::rejects_schema(),
                 _ => schema(),
             },
             fingerprint: (*fingerprint).to_string(),
