@@ -1,4 +1,4 @@
-//! Every connector and sink that this build knows. The only place that names them all.
+//! The connectors and sinks that this build knows.
 
 use catchment_sql::Registry;
 use catchment_store::Lake;

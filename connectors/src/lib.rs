@@ -8,7 +8,6 @@
 //! |---|---|---|
 //! | `reddit` | `reddit` | dumps of comments and submissions, API listings and snapshots of listings |
 //! | `youtube` | `youtube` | transcripts in the formats that download tools write |
-//!
 //! | (always) | `fluvio` | topics of a Fluvio broker |
 //!
 //! Both features are on by default. The broker of `fluvio` is bound by whoever opens the job: see

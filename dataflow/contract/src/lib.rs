@@ -27,7 +27,7 @@ pub use environment::{Clock, Environment, SimulatedClock, SystemClock};
 pub use error::{Error, ErrorKind, Fault, Outcome, Place, Result, Retry};
 pub use options::Options;
 pub use reject::Reject;
-pub use retry::{Breaker, Retries, RetryPolicy};
+pub use retry::{Retries, RetryPolicy};
 pub use sink::{Lease, Sink, SinkConnector, SinkContext, SinkFigures, SinkSpec, Staged, TopicPosition, ViewFacts};
 pub use source::{
     Declaration, Decoded, Decoder, PAYLOAD_BYTES, Partition, PartitionLag, PartitionReader, Payload, Position,

@@ -3,8 +3,8 @@
 //! Everything that talks to a disk, an object store or a broker repeats its calls by this and by nothing else. A
 //! [`RetryPolicy`] is plain data. [`Retries`] follows one series of failures: pauses double, by chance a little less; the
 //! series ends with the first success ([`Retries::progress`]), so that failures are counted since the last progress and
-//! not for life. A [`Breaker`] stands before a system that has failed several times in a row: it answers in its stead, and
-//! lets one call through from time to time (M. Nygard, *Release It!*, 2007, "Circuit Breaker").
+//! not for life. There is no circuit breaker beside it: each outside system has one caller that waits, a feeder, a sink's
+//! thread or the lake's layer, so that there is no crowd to hold back.
 //!
 //! ```
 //! use catchment_contract::{Environment, Error, RetryPolicy};
@@ -18,7 +18,6 @@
 //! assert_eq!(answer.unwrap(), "bytes");
 //! ```
 
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::environment::Environment;
@@ -148,85 +147,6 @@ fn is_worth_another(error: &Error) -> bool {
     error.retry() != Retry::Never || error.outcome() == Outcome::Unknown
 }
 
-/// Answers in the stead of a system that has failed [`Breaker::FAILURES_MAX`] times in a row. Shared by all who call that
-/// system.
-#[derive(Debug)]
-pub struct Breaker {
-    /// The system, for people: `object store "s3://lake"`.
-    name: String,
-    environment: Environment,
-    state: Mutex<BreakerState>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum BreakerState {
-    /// Calls go through; so many failed in a row.
-    Closed { failures: u32 },
-    /// No call goes through before this time.
-    Open { until: Instant },
-    /// One call is on its way to find out; no other goes through.
-    HalfOpen,
-}
-
-impl Breaker {
-    /// Failures in a row that open it: 5.
-    pub const FAILURES_MAX: u32 = 5;
-    /// How long it stays open before it lets one call through: 30 s.
-    pub const OPEN_FOR: Duration = Duration::from_secs(30);
-
-    /// A closed breaker before the system `name`.
-    pub fn new(name: impl Into<String>, environment: Environment) -> Self {
-        Breaker { name: name.into(), environment, state: Mutex::new(BreakerState::Closed { failures: 0 }) }
-    }
-
-    /// Whether it answers in the system's stead now.
-    pub fn is_open(&self) -> bool {
-        !matches!(*self.state(), BreakerState::Closed { .. })
-    }
-
-    /// Makes `call`, unless the breaker is open. Only failures that are worth another attempt count: a refusal shows that the
-    /// system is there.
-    ///
-    /// # Errors
-    /// The call's; a retryable one that names the system while the breaker is open.
-    pub fn call<T>(&self, call: impl FnOnce() -> Result<T>) -> Result<T> {
-        self.admit()?;
-        let answer = call();
-        let failed = answer.as_ref().is_err_and(|error| error.retry() != Retry::Never);
-        let mut state = self.state();
-        *state = match *state {
-            _ if !failed => BreakerState::Closed { failures: 0 },
-            BreakerState::Closed { failures } if failures + 1 < Self::FAILURES_MAX => {
-                BreakerState::Closed { failures: failures + 1 }
-            }
-            _ => BreakerState::Open { until: self.environment.now() + Self::OPEN_FOR },
-        };
-        drop(state);
-        answer
-    }
-
-    fn admit(&self) -> Result<()> {
-        let mut state = self.state();
-        match *state {
-            BreakerState::Closed { .. } => return Ok(()),
-            BreakerState::Open { until } if self.environment.now() >= until => {
-                *state = BreakerState::HalfOpen;
-                return Ok(());
-            }
-            BreakerState::Open { .. } | BreakerState::HalfOpen => {}
-        }
-        Err(Error::remote(format!(
-            "{} has failed {} times in a row and is given a rest",
-            self.name,
-            Self::FAILURES_MAX
-        )))
-    }
-
-    fn state(&self) -> std::sync::MutexGuard<'_, BreakerState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -270,28 +190,5 @@ mod tests {
         let mut retries = Retries::new(policy(), environment);
         assert!(retries.next_pause(&Error::user("cannot")).is_none());
         assert!(retries.next_pause(&Error::user("cannot").with_outcome(Outcome::Unknown)).is_some());
-    }
-
-    #[test]
-    fn a_breaker_opens_rests_and_tries_one_call() {
-        let (environment, clock) = Environment::simulated(4);
-        let breaker = Breaker::new("store", environment);
-        let mut calls = 0;
-        let mut fail = || {
-            calls += 1;
-            Err::<(), _>(Error::remote("could not"))
-        };
-        for _ in 0..10 {
-            assert!(breaker.call(&mut fail).is_err());
-        }
-        clock.advance(Breaker::OPEN_FOR);
-        assert!(breaker.call(&mut fail).is_err());
-        assert!(breaker.call(&mut fail).is_err());
-        assert_eq!(calls, Breaker::FAILURES_MAX + 1, "one call after the rest, none while it is open");
-        clock.advance(Breaker::OPEN_FOR);
-        breaker.call(|| Ok(())).expect("the call after the rest goes through");
-        assert!(!breaker.is_open());
-        assert!(breaker.call(|| Err::<(), _>(Error::user("refused"))).is_err());
-        assert!(!breaker.is_open(), "a refusal is an answer");
     }
 }
