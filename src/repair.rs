@@ -70,14 +70,14 @@ impl fmt::Display for Repair {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.finding)?;
         match &self.owner {
-            _ if !self.is_needed() => write!(f, "nothing is to be done"),
+            _ if !self.is_needed() => write!(f, "there is nothing to do"),
             Some((job, sink)) if self.is_written_anew() => write!(
                 f,
                 "the next run of job \"{job}\" writes the table anew from the job's state, for sink \"{sink}\"; a table in \
                  mode changes begins anew with one epoch"
             ),
             Some((job, _)) => write!(f, "job \"{job}\" goes on from there"),
-            None => write!(f, "no checkpoint in the lake names this table: what is lost is lost"),
+            None => write!(f, "no checkpoint in the lake names this table: lost rows cannot be recovered"),
         }
     }
 }

@@ -408,7 +408,7 @@ fn topics_that_cannot_be_written() {
         (
             Fault::Data,
             format!(
-                "partition 0 of topic \"sub-hours\" ends at offset 1, and did at 2 before: it was deleted \
+                "partition 0 of topic \"sub-hours\" ends at offset 1, but ended at 2 before: it was deleted \
                  and made anew, or its broker lost records; {RESET}"
             )
         )
@@ -542,7 +542,7 @@ fn a_partition_that_lost_records_while_the_sink_writes() {
         assert!(world.commit(&mut sink, 2));
         let error = sink.publish(2, &world.last.as_ref().unwrap().1).unwrap_err();
         let expect = match refuses {
-            false => "partition 0 of topic \"sub-hours\" ends at offset 0, and did at 1 before",
+            false => "partition 0 of topic \"sub-hours\" ends at offset 0, but ended at 1 before",
             true => "partition 0 of topic \"sub-hours\" refuses a batch as repeated, and does not hold it",
         };
         assert!(error.chain().starts_with(expect), "{}", error.chain());
@@ -571,7 +571,7 @@ fn an_outbox_or_keys_that_are_gone_or_damaged() {
             let (fault, message) = refused(&world, &spec);
             assert_eq!(fault, Fault::Data);
             let expect =
-                format!("\"{path}\" is not what the last checkpoint wrote; put back what was there, or {RESET}");
+                format!("\"{path}\" is not what the last checkpoint wrote; restore it from a copy, or {RESET}");
             assert_eq!(message, expect);
         }
         lake.delete(&path).unwrap();
@@ -614,7 +614,7 @@ fn options_that_do_not_fit() {
         (("key", "hour, Hour"), "key of sink \"lake\" names \"hour\" twice"),
         (
             ("key", "subreddit"),
-            "sink \"lake\" cannot be keyed by subreddit: rows of \"Sub_Hours\" may agree in it; write key = 'subreddit, hour', \
+            "sink \"lake\" cannot be keyed by subreddit: several rows of \"Sub_Hours\" may share it; write key = 'subreddit, hour', \
              which is unique in it",
         ),
         (
@@ -679,7 +679,7 @@ fn relations_without_a_key() {
     );
     assert_eq!(
         wrong(&facts, &[("key", "hour")]),
-        "line 3, column 10: sink \"lake\" cannot be keyed by hour: rows of \"Sub_Hours\" may agree in it; GROUP BY these \
+        "line 3, column 10: sink \"lake\" cannot be keyed by hour: several rows of \"Sub_Hours\" may share it; GROUP BY these \
          columns in the view, so that a row is the only one of its key, or write format = 'append' with emit = 'first' to \
          publish each key once"
     );
@@ -690,7 +690,7 @@ fn relations_without_a_key() {
     let facts = ViewFacts { schema: Arc::new(Schema::new(fields)), key: Some(vec![0]), ..view() };
     assert_eq!(
         wrong(&facts, &[("format", "upsert")]),
-        "records of sink \"lake\" would have two \"_epoch\"; give the view's column another name: … AS name"
+        "records of sink \"lake\" would have two fields named \"_epoch\"; give the view's column another name: … AS name"
     );
     assert_eq!(checked(&facts, &[]).key, [0]);
 }

@@ -32,7 +32,7 @@ pub struct TopicFacts {
     pub partitions: u32,
     /// How long records are kept at least, if the topic says so.
     pub retention: Option<Duration>,
-    /// Whether it is the server's own (`consumer-offset`).
+    /// Whether it is a system topic of the server (`consumer-offset`).
     pub system: bool,
     /// Whether the server changes batches on their way in (transforms, deduplication): such a topic loses our headers.
     pub rebuilt: bool,

@@ -158,7 +158,12 @@ fn a_topic_that_was_lost_is_written_anew_and_tables_go_on() {
         }
         drop(broker);
         place.write("in/RC_3", comment("d", "z", 5));
-        refused_with(&place, &job, 1, if made_anew { "ends at offset 0, and did at " } else { "topic \"up\" is gone" });
+        refused_with(
+            &place,
+            &job,
+            1,
+            if made_anew { "ends at offset 0, but ended at " } else { "topic \"up\" is gone" },
+        );
         let ran = place.catchment(&["run", "job.sql", "--until", "idle", "--reset-sink", "upp"]);
         assert!(ran.err.contains("the job has no sink of that name; did you mean \"up\"?"), "{}", ran.err);
         good(&place, &job, &["--reset-sink", "up"]);

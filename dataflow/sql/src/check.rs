@@ -160,7 +160,8 @@ impl<'a> Checker<'a> {
             let operator = self.waiting.remove(next);
             operator.check()?;
             if self.catalog.table(&operator.spec.name).is_some() {
-                let message = format!("operator \"{}\" is called as another relation of the job", operator.spec.name);
+                let message =
+                    format!("operator \"{}\" has the same name as another relation of the job", operator.spec.name);
                 return Err(Error::user(message).with_hint("give one of them another name"));
             }
             let plan = plan_operator(&operator, &self.catalog)?;

@@ -40,7 +40,7 @@ pub(crate) fn plan_operator(operator: &Arc<Operator>, catalog: &Catalog) -> Resu
                 Some(known) => format!("did you mean \"{known}\"?"),
                 None => format!("its columns are {}", known.join(", ")),
             };
-            let message = format!("operator \"{name}\" reads column \"{missing}\" of \"{relation}\", which has none");
+            let message = format!("operator \"{name}\" reads column \"{missing}\", which \"{relation}\" does not have");
             return Err(Error::user(message).with_hint(hint));
         }
         if columns.is_empty() {

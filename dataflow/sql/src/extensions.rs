@@ -132,10 +132,8 @@ impl Operator {
         let OperatorSpec { name, schema, key, .. } = &self.spec;
         let columns = schema.fields().len();
         if key.iter().flatten().any(|column| *column >= columns) || columns == 0 {
-            return Err(Error::user(format!(
-                "operator \"{name}\" has {columns} columns, and a key that is not of them"
-            ))
-            .with_hint("give the key as positions in the schema, the first of which is 0"));
+            return Err(Error::user(format!("the key of operator \"{name}\" names a column beyond its {columns}"))
+                .with_hint("give the key as positions in the schema, the first of which is 0"));
         }
         Ok(())
     }
@@ -147,8 +145,8 @@ pub(crate) fn check_name(kind: &str, name: &str) -> Result<()> {
     if name.chars().all(plain) && name.starts_with(|c: char| !c.is_ascii_digit()) {
         return Ok(());
     }
-    Err(Error::user(format!("{kind} \"{name}\" has a name that SQL does not find"))
-        .with_hint("write small letters, digits and \"_\" only, a letter first"))
+    Err(Error::user(format!("{kind} \"{name}\" cannot be referred to in SQL by that name"))
+        .with_hint("use lower-case letters, digits and \"_\", not starting with a digit"))
 }
 
 impl fmt::Debug for Operator {

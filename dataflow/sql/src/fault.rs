@@ -65,7 +65,7 @@ impl Subject<'_> {
         found.look(error);
         let (message, _) = readable(&found.message);
         let place = self.landmarks.function_in(&found.message).unwrap_or(self.place);
-        let hint = "no row can be computed so: check the constants that the query uses here";
+        let hint = "this fails for every row: check the constants that the query uses here";
         self.text.error(place, format!("view \"{}\": {message}", self.view), hint)
     }
 

@@ -143,7 +143,7 @@ impl Inspector<'_> {
                 return self.refuse(
                     span,
                     "LIMIT without ORDER BY",
-                    "add ORDER BY: which rows are meant must be certain",
+                    "add ORDER BY: otherwise the chosen rows are arbitrary",
                 );
             }
         }

@@ -196,7 +196,7 @@ fn halve(
 fn attempt(stages: &[Stage], updates: Updates) -> std::result::Result<Updates, String> {
     match panics::caught(|| run(stages, updates)) {
         Ok(outcome) => outcome.map_err(|error| reason(&error)),
-        Err(panic) => Err(format!("a function failed without saying how: {panic}")),
+        Err(panic) => Err(format!("a function failed on this row's values: {panic}")),
     }
 }
 

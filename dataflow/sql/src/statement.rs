@@ -153,7 +153,7 @@ fn check_chains(text: &Text, tokens: &[TokenWithSpan]) -> Result<()> {
         let total: usize = levels.iter().take(2 * DEPTH_MAX).flatten().sum();
         if total > CHAIN_MAX {
             let place = text.place(token.span.start.line, token.span.start.column);
-            let message = format!("a chain of more than {CHAIN_MAX} operators, joins or unions");
+            let message = format!("the query chains more than {CHAIN_MAX} operators, joins or unions");
             return Err(text.error(place, message, "write IN (…) for many values, or split it into several views"));
         }
     }
@@ -379,7 +379,8 @@ impl Reader<'_> {
             _ => self.text.end(),
         };
         let message = message.replace("found: EOF", "found: the end of the file");
-        let hint = "check the words before this place: a comma, a parenthesis or a keyword may be missing or too many";
+        let hint =
+            "check the words before this place: a comma, a parenthesis or a keyword may be missing or one too many";
         self.text.error(place, format!("syntax error: {}", clause(&message)), hint)
     }
 }

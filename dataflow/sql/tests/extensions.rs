@@ -222,15 +222,18 @@ fn what_is_wrong_with_an_extension_is_said() {
     let said = message(&operator(&spec("o").reads("post", &["id"])), "");
     assert_eq!(said, "operator \"o\" reads \"post\", which the job does not have; did you mean \"posts\"?");
     let said = message(&operator(&spec("o").reads("posts", &["bodi"])), "");
-    assert_eq!(said, "operator \"o\" reads column \"bodi\" of \"posts\", which has none; did you mean \"body\"?");
+    assert_eq!(said, "operator \"o\" reads column \"bodi\", which \"posts\" does not have; did you mean \"body\"?");
     let said = message(&operator(&spec("o").reads("posts", &[])), "");
     assert_eq!(said, "operator \"o\" reads no column of \"posts\"; name at least one");
     let said = message(&operator(&spec("Gaps").reads("posts", &["id"])), "");
-    assert!(said.starts_with("operator \"Gaps\" has a name that SQL does not find; write small letters"), "{said}");
+    assert!(
+        said.starts_with("operator \"Gaps\" cannot be referred to in SQL by that name; use lower-case letters"),
+        "{said}"
+    );
     let said = message(&operator(&spec("o").reads("posts", &["id"]).key(&[1])), "");
-    assert!(said.starts_with("operator \"o\" has 1 columns, and a key that is not of them"), "{said}");
+    assert!(said.starts_with("the key of operator \"o\" names a column beyond its 1"), "{said}");
     let said = message(&operator(&spec("posts").reads("posts", &["id"])), "");
-    assert!(said.starts_with("operator \"posts\" is called as another relation of the job"), "{said}");
+    assert!(said.starts_with("operator \"posts\" has the same name as another relation of the job"), "{said}");
     let said = message(&operator(&spec("o").reads("posts", &["id"])), "CREATE VIEW o AS SELECT 1 AS a");
     assert!(said.starts_with("line 1, column 76: there are two relations \"o\""), "{said}");
     let function = |extensions: &mut Extensions| {

@@ -49,7 +49,7 @@ impl Outbox {
         })?;
         if bytes.len() as u64 != object.bytes || xxh3_64(&bytes) != object.checksum {
             return Err(Error::data(format!("\"{}\" is not what the last checkpoint wrote", object.path))
-                .with_hint("put back what was there"));
+                .with_hint("restore it from a copy"));
         }
         Ok(bytes)
     }

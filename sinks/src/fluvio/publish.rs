@@ -287,7 +287,7 @@ impl Writer {
             return Ok(());
         }
         Err(Error::data(format!(
-            "{} ends at offset {end}, and did at {known} before: it was deleted and made anew, or its broker lost records",
+            "{} ends at offset {end}, but ended at {known} before: it was deleted and made anew, or its broker lost records",
             self.place()
         )))
     }

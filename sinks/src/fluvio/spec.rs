@@ -261,7 +261,8 @@ fn check_key(view: &ViewFacts, format: Format, emit_first: bool, options: &mut O
     if proven || !needs_unique {
         return Ok(key);
     }
-    let message = format!("{} cannot be keyed by {text}: rows of \"{}\" may agree in it", options.owner(), view.name);
+    let message =
+        format!("{} cannot be keyed by {text}: several rows of \"{}\" may share it", options.owner(), view.name);
     let hint = match known {
         Some(unique) => {
             let names: Vec<&str> = unique.iter().map(|index| view.schema.field(*index).name().as_str()).collect();
@@ -293,8 +294,12 @@ fn check_members(view: &ViewFacts, format: Format, options: &Options) -> Result<
     };
     for field in view.schema.fields() {
         if names.contains(&field.name().as_str()) {
-            return Err(Error::user(format!("records of {} would have two \"{}\"", options.owner(), field.name()))
-                .with_hint("give the view's column another name: … AS name"));
+            return Err(Error::user(format!(
+                "records of {} would have two fields named \"{}\"",
+                options.owner(),
+                field.name()
+            ))
+            .with_hint("give the view's column another name: … AS name"));
         }
         names.push(field.name());
     }

@@ -27,11 +27,13 @@ pub fn ready(spec: &FluvioSpec, broker: &dyn Broker, last: Option<&StagedRecords
         }
     };
     if facts.system {
-        return Err(Error::user(format!("topic \"{topic}\" is the server's own")).with_hint("write topic = '…'"));
+        return Err(
+            Error::user(format!("topic \"{topic}\" is a system topic of the server")).with_hint("write topic = '…'")
+        );
     }
     if facts.rebuilt {
         return Err(Error::user(format!(
-            "topic \"{topic}\" has transforms or deduplication: the server makes other batches of ours, without the headers by which each record is published once"
+            "topic \"{topic}\" has transforms or deduplication: the server rewrites our batches and drops the headers by which each record is published once"
         ))
         .with_hint("make the topic without them, and transform in the view or in what reads the topic"));
     }
@@ -39,7 +41,12 @@ pub fn ready(spec: &FluvioSpec, broker: &dyn Broker, last: Option<&StagedRecords
         None => {
             let wanted = spec.topic_spec.partitions;
             if facts.partitions != wanted && wanted != 1 {
-                tracing::warn!(topic, is = facts.partitions, wanted, "the topic was there with other partitions");
+                tracing::warn!(
+                    topic,
+                    is = facts.partitions,
+                    wanted,
+                    "the topic already exists with another number of partitions"
+                );
             }
             Ok(facts.partitions)
         }

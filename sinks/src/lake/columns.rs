@@ -126,7 +126,7 @@ impl TableColumns {
                     for (row, day) in cast.as_primitive::<Date32Type>().iter().enumerate() {
                         if day.is_some_and(|day| !PARTITION_DAYS.contains(&day)) {
                             refused.entry(row as u32).or_insert_with(|| {
-                                format!("column \"{}\" holds a date that no partition can be named by", field.name())
+                                format!("column \"{}\" holds a date outside the range for partitions", field.name())
                             });
                         }
                     }
@@ -233,7 +233,7 @@ fn store_column(column: &ArrayRef, field: &Field, refused: &mut BTreeMap<u32, St
     for row in 0..column.len() {
         if cast_with_options(&column.slice(row, 1), field.data_type(), &strict).is_err() {
             refused.entry(row as u32).or_insert_with(|| {
-                format!("column \"{}\" holds a value that {} cannot", field.name(), field.data_type())
+                format!("column \"{}\" holds a value that does not fit {}", field.name(), field.data_type())
             });
         }
     }

@@ -93,11 +93,11 @@ impl fmt::Display for Finding {
                 match self.is_damaged() {
                     false => writeln!(f, "table \"{table}\" can be read: version {newest}, {counted}")?,
                     true if good.version == *newest => {
-                        writeln!(f, "table \"{table}\": of version {newest} can be read {counted}")?;
+                        writeln!(f, "table \"{table}\": version {newest} can be read in part: {counted}")?;
                     }
                     true => writeln!(
                         f,
-                        "table \"{table}\": version {newest} cannot be read; of version {} can {counted}",
+                        "table \"{table}\": version {newest} cannot be read; version {} can be: {counted}",
                         good.version
                     )?,
                 }

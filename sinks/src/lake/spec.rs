@@ -241,7 +241,7 @@ fn table_schema(mode: Mode, view: &ViewFacts, options: &Options) -> Result<Schem
         if fields[..index].iter().any(same) {
             let name = field.name();
             return Err(Error::user(format!("{} would have two columns named \"{name}\"", options.owner()))
-                .with_hint("a table's column names differ by more than letter case: rename one in the view"));
+                .with_hint("the names of a table's columns must differ in more than case: rename one in the view"));
         }
         if field.name().is_empty() || field.name().contains([' ', ',', ';', '{', '}', '(', ')', '\n', '\t', '=']) {
             return Err(Error::user(format!(
@@ -285,7 +285,7 @@ fn partition_column(item: &str, schema: &Schema, view: &ViewFacts) -> Result<Par
         None => (Transform::Column, item),
         Some((function, name)) if function.trim().eq_ignore_ascii_case("day") => (Transform::Day, name.trim()),
         Some((function, _)) => {
-            return Err(Error::user(format!("there is no partitioning by \"{}\"", function.trim()))
+            return Err(Error::user(format!("unknown partition function \"{}\"", function.trim()))
                 .with_hint("write a column's name or day(column)"));
         }
     };
@@ -304,13 +304,15 @@ fn partition_column(item: &str, schema: &Schema, view: &ViewFacts) -> Result<Par
         Transform::Column if can_partition(&stored) => {
             Ok(PartitionColumn { name: field.name().clone(), source, transform })
         }
-        Transform::Column => {
-            Err(Error::user(format!("column \"{}\" of type {} cannot be one", field.name(), field.data_type()))
-                .with_hint(match stored {
-                    DataType::Timestamp(_, _) => format!("write day({})", field.name()),
-                    _ => "choose a column of strings, integers, dates or booleans".to_owned(),
-                }))
-        }
+        Transform::Column => Err(Error::user(format!(
+            "column \"{}\" of type {} cannot be a partition column",
+            field.name(),
+            field.data_type()
+        ))
+        .with_hint(match stored {
+            DataType::Timestamp(_, _) => format!("write day({})", field.name()),
+            _ => "choose a column of strings, integers, dates or booleans".to_owned(),
+        })),
         Transform::Day if !matches!(stored, DataType::Timestamp(_, _) | DataType::Date32) => Err(Error::user(format!(
             "day({}) needs a time or a date, and the column has type {}",
             field.name(),

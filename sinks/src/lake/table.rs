@@ -137,7 +137,7 @@ pub fn check_totals(name: &str, version: u64, seal: &Seal, entries: &[FileEntry]
 /// What a run of `job` is told that a newer one has taken over from.
 pub fn taken(job: &str, table: &str) -> Error {
     Error::user(format!("another run of job \"{job}\" has taken over table \"{table}\"")).with_kind(ErrorKind::Taken).with_hint(
-        "nothing is lost, the newer run goes on from the last checkpoint: run a job once at a time, or give the second one \
+        "nothing is lost, the newer run goes on from the last checkpoint: run only one instance of a job at a time, or give the second one \
          another --lake",
     )
 }

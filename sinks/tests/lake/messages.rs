@@ -41,13 +41,13 @@ fn options_that_do_not_fit() {
         ),
         (
             ("partition_by", "hour(created_utc)"),
-            "line 3, column 10: partition_by of sink \"lake\": there is no partitioning by \"hour\"; write a column's \
+            "line 3, column 10: partition_by of sink \"lake\": unknown partition function \"hour\"; write a column's \
              name or day(column)",
         ),
         (
             ("partition_by", "created_utc"),
             "line 3, column 10: partition_by of sink \"lake\": column \"created_utc\" of type Timestamp(µs, \"UTC\") \
-             cannot be one; write day(created_utc)",
+             cannot be a partition column; write day(created_utc)",
         ),
         (
             ("partition_by", "day(id)"),
@@ -94,7 +94,7 @@ fn columns_that_no_table_holds() {
     );
     assert_eq!(
         refused(&facts("ID", DataType::Int64), &[]),
-        "sink \"lake\" would have two columns named \"ID\"; a table's column names differ by more than letter case: \
+        "sink \"lake\" would have two columns named \"ID\"; the names of a table's columns must differ in more than case: \
          rename one in the view"
     );
     assert_eq!(

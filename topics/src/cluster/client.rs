@@ -256,7 +256,7 @@ fn produce(link: &mut Link, asked: &Asked<'_>, batch: &[u8], timeout: Duration) 
             message: Some(format!("a batch of {} bytes is over the broker's limit", batch.len())),
         }),
         Some(refused) => Err(Failure::Code { code: refused.error_code.clone(), message: None }),
-        None => Err(Failure::Reply("it does not speak of the partition".into())),
+        None => Err(Failure::Reply("it does not mention the partition".into())),
     }
 }
 
@@ -305,7 +305,7 @@ fn bounds(link: &mut Link, asked: &Asked<'_>, leader: &Leader) -> Result<Bounds,
         .filter(|topic| topic.name == asked.topic)
         .flat_map(|topic| topic.partitions)
         .find(|partition| partition.partition_index == asked.partition)
-        .ok_or_else(|| Failure::Reply("it does not speak of the partition".into()))?;
+        .ok_or_else(|| Failure::Reply("it does not mention the partition".into()))?;
     if found.error_code.is_error() {
         return Err(Failure::Code { code: found.error_code, message: None });
     }

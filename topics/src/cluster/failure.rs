@@ -164,8 +164,8 @@ impl fmt::Display for Failure {
                 write!(f, "could not {doing} within {:.1} s", timeout.as_secs_f64())
             }
             Failure::Closed => f.write_str("the connection was closed before an answer came"),
-            Failure::Foreign { sent } => write!(f, "what answers is no Fluvio server: it sent \"{sent}\""),
-            Failure::NoController => f.write_str("what answers is no controller"),
+            Failure::Foreign { sent } => write!(f, "the peer is not a Fluvio server: it sent \"{sent}\""),
+            Failure::NoController => f.write_str("the peer is not a Fluvio controller"),
             Failure::Tls { .. } => f.write_str("no encrypted connection could be agreed on"),
             Failure::Reply(why) => write!(f, "the reply cannot be read: {why}"),
             Failure::Version { key, known, offered } => {

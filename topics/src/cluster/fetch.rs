@@ -109,7 +109,7 @@ fn request(
         return Err(Failure::Code { code: reply.error_code, message: None });
     }
     let found = reply.find_partition(asked.topic, asked.partition);
-    found.ok_or_else(|| Failure::Reply("it does not speak of the partition".into()))
+    found.ok_or_else(|| Failure::Reply("it does not mention the partition".into()))
 }
 
 /// What a reply was good for.

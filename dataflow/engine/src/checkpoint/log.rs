@@ -57,7 +57,10 @@ impl CheckpointLog {
                 return manifest.map(Some).map_err(|error| self.with_way_back(error, number));
             }
         }
-        Err(Error::remote(format!("could not read the checkpoints of job \"{}\": they vanish while listed", self.job)))
+        Err(Error::remote(format!(
+            "could not read the checkpoints of job \"{}\": they were removed while being listed",
+            self.job
+        )))
     }
 
     /// Numbers of all manifests, in no order.
@@ -222,7 +225,7 @@ impl CheckpointLog {
     pub(super) fn taken(&self) -> Error {
         Error::user(format!("another run of job \"{}\" has taken over its lake", self.job))
             .with_kind(ErrorKind::Taken)
-            .with_hint("run a job once at a time, or give the second one another --lake")
+            .with_hint("run only one instance of a job at a time, or give the second one another --lake")
     }
 
     /// The same error, or that a newer run has begun: what a run finds missing then was that one's to remove.

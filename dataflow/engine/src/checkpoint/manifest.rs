@@ -92,9 +92,9 @@ impl StateFile {
     /// # Errors
     /// [`catchment_contract::Fault::Data`] if it is missing or damaged.
     pub(crate) fn read(&self, store: &dyn Store, what: &str) -> Result<Vec<u8>> {
-        let are = if what.ends_with('s') { "are" } else { "is" };
+        let (are, needed) = if what.ends_with('s') { ("are", "them") } else { ("is", "it") };
         let missing = || {
-            Error::data(format!("{what} \"{}\" {are} missing, and the last checkpoint needs it", self.path))
+            Error::data(format!("{what} \"{}\" {are} missing, and the last checkpoint needs {needed}", self.path))
                 .with_hint(WAY_OUT)
         };
         let bytes = store.get(&self.path)?.ok_or_else(missing)?;
@@ -103,7 +103,7 @@ impl StateFile {
             return Err(self.damaged(what, &format!("it has {found} bytes where the checkpoint says {want}")));
         }
         if checksum(&bytes) != self.checksum {
-            return Err(self.damaged(what, "its checksum is another"));
+            return Err(self.damaged(what, "its checksum does not match"));
         }
         Ok(bytes)
     }

@@ -60,7 +60,7 @@ pub(crate) fn open(sealed: &[u8]) -> Result<(u32, &[u8]), &'static str> {
         return Err("it is shorter or longer than it was written");
     }
     if Header::of(header.format, text).line() != line {
-        return Err("its checksum is another");
+        return Err("its checksum does not match");
     }
     Ok((header.format, text))
 }

@@ -127,7 +127,7 @@ fn stays(sink: &JobSink, state: &SinkState) -> Result<bool> {
     let (from, name) = (&sink.from, &sink.name);
     if state.from != *from {
         return Err(Error::user(format!(
-            "sink \"{name}\" takes relation \"{from}\", and took \"{}\" before",
+            "sink \"{name}\" now takes relation \"{from}\"; it used to take \"{}\"",
             state.from
         ))
         .with_hint("give it another name and target, or add --reset once to load everything anew"));
@@ -135,7 +135,7 @@ fn stays(sink: &JobSink, state: &SinkState) -> Result<bool> {
     if from == REJECTS && sink.spec.can_begin_anew() {
         return Ok(false);
     }
-    Err(Error::user(format!("relation \"{from}\" of sink \"{name}\" is not the one that the lake holds")).with_hint(
+    Err(Error::user(format!("relation \"{from}\" of sink \"{name}\" has changed since the lake was written")).with_hint(
         match from.as_str() {
             REJECTS => "views were added or removed since the last run, and what they reject is in it: give the sink another name and topic, or add --reset once to load everything anew",
             _ => "its definition has changed since the last run: add --reset once to load everything anew, or give the sink another name and table",

@@ -107,11 +107,11 @@ fn lags(job: &Opened) -> Vec<Vec<PartitionLag>> {
     {
         Ok(Some(Ok(lag))) => lag,
         Ok(Some(Err(error))) | Err(error) => {
-            tracing::warn!(source, error = error.chain(), "it does not say what is left to read");
+            tracing::warn!(source, error = error.chain(), "the source could not say how much is left to read");
             Vec::new()
         }
         Ok(None) => {
-            tracing::warn!(source, "it does not say what is left to read");
+            tracing::warn!(source, "the source could not say how much is left to read");
             Vec::new()
         }
     };

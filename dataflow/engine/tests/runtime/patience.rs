@@ -116,7 +116,7 @@ fn what_cannot_be_read_fails_a_run_until_idle_at_its_end() {
             let error = world.run().expect_err("something was not read");
             assert_eq!(error.kind(), ErrorKind::Denied);
             let many =
-                error.chain().starts_with("could not read 2 partitions of the job's sources; the first of them: ");
+                error.chain().starts_with("could not read 2 partitions of the job's sources; the first failure: ");
             assert_eq!(many, locked.len() == 2, "{}", error.chain());
             assert_eq!(world.table("numbers").rows().len(), 4 - locked.len(), "the rest is committed");
             assert_eq!(world.table("others").rows().len(), 1, "so are other sources");

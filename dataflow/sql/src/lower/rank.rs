@@ -24,7 +24,7 @@ impl Lowering<'_> {
         let skip = limit.skip.as_deref().map_or(Some(0), number);
         let fetch = limit.fetch.as_deref().map_or(Some(u64::from(u32::MAX)), number);
         let (Some(skip), Some(fetch)) = (skip, fetch) else {
-            return Err(self.refuse(Construct::Limit, "a LIMIT that is no number", "write a number: LIMIT 10"));
+            return Err(self.refuse(Construct::Limit, "a LIMIT that is not a number", "write a number: LIMIT 10"));
         };
         self.limited(&limit.input, skip as usize, fetch as usize)
     }
@@ -45,7 +45,7 @@ impl Lowering<'_> {
             _ => Err(self.refuse(
                 Construct::Limit,
                 "LIMIT without ORDER BY",
-                "add ORDER BY: which rows are meant must be certain",
+                "add ORDER BY: otherwise the chosen rows are arbitrary",
             )),
         }
     }

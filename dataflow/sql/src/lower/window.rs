@@ -200,11 +200,11 @@ impl Lowering<'_> {
             Some(DataType::Timestamp(TimeUnit::Microsecond, _)) => 1_000,
             Some(DataType::Timestamp(TimeUnit::Nanosecond, _)) => 1,
             Some(DataType::Date32) => DAY_NANOSECONDS,
-            _ => return refuse("over an interval of a column that is no time", "write a number"),
+            _ => return refuse("with an interval over a column that is not a time", "write a number"),
         };
         match i64::try_from(nanoseconds / unit) {
             Ok(distance) if nanoseconds >= 0 && nanoseconds % unit == 0 => Ok(distance),
-            _ => refuse("over such a distance", "write one that is not negative, and whole days for dates"),
+            _ => refuse("over this distance", "write one that is not negative, in whole days for dates"),
         }
     }
 

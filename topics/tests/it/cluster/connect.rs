@@ -115,7 +115,7 @@ fn a_web_server_is_called_one() {
     let error = refused(options(endpoint));
     let chain = error.chain();
     assert!(chain.starts_with(&format!(
-        "cannot connect to the controller: the controller at {endpoint}: what answers is no Fluvio server: it sent \"HTTP/1.1 400 Bad Request"
+        "cannot connect to the controller: the controller at {endpoint}: the peer is not a Fluvio server: it sent \"HTTP/1.1 400 Bad Request"
     )), "{chain}");
     assert!(chain.ends_with("; check the port: a stock cluster's controller listens on 9003"), "{chain}");
     assert_eq!((error.fault(), error.kind()), (Whose::User, ErrorKind::Invalid));
@@ -161,7 +161,7 @@ fn a_storage_units_port_is_not_a_controllers() {
     let peer = Peer::start();
     let chain = refused(options(peer.storage)).chain();
     assert!(chain.ends_with(
-        "what answers is no controller; name the controller's host:port (9003 on a stock cluster), not a storage unit's"
+        "the peer is not a Fluvio controller; name the controller's host:port (9003 on a stock cluster), not a storage unit's"
     ), "{chain}");
 }
 

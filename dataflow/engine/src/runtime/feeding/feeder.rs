@@ -174,7 +174,7 @@ impl Feeder {
                 Ok(partitions) => {
                     let was_empty = std::mem::take(&mut is_empty);
                     if looking.failures() > 0 || was_empty {
-                        tracing::info!(source = self.shared.name, "it answers again");
+                        tracing::info!(source = self.shared.name, "the source answers again");
                         looking.progress();
                         self.is_unwatched = true;
                     }
@@ -292,7 +292,13 @@ impl Feeder {
             match partition {
                 None => tracing::warn!(source, failures, error, "the source does not answer, asking again"),
                 Some(Some(partition)) => {
-                    tracing::warn!(source, partition, failures, error, "it cannot be read now, trying again");
+                    tracing::warn!(
+                        source,
+                        partition,
+                        failures,
+                        error,
+                        "the partition cannot be read now, trying again"
+                    );
                 }
                 Some(None) => {}
             }
@@ -352,7 +358,7 @@ impl Unread {
             return Err(error);
         }
         let count = self.count;
-        Err(Error::remote(format!("could not read {count} partitions of the job's sources; the first of them"))
+        Err(Error::remote(format!("could not read {count} partitions of the job's sources; the first failure"))
             .with_kind(error.kind())
             .with_source(error)
             .with_hint("all else was read and is committed: run the job again once they can be read"))

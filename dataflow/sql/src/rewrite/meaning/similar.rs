@@ -15,9 +15,7 @@ pub(super) fn matched(like: Like) -> Result<Expr> {
         // A pattern of no type is null.
         Expr::Literal(ScalarValue::Null, _) => &None,
         _ => {
-            return plan_err!(
-                "SIMILAR TO needs a pattern that is a text; write one, or use a regular expression: x ~ y"
-            );
+            return plan_err!("SIMILAR TO needs a text as its pattern; write one, or use a regular expression: x ~ y");
         }
     };
     let regex = text.as_ref().map(|text| regular(text, escape_char.unwrap_or('\\')));
