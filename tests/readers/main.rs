@@ -3,7 +3,8 @@
 #![allow(clippy::disallowed_methods, reason = "it measures, or waits for other processes")]
 #![allow(clippy::unwrap_used, reason = "this is a test's code")]
 
-#[path = "../../sinks/tests/common/mod.rs"]
+#[allow(dead_code, reason = "readers use a part of it")]
+#[path = "../../sinks/tests/it/common/mod.rs"]
 mod common;
 
 use std::time::Duration;

@@ -1,8 +1,4 @@
 //! The source `fluvio` against the embedded broker: where it begins, how it goes on, and what it says when it cannot.
-#![allow(clippy::disallowed_methods, reason = "it measures, or waits for other processes")]
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
-
-mod common;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,8 +9,8 @@ use catchment_contract::arrow::datatypes::{DataType, TimeUnit};
 use catchment_contract::{ErrorKind, Fault, Partition, PartitionLag, Position, Retry, Unfinished};
 use catchment_topics::{Broker, Topics};
 
-use common::topic::{Fake, Local, append, append_keyed, compressed, declare, id_column, ids, read, read_from, source};
-use common::topic::{try_source, values};
+use crate::topic::{Fake, Local, append, append_keyed, compressed, declare, id_column, ids, read, read_from, source};
+use crate::topic::{try_source, values};
 
 fn numbers(range: std::ops::Range<i64>) -> Vec<String> {
     range.map(|n| format!("{{\"id\":{n}}}")).collect()

@@ -1,21 +1,17 @@
 //! What a topic's sink writes, and what a person reads when it cannot be.
 
-#![allow(clippy::disallowed_methods, reason = "it measures, or waits for other processes")]
-#![allow(clippy::unwrap_used, reason = "this is a test's code")]
-
-mod common;
-
+use crate::common;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::common::broker::{MemoryBroker, records, write_stranger};
+use crate::common::options;
 use catchment_contract::arrow::array::{ArrayRef, Int64Array, RecordBatch, StringViewArray, TimestampMicrosecondArray};
 use catchment_contract::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use catchment_contract::{Environment, Fault, Lease, Run, Sink, SinkContext, SinkSpec, Staged, UpdateBatch, ViewFacts};
 use catchment_sinks::fluvio::{FluvioSink, FluvioSpec};
 use catchment_store::{Lake, LakeStore};
 use catchment_topics::{Broker, TopicSpec, Topics};
-use common::broker::{MemoryBroker, records, write_stranger};
-use common::options;
 use object_store::memory::InMemory;
 use serde_json::{Value, json};
 

@@ -302,7 +302,7 @@ fn tables_equal_their_views_on_a_folder() {
 #[test]
 fn tables_equal_their_views_on_s3() {
     let server = S3Server::start();
-    server.run_test("oracle::suite_on_s3_of_the_environment");
+    server.run_test("lake::oracle::suite_on_s3_of_the_environment");
     assert!(server.keys().iter().any(|key| key.starts_with("bucket/some/prefix/100/oracle/table/_delta_log/")));
 }
 

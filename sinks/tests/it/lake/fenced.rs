@@ -204,7 +204,7 @@ fn a_run_that_wakes_up_harms_nothing_on_a_folder() {
 /// The server's address and keys come from the environment, as a user gives them: hence a process of its own.
 #[test]
 fn a_run_that_wakes_up_harms_nothing_on_s3() {
-    S3Server::start().run_test("fenced::woken_on_s3_of_the_environment");
+    S3Server::start().run_test("lake::fenced::woken_on_s3_of_the_environment");
 }
 
 #[test]

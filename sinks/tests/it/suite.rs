@@ -2,14 +2,12 @@
 //!
 //! Topics are those of the embedded broker; with `FLUVIO_ENDPOINT` set to a cluster's controller, of that cluster too.
 
-#![allow(clippy::disallowed_methods, reason = "it measures, or waits for other processes")]
-#![allow(clippy::unwrap_used, reason = "this is a test's code")]
-
-mod common;
-
+use crate::common;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::common::broker::records;
+use crate::common::{options, read};
 use catchment_contract::suite::sink::{self, SinkFixture};
 use catchment_contract::{Environment, SinkContext, SinkSpec};
 use catchment_sinks::fluvio::FluvioSpec;
@@ -17,8 +15,6 @@ use catchment_sinks::lake::LakeSpec;
 use catchment_store::Lake;
 use catchment_topics::cluster::{ClusterOptions, connect};
 use catchment_topics::{Broker, Embedded, EmbeddedOptions, Topics};
-use common::broker::records;
-use common::{options, read};
 use serde_json::Value;
 use tempfile::TempDir;
 

@@ -1,6 +1,5 @@
 //! Topics for tests: an embedded broker in a temporary folder, a broker in memory that can do what the embedded one
 //! refuses (repeat batches, evict, fail), and shorthands.
-#![allow(dead_code, reason = "each test binary uses its own part")]
 
 use std::collections::BTreeMap;
 use std::io::Write;

@@ -1,8 +1,5 @@
 //! What the lake's tests share: views, batches of random rows, and tables read back through the kernel's own scan.
 
-#![allow(dead_code, reason = "each test file uses its part")]
-#![allow(clippy::unwrap_used, reason = "this is a test's code")]
-
 pub mod broker;
 pub mod faults;
 pub mod paused;

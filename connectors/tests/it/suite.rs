@@ -1,9 +1,5 @@
 //! The conformance suite of `catchment_contract` for every source here. A real cluster joins in when the environment
 //! names one: `FLUVIO_ENDPOINT=host:port`.
-#![allow(clippy::disallowed_methods, reason = "it measures, or waits for other processes")]
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
-
-mod common;
 
 use std::fs;
 use std::io::Write;
@@ -16,7 +12,7 @@ use catchment_contract::{Declaration, Environment, Options, Source, SourceConnec
 use catchment_topics::cluster::{ClusterOptions, connect};
 use catchment_topics::{Broker, TopicSpec, Topics};
 
-use common::topic::{Local, append, source};
+use crate::topic::{Local, append, source};
 
 /// A folder of files that a connector reads.
 struct Files {

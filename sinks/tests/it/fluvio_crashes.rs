@@ -6,23 +6,21 @@
 //! records of each key must be, one for one and in order, the net changes of the committed checkpoints, computed from the
 //! views alone. With `at_least_once` they may repeat, and what they leave must be the view.
 
-#![allow(clippy::disallowed_methods, reason = "it measures, or waits for other processes")]
-#![allow(clippy::unwrap_used, reason = "this is a test's code")]
-
-mod common;
-
+use crate::common;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::common::broker::{
+    Fate, FatefulBroker, FatefulStore, Lie, MemoryBroker, TopicRecord, records, write_stranger,
+};
+use crate::common::options;
 use catchment_contract::arrow::array::{ArrayRef, Int64Array, RecordBatch, StringViewArray};
 use catchment_contract::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use catchment_contract::{Environment, Epoch, Run, Sink, SinkContext, Staged, UpdateBatch, ViewFacts};
 use catchment_sinks::fluvio::{FluvioSink, FluvioSpec};
 use catchment_store::{Lake, LakeStore};
 use catchment_topics::{Broker, Embedded, EmbeddedOptions, Topics};
-use common::broker::{Fate, FatefulBroker, FatefulStore, Lie, MemoryBroker, TopicRecord, records, write_stranger};
-use common::options;
 use object_store::memory::InMemory;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};

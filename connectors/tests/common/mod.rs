@@ -1,3 +1,0 @@
-//! What the tests of several sources share.
-
-pub mod topic;
