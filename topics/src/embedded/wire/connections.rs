@@ -9,14 +9,15 @@
 //!
 //! There are at most [`STREAMS_MAX`] streams on all connections together. A stream more costs the connection that has the
 //! most of them its place: the protocol has no word for a consumer that its client has dropped, so a client that drops many
-//! begins anew with none.
+//! begins anew with none. Its streams do not count any more from then on, although they take a moment to go; where as
+//! many as are allowed are still going, whoever opens a stream waits for them.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use catchment_contract::Environment;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::super::folder::held;
 
@@ -31,14 +32,18 @@ pub struct Connections {
     environment: Environment,
     connections_max: usize,
     table: Mutex<Table>,
+    /// Told when a stream of a connection without a place is gone.
+    gone: Notify,
 }
 
 #[derive(Default)]
 struct Table {
     next: u64,
     members: BTreeMap<u64, Member>,
-    /// Streams of all members, and of connections that have lost their places and are not gone yet.
+    /// Streams of all members.
     streams: usize,
+    /// Streams of connections that have lost their places and are not gone yet.
+    going: usize,
 }
 
 struct Member {
@@ -53,7 +58,7 @@ struct Member {
 impl Connections {
     /// None yet.
     pub fn new(connections_max: usize, environment: Environment) -> Arc<Connections> {
-        Arc::new(Connections { environment, connections_max, table: Mutex::default() })
+        Arc::new(Connections { environment, connections_max, table: Mutex::default(), gone: Notify::new() })
     }
 
     /// A place for a newcomer, if need be that of another; `None` if there is none.
@@ -76,9 +81,16 @@ impl Connections {
 
 impl Table {
     fn evict(&mut self, id: u64) {
-        if let Some(member) = self.members.remove(&id) {
+        if let Some(member) = self.remove(id) {
             member.evicted.send_replace(true);
         }
+    }
+
+    fn remove(&mut self, id: u64) -> Option<Member> {
+        let member = self.members.remove(&id)?;
+        self.streams -= member.streams;
+        self.going += member.streams;
+        Some(member)
     }
 }
 
@@ -102,9 +114,23 @@ impl Place {
         let _ = self.closing.clone().wait_for(|evicted| *evicted).await;
     }
 
-    /// Counts a stream as long as the answer lives; `None` if this connection has the most of too many.
-    pub fn open_stream(self: &Arc<Self>) -> Option<Opened> {
+    /// Counts a stream as long as the answer lives; `None` if this connection has the most of too many, or has lost its
+    /// place.
+    pub async fn open_stream(self: &Arc<Self>) -> Option<Opened> {
+        loop {
+            let gone = self.connections.gone.notified();
+            if held(&self.connections.table).going < STREAMS_MAX {
+                return self.open_stream_now();
+            }
+            gone.await;
+        }
+    }
+
+    fn open_stream_now(self: &Arc<Self>) -> Option<Opened> {
         let mut table = held(&self.connections.table);
+        if !table.members.contains_key(&self.id) {
+            return None;
+        }
         if table.streams >= STREAMS_MAX {
             let most = table.members.iter().max_by_key(|(_, member)| member.streams).map(|(id, _)| *id);
             match most {
@@ -113,9 +139,7 @@ impl Place {
             }
         }
         table.streams += 1;
-        if let Some(member) = table.members.get_mut(&self.id) {
-            member.streams += 1;
-        }
+        table.members.get_mut(&self.id)?.streams += 1;
         Some(Opened { place: Arc::clone(self), is_stream: true })
     }
 
@@ -134,7 +158,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        held(&self.connections.table).members.remove(&self.id);
+        held(&self.connections.table).remove(self.id);
     }
 }
 
@@ -147,10 +171,18 @@ pub struct Opened {
 impl Drop for Opened {
     fn drop(&mut self) {
         let mut table = held(&self.place.connections.table);
-        table.streams -= usize::from(self.is_stream);
-        if let Some(member) = table.members.get_mut(&self.place.id) {
-            let count = if self.is_stream { &mut member.streams } else { &mut member.watches };
-            *count -= 1;
+        let Table { members, streams, going, .. } = &mut *table;
+        match (members.get_mut(&self.place.id), self.is_stream) {
+            (Some(member), true) => {
+                member.streams -= 1;
+                *streams -= 1;
+            }
+            (Some(member), false) => member.watches -= 1,
+            (None, true) => {
+                *going -= 1;
+                self.place.connections.gone.notify_waiters();
+            }
+            (None, false) => {}
         }
     }
 }
@@ -169,7 +201,7 @@ mod tests {
         let connections = Connections::new(3, environment);
         let join = || connections.join();
         let (consumer, idle, busy) = (join().unwrap(), join().unwrap(), join().unwrap());
-        let stream = consumer.open_stream().unwrap();
+        let stream = consumer.open_stream_now().unwrap();
         assert!(join().is_none(), "all of them have just come");
         clock.advance(QUIET_MIN);
         busy.touch();
@@ -189,13 +221,18 @@ mod tests {
         let (environment, _) = Environment::simulated(1);
         let connections = Connections::new(8, environment);
         let (greedy, modest) = (connections.join().unwrap(), connections.join().unwrap());
-        let own = modest.open_stream().unwrap();
-        let many: Vec<Opened> = std::iter::from_fn(|| greedy.open_stream()).collect();
+        let own = modest.open_stream_now().unwrap();
+        let many: Vec<Opened> = std::iter::from_fn(|| greedy.open_stream_now()).collect();
         assert_eq!(many.len(), STREAMS_MAX - 1);
         assert!(!is_evicted(&modest) && !is_evicted(&greedy));
-        let more = modest.open_stream().unwrap();
+        let more = modest.open_stream_now().unwrap();
         assert!(is_evicted(&greedy));
-        drop((many, greedy, own, more));
-        assert_eq!(held(&connections.table).streams, 0);
+        // Lost before: until the greedy one's streams were gone, the next one who asked lost its place as well.
+        let another = modest.open_stream_now().unwrap();
+        assert!(!is_evicted(&modest));
+        assert!(greedy.open_stream_now().is_none(), "who has lost its place opens nothing more");
+        drop((many, greedy, own, more, another));
+        let table = held(&connections.table);
+        assert_eq!((table.streams, table.going), (0, 0));
     }
 }

@@ -93,7 +93,7 @@ pub async fn serve(store: Arc<Store>, mut requests: Requests, replies: Replies, 
                     sessions.retain(|_, session| !session.acknowledged.is_closed());
                     sessions_max = SESSIONS_KEPT.max(2 * sessions.len());
                 }
-                let opened = place.open_stream();
+                let opened = place.open_stream().await;
                 let opened = opened.ok_or_else(|| Malformed(format!("more than {STREAMS_MAX} streams")))?;
                 last_id = last_id.wrapping_add(1);
                 sessions.insert(last_id, open(&store, request, asked, last_id, &replies, opened));
