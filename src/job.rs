@@ -1,13 +1,10 @@
 //! A checked job: what can be opened.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use catchment_contract::arrow::array::{ArrayRef, StringArray};
-use catchment_contract::hash::hash_rows;
-use catchment_contract::reject::REJECTS;
 use catchment_contract::{Epoch, Result};
 use catchment_engine::UpdateStream;
 use catchment_engine::host::Host;
@@ -109,7 +106,7 @@ impl Job {
             from: sink.from.clone(),
             spec: sink.spec.clone(),
             schema: sink.facts.schema.clone(),
-            fingerprint: fingerprint(&self.checked, &sink.from),
+            fingerprint: sink.fingerprint.clone(),
         });
         let sources = self.checked.sources.iter().filter(|source| source.read).map(|source| JobSource {
             name: source.name.clone(),
@@ -119,43 +116,6 @@ impl Job {
         let dataflow = Arc::new(Operators(self.checked.clone()));
         JobSpec { name: self.name.clone(), sources: sources.collect(), sinks: sinks.collect(), dataflow }
     }
-}
-
-/// A relation's definition in short: another one means that its table does not fit any more. It is made of the plans of
-/// the relation and of every view that it reads, so views that are added beside them do not count. Any view can add to the
-/// rejects.
-fn fingerprint(checked: &catchment_sql::Job, relation: &str) -> String {
-    if relation == REJECTS {
-        return short(checked.views.iter().filter(|view| view.read).map(|view| view.plan.as_str()).collect());
-    }
-    let mut read = BTreeSet::from([relation]);
-    let mut open = vec![relation];
-    let mut plans = Vec::new();
-    while let Some(name) = open.pop() {
-        let Some(view) = checked.views.iter().find(|view| view.facts.name == name) else { continue };
-        plans.push(view.plan.as_str());
-        for other in checked.views.iter().map(|view| view.facts.name.as_str()) {
-            if scans(&view.plan, other) && read.insert(other) {
-                open.push(other);
-            }
-        }
-    }
-    plans.push(relation);
-    short(plans)
-}
-
-fn short(mut plans: Vec<&str>) -> String {
-    plans.sort_unstable();
-    let text: ArrayRef = Arc::new(StringArray::from(vec![plans.join("\n")]));
-    format!("{:032x}", hash_rows(&[text], 1).identity(0))
-}
-
-/// Whether a plan has `relation` as a leaf.
-fn scans(plan: &str, relation: &str) -> bool {
-    let leaf = format!("TableScan: {relation}");
-    plan.lines()
-        .map(str::trim_start)
-        .any(|line| line.strip_prefix(&leaf).is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', ','])))
 }
 
 struct Operators(Arc<catchment_sql::Job>);

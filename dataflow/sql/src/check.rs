@@ -15,18 +15,18 @@ use datafusion_common::DataFusionError;
 use datafusion_expr::LogicalPlan;
 use datafusion_sql::sqlparser::ast::Query;
 
+use crate::alone::{Alone, Known, alone};
 use crate::catalog::{Catalog, RelationId};
 use crate::custom::plan_operator;
 use crate::declared::{declaration, untyped};
 use crate::extensions::{Extensions, Operator};
 use crate::fault::Subject;
-use crate::graph::{Column, Graph, Node, Op};
+use crate::graph::{Column, NodeId, Op};
+use crate::identity::{self, Identity};
 use crate::inspect::{Landmarks, inspect, unknown_relation};
 use crate::job::{Job, JobSink, JobSource, JobView};
-use crate::lower::{Leaf, Lowering};
 use crate::plan::{inline, plan_view, relations_of, schema_of};
 use crate::rewrite::optimise;
-use crate::stage::Stage;
 use crate::statement::{Body, ColumnText, ColumnsText, Name, OptionText, Statement, parse};
 use crate::text::{Place, Text};
 use crate::whole::{Lowered, Whole};
@@ -101,16 +101,22 @@ pub(crate) struct Checker<'a> {
     pub catalog: Catalog,
     pub sources: Vec<(String, Arc<dyn Source>)>,
     pub views: Vec<View>,
-    pub sinks: Vec<JobSink>,
+    pub sinks: Vec<Sink>,
     /// Names of the connectors that sources and sinks are of.
     connectors: BTreeSet<String>,
-    /// Where each sink's relation is.
-    pub taken: Vec<RelationId>,
-    /// Nodes with the facts of sources and views, for the check of each view alone.
-    facts: Graph,
-    leaves: BTreeMap<RelationId, Leaf>,
+    /// Whether no reject of the views so far is ever retracted.
+    faults_append_only: bool,
     /// Operators of one's own whose inputs are not all declared.
     waiting: Vec<Arc<Operator>>,
+}
+
+/// A checked sink.
+pub(crate) struct Sink {
+    name: String,
+    spec: Arc<dyn SinkSpec>,
+    /// The relation that it takes.
+    pub relation: RelationId,
+    facts: ViewFacts,
 }
 
 /// A checked view.
@@ -123,6 +129,9 @@ pub(crate) struct View {
     /// The optimised plan with other views as leaves, for `explain`.
     alone: String,
     facts: ViewFacts,
+    identity: Identity,
+    /// Whether it depends on the rejects.
+    reads_rejects: bool,
     /// Whether it depends on no source.
     pub constant: bool,
     /// Whether it is an operator of one's own.
@@ -139,14 +148,10 @@ impl<'a> Checker<'a> {
             views: Vec::new(),
             sinks: Vec::new(),
             connectors: BTreeSet::new(),
-            taken: Vec::new(),
-            facts: Graph::default(),
-            leaves: BTreeMap::new(),
+            faults_append_only: true,
             waiting: extensions.operators.clone(),
         };
         extensions.functions.iter().try_for_each(|function| checker.catalog.add_function(function))?;
-        let rejects = ViewFacts { name: REJECTS.into(), schema: rejects_schema(), key: None, append_only: true };
-        checker.add_leaf(RelationId::Rejects, &rejects);
         checker.operators()?;
         Ok(checker)
     }
@@ -217,14 +222,7 @@ impl<'a> Checker<'a> {
             self.declared(column, &owner, relation)?;
         }
         let id = RelationId::Source(self.sources.len());
-        let key = match relation.replace {
-            Replace::Row => Some(relation.key.clone()),
-            Replace::Never | Replace::Payload => None,
-        };
-        let append_only = relation.replace == Replace::Never;
-        let facts = ViewFacts { name: name.text.clone(), schema: relation.schema.clone(), key, append_only };
         self.catalog.add(&name.text, id, relation.schema.clone());
-        self.add_leaf(id, &facts);
         self.connectors.insert(connector.text);
         self.sources.push((name.text.clone(), source));
         Ok(())
@@ -272,14 +270,27 @@ impl<'a> Checker<'a> {
         });
         let alone = inline(plan.clone(), &|relation| self.constant_view(relation)).map_err(fault)?;
         let alone = optimise(alone, self.catalog.config()).map_err(fault)?;
-        let node = Lowering::new(&mut self.facts, &self.leaves, &subject, self.catalog.config()).view(&alone)?;
-        let Node { key, append_only, .. } = self.facts.nodes[node].clone();
-        let facts = ViewFacts { name: name.text.clone(), schema: schema_of(&plan), key, append_only };
-        let id = RelationId::View(self.views.len());
-        self.catalog.add(&name.text, id, facts.schema.clone());
-        self.add_leaf(id, &facts);
+        let schema = schema_of(&plan);
+        let known = |relation| Known { facts: self.facts_of(relation), identity: self.identity_of(relation) };
+        let found = self::alone(&alone, &Column::all(&schema), &subject, self.catalog.config(), &known)?;
+        let Alone { key, append_only, faults_append_only, identity } = found;
+        self.faults_append_only &= faults_append_only;
+        let facts = ViewFacts { name: name.text.clone(), schema, key, append_only };
+        self.catalog.add(&name.text, RelationId::View(self.views.len()), facts.schema.clone());
+        let reads_rejects = reads.iter().any(|relation| self.reads_rejects(*relation));
         let alone = alone.display_indent().to_string();
-        self.views.push(View { name: name.text.clone(), place, landmarks, plan, alone, facts, constant, operator });
+        self.views.push(View {
+            name: name.text.clone(),
+            place,
+            landmarks,
+            plan,
+            alone,
+            facts,
+            identity,
+            reads_rejects,
+            constant,
+            operator,
+        });
         Ok(())
     }
 
@@ -319,8 +330,7 @@ impl<'a> Checker<'a> {
             return Err(self.text.error(name.place, message, "give one of them another target"));
         }
         self.connectors.insert(connector.text);
-        self.sinks.push(JobSink { name: name.text.clone(), from: from.text.clone(), spec, facts });
-        self.taken.push(relation);
+        self.sinks.push(Sink { name: name.text.clone(), spec, relation, facts });
         Ok(())
     }
 
@@ -368,39 +378,54 @@ impl<'a> Checker<'a> {
             RelationId::View(index) => self.views[index].facts.clone(),
             RelationId::Source(index) => {
                 let (name, source) = &self.sources[index];
-                let Node { key, append_only, .. } = self.facts.nodes[self.leaves[&relation].node].clone();
-                ViewFacts { name: name.clone(), schema: source.relation().schema.clone(), key, append_only }
+                let relation = source.relation();
+                let key = match relation.replace {
+                    Replace::Row => Some(relation.key.clone()),
+                    Replace::Never | Replace::Payload => None,
+                };
+                let append_only = relation.replace == Replace::Never;
+                ViewFacts { name: name.clone(), schema: relation.schema.clone(), key, append_only }
             }
             RelationId::Rejects => {
-                let append_only = faults_append_only(&self.facts);
+                let append_only = self.faults_append_only;
                 ViewFacts { name: REJECTS.into(), schema: rejects_schema(), key: None, append_only }
             }
         }
     }
 
-    fn add_leaf(&mut self, relation: RelationId, facts: &ViewFacts) {
-        let ViewFacts { name, schema, key, append_only } = facts;
-        let field = |field: &Arc<catchment_contract::arrow::datatypes::Field>| Column {
-            name: field.name().clone(),
-            data_type: field.data_type().clone(),
-        };
-        let columns: Vec<Column> = schema.fields().iter().map(field).collect();
-        let places = (0..columns.len()).collect();
-        let node = self.facts.add(Node {
-            name: name.clone(),
-            op: Op::Union,
-            inputs: Vec::new(),
-            columns,
-            key: key.clone(),
-            append_only: *append_only,
-        });
-        self.leaves.insert(relation, Leaf { node, columns: places });
+    /// What the rows of a view follow from.
+    fn identity_of(&self, relation: RelationId) -> Option<Identity> {
+        match relation {
+            RelationId::View(index) => Some(self.views[index].identity.clone()),
+            RelationId::Source(_) | RelationId::Rejects => None,
+        }
+    }
+
+    /// Whether a relation is the rejects, or depends on them.
+    fn reads_rejects(&self, relation: RelationId) -> bool {
+        match relation {
+            RelationId::View(index) => self.views[index].reads_rejects,
+            RelationId::Source(_) => false,
+            RelationId::Rejects => true,
+        }
     }
 
     /// The job as a whole.
     fn job(self) -> Result<Job> {
         let whole = Whole::plan(&self)?;
-        let Lowered { graph, built, outputs, rejects } = whole.lower(&self)?;
+        let lowered = whole.lower(&self)?;
+        let rejected = self.rejected(&lowered)?;
+        let sinks = self.sinks.iter().map(|sink| {
+            Ok(JobSink {
+                name: sink.name.clone(),
+                from: sink.facts.name.clone(),
+                spec: sink.spec.clone(),
+                facts: sink.facts.clone(),
+                fingerprint: self.fingerprint(sink, &rejected)?,
+            })
+        });
+        let sinks = sinks.collect::<Result<_>>()?;
+        let Lowered { graph, built, outputs, rejects } = lowered;
         let sources = self.sources.iter().enumerate().map(|(index, (name, source))| {
             let (projection, read) = whole.projection(index, source.as_ref());
             JobSource { name: name.clone(), source: source.clone(), projection, read }
@@ -410,26 +435,44 @@ impl<'a> Checker<'a> {
             facts: view.facts.clone(),
             read: whole.live.contains(&RelationId::View(index)),
             plan: view.alone.clone(),
+            identity: view.identity.text.clone(),
             operator: view.operator,
         });
         let views = views.collect();
-        Ok(Job { sources, views, sinks: self.sinks, connectors: self.connectors, graph, outputs, rejects, built })
+        Ok(Job { sources, views, sinks, connectors: self.connectors, graph, outputs, rejects, built })
     }
-}
 
-/// Whether no fault of a transform can be retracted.
-fn faults_append_only(graph: &Graph) -> bool {
-    graph.nodes.iter().all(|node| match &node.op {
-        Op::Transform { stages, .. } => {
-            let fallible = stages.iter().any(|stage| match stage {
-                Stage::Filter(condition) => condition.fallible(),
-                Stage::Project(columns) => columns.iter().any(|column| column.fallible()),
-                Stage::Unnest { .. } | Stage::InSet(_) => false,
-            });
-            !fallible || node.inputs.iter().all(|input| graph.nodes[*input].append_only)
+    /// The definition of the relation that `sink` takes, in short; `rejects` that of the rejects.
+    fn fingerprint(&self, sink: &Sink, rejects: &str) -> Result<String> {
+        let own = match sink.relation {
+            RelationId::View(index) => self.views[index].identity.fingerprint(),
+            RelationId::Source(_) => identity::of_source(&sink.facts.name, &Column::all(&sink.facts.schema))?,
+            RelationId::Rejects => identity::of_rejects(),
+        };
+        Ok(if self.reads_rejects(sink.relation) { identity::with_rejects(&own, rejects) } else { own })
+    }
+
+    /// What the rejects follow from: all that is run.
+    fn rejected(&self, lowered: &Lowered) -> Result<String> {
+        let graph = &lowered.graph;
+        let mut written = BTreeMap::new();
+        for (id, node) in graph.nodes.iter().enumerate() {
+            match node.op {
+                Op::Source(index) => written.insert(id, identity::source(&self.sources[index].0, &node.columns)?),
+                Op::Rejects => written.insert(id, identity::rejects_leaf(&node.columns)?),
+                _ => None,
+            };
         }
-        _ => true,
-    })
+        let outputs = lowered.outputs.iter().map(|(name, node)| (name.as_str(), *node));
+        let built = lowered.built.iter().map(|built| match built.relation {
+            RelationId::View(index) => (self.views[index].name.as_str(), built.node),
+            RelationId::Source(_) | RelationId::Rejects => (REJECTS, built.node),
+        });
+        let mut roots: Vec<(&str, NodeId)> = outputs.chain(built).collect();
+        roots.sort_unstable();
+        let roots: Vec<NodeId> = roots.into_iter().map(|(_, node)| node).collect();
+        identity::rejects(graph, &roots, &written)
+    }
 }
 
 impl View {

@@ -31,6 +31,7 @@ use datafusion_physical_expr::expressions::{BinaryExpr, CastExpr, Column, Litera
 use datafusion_physical_expr::{PhysicalExpr, ScalarFunctionExpr, create_physical_expr};
 
 use crate::functions;
+use crate::notation::{Style, expression};
 use crate::rewrite::cast_may_fail;
 
 /// An expression over the columns of a batch.
@@ -52,8 +53,8 @@ enum Shape {
     Column(usize),
     Constant(ScalarValue),
     Computed,
-    /// A function whose list values may stay dictionary-encoded; the expression is its argument.
-    Encoded(catchment_operators::functions::Encoded),
+    /// A function whose list values may stay dictionary-encoded, in that form, and its argument.
+    Encoded(catchment_operators::functions::Encoded, Arc<dyn PhysicalExpr>),
 }
 
 impl Expression {
@@ -85,7 +86,7 @@ impl Expression {
     /// # Errors
     /// Why no row can be computed.
     pub fn try_out(&self) -> Result<()> {
-        if matches!(self.shape, Shape::Computed | Shape::Encoded(_)) {
+        if matches!(self.shape, Shape::Computed | Shape::Encoded(..)) {
             let columns = self.schema.fields().iter().map(|field| new_empty_array(field.data_type())).collect();
             self.expr.evaluate(&self.batch(columns, 0)?)?;
         }
@@ -116,6 +117,16 @@ impl Expression {
             None => Ok(Transformed::no(node)),
         })?;
         Ok(Expression { expr: expr.data, reads, schema, output, shape })
+    }
+
+    /// The expression as DataFusion has it, where the columns that it reads stand in the input, and of which types they are.
+    pub(crate) fn physical(&self) -> (&Arc<dyn PhysicalExpr>, &[usize], &Schema) {
+        (&self.expr, &self.reads, &self.schema)
+    }
+
+    /// Whether it yields lists of dictionary-encoded values.
+    pub(crate) fn is_encoded(&self) -> bool {
+        matches!(self.shape, Shape::Encoded(..))
     }
 
     /// The column that the expression is, if it is one.
@@ -156,6 +167,14 @@ impl Expression {
         moved
     }
 
+    /// Whether it computes the same of the same columns, whatever these are called.
+    pub(crate) fn is_same(&self, other: &Expression) -> bool {
+        let written = |one: &Expression| expression(one, Style::Stable).ok();
+        self.reads == other.reads
+            && self.output == other.output
+            && written(self).is_some_and(|it| written(other) == Some(it))
+    }
+
     /// The columns that it reads, ascending as compiled.
     pub fn reads(&self) -> &[usize] {
         &self.reads
@@ -167,8 +186,7 @@ impl Expression {
         let Some(function) = self.expr.downcast_ref::<ScalarFunctionExpr>() else { return };
         if let (Some(encoded), [argument]) = (catchment_operators::functions::encoded(function.name()), function.args())
         {
-            self.shape = Shape::Encoded(encoded);
-            self.expr = argument.clone();
+            self.shape = Shape::Encoded(encoded, argument.clone());
         }
     }
 
@@ -200,15 +218,15 @@ impl Expression {
         match &self.shape {
             Shape::Column(index) => return Ok(columns[*index].clone()),
             Shape::Constant(value) => return constant_array(value, len),
-            Shape::Encoded(encoded) => {
-                let argument = flatten(&self.computed(columns, len)?);
+            Shape::Encoded(encoded, argument) => {
+                let argument = flatten(&self.computed(argument, columns, len)?);
                 return encoded(&argument).map_err(|error| DataFusionError::Execution(error.chain()));
             }
             Shape::Computed => {}
         }
         match self.dictionary(columns, len) {
             Some(dictionary) => self.spread(dictionary),
-            None => self.computed(columns, len),
+            None => self.computed(&self.expr, columns, len),
         }
     }
 
@@ -219,12 +237,12 @@ impl Expression {
     pub fn matches(&self, columns: &[ArrayRef], len: usize) -> Result<Mask> {
         if let Some(dictionary) = self.dictionary(columns, len) {
             let (values, keys) = values_with_null(dictionary)?;
-            let mask = self.computed(&self.only(&values, columns), values.len())?;
+            let mask = self.computed(&self.expr, &self.only(&values, columns), values.len())?;
             return Ok(Mask::ByKey(truths(mask.as_boolean()), keys));
         }
         let mask = match &self.shape {
             Shape::Column(index) => columns[*index].clone(),
-            _ => self.computed(columns, len)?,
+            _ => self.computed(&self.expr, columns, len)?,
         };
         Ok(Mask::ByRow(truths(mask.as_boolean())))
     }
@@ -253,10 +271,10 @@ impl Expression {
         }
     }
 
-    fn computed(&self, columns: &[ArrayRef], len: usize) -> Result<ArrayRef> {
+    fn computed(&self, expr: &Arc<dyn PhysicalExpr>, columns: &[ArrayRef], len: usize) -> Result<ArrayRef> {
         let read = self.reads.iter().map(|index| flatten(&columns[*index])).collect();
         let batch = self.batch(read, len)?;
-        self.expr.evaluate(&batch)?.into_array(len)
+        expr.evaluate(&batch)?.into_array(len)
     }
 
     fn batch(&self, columns: Vec<ArrayRef>, len: usize) -> Result<RecordBatch> {
@@ -338,16 +356,6 @@ fn checked(expr: Arc<dyn PhysicalExpr>) -> Result<Arc<dyn PhysicalExpr>> {
         _ => Ok(Transformed::no(node)),
     })?;
     Ok(checked.data)
-}
-
-impl std::fmt::Display for Expression {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match &self.shape {
-            Shape::Encoded(_) => write!(f, "encoded({})", self.expr),
-            Shape::Constant(ScalarValue::Utf8(Some(text)) | ScalarValue::Utf8View(Some(text))) => write!(f, "'{text}'"),
-            _ => write!(f, "{}", self.expr),
-        }
-    }
 }
 
 /// Whether an operator may fail for some row. A pattern that is a row's may be none.

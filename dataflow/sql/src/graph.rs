@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use catchment_contract::arrow::array::RecordBatch;
-use catchment_contract::arrow::datatypes::DataType;
+use catchment_contract::arrow::datatypes::{DataType, Field, Schema};
 use catchment_operators::join::JoinSpec;
 use catchment_operators::{AggregateSpec, TopGroupsSpec, TopKSpec, WindowSpec};
 
@@ -25,11 +25,21 @@ pub struct Column {
     pub data_type: DataType,
 }
 
+impl Column {
+    /// The columns of a relation.
+    pub fn all(schema: &Schema) -> Vec<Column> {
+        let column = |field: &Arc<Field>| Column { name: field.name().clone(), data_type: field.data_type().clone() };
+        schema.fields().iter().map(column).collect()
+    }
+}
+
 /// What an operator does.
 #[derive(Clone, Debug)]
 pub enum Op {
     /// The rows of the job's n-th source, current ones where the source replaces rows.
     Source(usize),
+    /// The rows of the job's n-th view: only where another view is looked at alone.
+    View(usize),
     /// The rejects: those of the sources, and the faults of all transforms.
     Rejects,
     /// Rows that are there from the first epoch on.

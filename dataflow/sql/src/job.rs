@@ -30,6 +30,8 @@ pub struct JobView {
     pub read: bool,
     /// Its optimised plan with the views that it reads as leaves, as text.
     pub plan: String,
+    /// What its rows follow from, in the notation of [`crate::identity`].
+    pub identity: String,
     /// Whether it is made by code of the program's own instead of a query.
     pub operator: bool,
 }
@@ -45,6 +47,9 @@ pub struct JobSink {
     pub spec: Arc<dyn SinkSpec>,
     /// What is known of the relation.
     pub facts: ViewFacts,
+    /// The relation's definition in short ([`crate::identity`]): another one means that what is kept of it does not fit any
+    /// more.
+    pub fingerprint: String,
 }
 
 /// A checked job, in the job file's order. [`Job::build`] renders its dataflow.

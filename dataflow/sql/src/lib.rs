@@ -14,8 +14,10 @@
 //! - [`extensions`]: functions and operators that a program adds;
 //! - [`inspect`]: what a query names must exist, what cannot be kept up to date is refused with its place;
 //! - [`expr`], [`stage`]: expressions over batches with dictionary-encoded strings, and transforms made of them;
-//! - [`graph`]: the operators.
+//! - [`graph`]: the operators;
+//! - [`identity`]: what a relation is made of, in short.
 
+mod alone;
 pub mod catalog;
 mod check;
 mod custom;
@@ -26,9 +28,11 @@ pub mod extensions;
 mod fault;
 pub mod functions;
 pub mod graph;
+pub mod identity;
 pub mod inspect;
 mod job;
 mod lower;
+mod notation;
 mod plan;
 mod precedence;
 mod render;

@@ -6,7 +6,7 @@
 //!
 //! Errors of this module have the form `message; hint`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use catchment_contract::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -109,6 +109,20 @@ pub(crate) fn relations_of(plan: &LogicalPlan) -> Result<Vec<RelationId>> {
         Ok(TreeNodeRecursion::Continue)
     })?;
     Ok(relations)
+}
+
+/// The columns that the optimised `plan` reads, by relation.
+pub(crate) fn columns_read(plan: &LogicalPlan) -> Result<BTreeMap<RelationId, BTreeSet<usize>>> {
+    let mut read: BTreeMap<RelationId, BTreeSet<usize>> = BTreeMap::new();
+    plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::TableScan(scan) = node {
+            let all = 0..scan.source.schema().fields().len();
+            let columns = scan.projection.clone().unwrap_or_else(|| all.collect());
+            read.entry(relation_of(scan)?).or_default().extend(columns);
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(read)
 }
 
 /// `plan` with each leaf for which `view` has a plan replaced by that plan, under the leaf's name.

@@ -87,6 +87,7 @@ impl<'s> Rendering<'_, 's> {
         let stream = match &node.op {
             Op::Source(index) => self.source(&self.job.sources[*index].clone()),
             Op::Rejects => return,
+            Op::View(_) => unreachable!("a view is a leaf only where another one is looked at alone"),
             Op::Constant(rows) => constant(self.scope, name, rows.clone()),
             Op::Transform { view, stages } => self.transform(node, view, stages),
             Op::Union => union(node.inputs.iter().map(|input| self.streams[input].clone()).collect(), name),

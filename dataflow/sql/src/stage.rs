@@ -20,6 +20,7 @@ use datafusion_common::Result;
 
 use crate::expr::{Expression, Mask, values_with_null};
 use crate::fault::reason;
+use crate::identity::digest;
 
 /// One step of a transform.
 #[derive(Clone, Debug)]
@@ -96,6 +97,14 @@ impl KeySet {
     /// How many rows the set was made of.
     pub fn rows(&self) -> usize {
         self.rows
+    }
+
+    /// All that the set holds, in short.
+    pub(crate) fn digest(&self) -> String {
+        let mut keys: Vec<u128> = self.keys.iter().copied().collect();
+        keys.sort_unstable();
+        let null = if self.has_null { "null" } else { "" };
+        digest(&keys.iter().fold(null.to_string(), |text, key| text + &format!(" {key:032x}")))
     }
 
     fn keeps(&self, identity: u128, is_null: bool) -> bool {

@@ -5,18 +5,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use catchment_contract::reject::{REJECTS, rejects_schema};
-use catchment_contract::{Result, Source, ViewFacts};
+use catchment_contract::reject::rejects_schema;
+use catchment_contract::{Result, Source};
 use datafusion_common::DataFusionError;
-use datafusion_common::tree_node::TreeNodeRecursion;
 use datafusion_expr::LogicalPlan;
 
 use crate::catalog::RelationId;
 use crate::check::Checker;
-use crate::graph::{Column, Graph, Node, NodeId, Op};
+use crate::graph::{Graph, NodeId};
 use crate::job::Built;
 use crate::lower::{Leaf, Lowering};
-use crate::plan::{inline, narrow, relation_of, relations_of};
+use crate::plan::{columns_read, inline, narrow, relations_of};
 use crate::rewrite::optimise;
 
 /// The plans of all relations that are nodes of their own.
@@ -43,7 +42,7 @@ impl Whole {
     pub fn plan(checker: &Checker<'_>) -> Result<Whole> {
         let mut whole = Whole { roots: BTreeMap::new(), wanted: BTreeMap::new(), live: BTreeSet::new() };
         let mut readers: BTreeMap<RelationId, usize> = BTreeMap::new();
-        for relation in &checker.taken {
+        for relation in checker.sinks.iter().map(|sink| &sink.relation) {
             whole.live.insert(*relation);
             // A sink's relation is a node, however many others read it.
             *readers.entry(*relation).or_default() += 2;
@@ -80,14 +79,9 @@ impl Whole {
         let wanted: Vec<usize> = self.wanted[&relation].iter().copied().collect();
         let plan = inline_unshared(checker, checker.views[index].plan.clone(), shared)?;
         let plan = optimise(narrow(plan, &wanted)?, checker.catalog.config())?;
-        plan.apply_with_subqueries(|node| {
-            if let LogicalPlan::TableScan(scan) = node {
-                let all = 0..scan.source.schema().fields().len();
-                let columns = scan.projection.clone().unwrap_or_else(|| all.collect());
-                self.wanted.entry(relation_of(scan)?).or_default().extend(columns);
-            }
-            Ok(TreeNodeRecursion::Continue)
-        })?;
+        for (relation, columns) in columns_read(&plan)? {
+            self.wanted.entry(relation).or_default().extend(columns);
+        }
         Ok(plan)
     }
 
@@ -121,9 +115,10 @@ impl Whole {
             built.push(Built { relation: *relation, node, plan: plan.display_indent().to_string() });
         }
         let mut outputs: Vec<(String, NodeId)> = Vec::new();
-        for (sink, relation) in checker.sinks.iter().zip(&checker.taken) {
-            if !outputs.iter().any(|(name, _)| *name == sink.from) {
-                outputs.push((sink.from.clone(), leaves[relation].node));
+        for relation in checker.sinks.iter().map(|sink| sink.relation) {
+            let name = checker.facts_of(relation).name;
+            if !outputs.iter().any(|(known, _)| *known == name) {
+                outputs.push((name, leaves[&relation].node));
             }
         }
         let roots: Vec<NodeId> = [rejects].into_iter().chain(outputs.iter().map(|(_, node)| *node)).collect();
@@ -136,18 +131,17 @@ impl Whole {
         Ok(Lowered { graph, built, outputs, rejects: outer[0] })
     }
 
-    /// The nodes of the rejects and of the sources that are read.
+    /// The rejects and the sources that are read.
     fn leaves(&self, checker: &Checker<'_>, graph: &mut Graph) -> BTreeMap<RelationId, Leaf> {
         let mut leaves = BTreeMap::new();
-        let mut add = |relation: RelationId, op: Op, columns: Vec<usize>| {
-            let node = graph.add(leaf_node(&checker.facts_of(relation), op, &columns));
-            leaves.insert(relation, Leaf { node, columns });
+        let mut add = |relation: RelationId, columns: Vec<usize>| {
+            leaves.insert(relation, Leaf::add(graph, relation, &checker.facts_of(relation), columns));
         };
-        add(RelationId::Rejects, Op::Rejects, (0..rejects_schema().fields().len()).collect());
+        add(RelationId::Rejects, (0..rejects_schema().fields().len()).collect());
         for (index, (_, source)) in checker.sources.iter().enumerate() {
             let (columns, read) = self.projection(index, source.as_ref());
             if read {
-                add(RelationId::Source(index), Op::Source(index), columns);
+                add(RelationId::Source(index), columns);
             }
         }
         leaves
@@ -168,18 +162,4 @@ fn inline_unshared(
         }
         _ => None,
     })
-}
-
-/// The node of a source or of the rejects with the columns `columns` of its relation.
-fn leaf_node(facts: &ViewFacts, op: Op, columns: &[usize]) -> Node {
-    let ViewFacts { name, schema, key, append_only } = facts;
-    let key = key.as_ref().and_then(|key| {
-        key.iter().map(|column| columns.iter().position(|known| known == column)).collect::<Option<Vec<_>>>()
-    });
-    let columns = columns.iter().map(|column| Column {
-        name: schema.field(*column).name().clone(),
-        data_type: schema.field(*column).data_type().clone(),
-    });
-    let name = if name == REJECTS { "Rejects".to_string() } else { format!("Source: {name}") };
-    Node { name, op, inputs: Vec::new(), columns: columns.collect(), key, append_only: *append_only }
 }

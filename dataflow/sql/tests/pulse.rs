@@ -49,7 +49,7 @@ fn each_stage_is_built_once_and_stop_words_are_a_set() {
     let text = explain(&job, Some("alerts"), Format::Text).expect("a view");
     assert!(text.contains("of each (subreddit) by hour, from 168 h before to 1 h before"), "{text}");
     let text = explain(&job, Some("trending_terms"), Format::Text).expect("a view");
-    assert!(text.contains("encoded(body)") && text.contains("NotIn a set of 50 rows"), "{text}");
+    assert!(text.contains("encoded words(body)") && text.contains("not in a set of 50 rows"), "{text}");
     let (_, operators) = text.split_once("\ndataflow\n").expect("operators follow the plans");
     assert!(!operators.contains("Join"), "{text}");
     let drawn = explain(&job, None, Format::Mermaid).expect("a chart");

@@ -9,7 +9,7 @@
 //! | more columns are read of a source | refused: what has arrived was kept without them |
 //! | fewer columns are read of a source | they are left out of what was kept |
 //! | a sink's relation is another one | refused |
-//! | views were added or removed, and with them what `rejects` holds | a sink of it that can begin anew does; else refused |
+//! | views were added, removed or changed, and with them what `rejects` holds | a sink of it, or of a relation that reads it, that can begin anew does; else refused |
 
 use std::collections::BTreeMap;
 
@@ -74,7 +74,7 @@ pub(super) fn fit(
                 manifest.sinks.insert(sink.name.clone(), state);
             } else {
                 let sink = &sink.name;
-                tracing::warn!(sink, "views were added or removed, and with them rejects: they are written anew");
+                tracing::warn!(sink, "views were added, removed or changed, and with them rejects: it is written anew");
             }
         }
     }
@@ -132,13 +132,26 @@ fn stays(sink: &JobSink, state: &SinkState) -> Result<bool> {
         ))
         .with_hint("give it another name and target, or add --reset once to load everything anew"));
     }
-    if from == REJECTS && sink.spec.can_begin_anew() {
+    if (from == REJECTS || own(&state.fingerprint) == own(&sink.fingerprint)) && sink.spec.can_begin_anew() {
         return Ok(false);
     }
-    Err(Error::user(format!("relation \"{from}\" of sink \"{name}\" has changed since the lake was written")).with_hint(
-        match from.as_str() {
-            REJECTS => "views were added or removed since the last run, and what they reject is in it: give the sink another name and topic, or add --reset once to load everything anew",
-            _ => "its definition has changed since the last run: add --reset once to load everything anew, or give the sink another name and table",
-        },
-    ))
+    let hint = if format_of(&state.fingerprint) != format_of(&sink.fingerprint) {
+        "it was written by a build that tells definitions in another way: run that build, or add --reset once to load everything anew"
+    } else if from == REJECTS || own(&state.fingerprint) == own(&sink.fingerprint) {
+        "views were added, removed or changed since the last run, and what they reject is in it: give the sink another name and topic, or add --reset once to load everything anew"
+    } else {
+        "its definition has changed since the last run: add --reset once to load everything anew, or give the sink another name and table"
+    };
+    let message = format!("relation \"{from}\" of sink \"{name}\" has changed since the lake was written");
+    Err(Error::user(message).with_hint(hint))
+}
+
+/// Of a fingerprint what is the relation's own.
+fn own(fingerprint: &str) -> &str {
+    fingerprint.split_once('+').map_or(fingerprint, |(own, _rejects)| own)
+}
+
+/// The format that a fingerprint begins with.
+fn format_of(fingerprint: &str) -> Option<&str> {
+    fingerprint.split_once(':').map(|(format, _)| format)
 }

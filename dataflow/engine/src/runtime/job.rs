@@ -29,7 +29,8 @@ pub struct JobSink {
     pub spec: Arc<dyn SinkSpec>,
     /// The relation's columns.
     pub schema: SchemaRef,
-    /// Changes whenever the relation's definition does, so that a restart notices.
+    /// Changes whenever the relation's definition does, so that a restart notices: `format:definition`, and behind a `+` that
+    /// of the rejects where the relation reads them, directly or not.
     pub fingerprint: String,
 }
 

@@ -86,6 +86,9 @@ fn a_changed_definition_is_refused() {
             "{}",
             error.chain()
         );
+        world.sinks.insert("numbers".into(), "2:v1");
+        let error = world.run().expect_err("the format of fingerprints changed").chain();
+        assert!(error.contains("by a build that tells definitions in another way"), "{error}");
         world.sinks.insert("numbers".into(), "v1");
         let mut running = world.open().unwrap();
         world.grow("numbers");
@@ -124,14 +127,16 @@ fn sinks_come_and_go() {
     }
 }
 
-/// The runtime's part of it: the table is made anew once, and goes on from there.
+/// The runtime's part of it: the table is made anew once, and goes on from there; so is that of a relation that reads them.
 #[test]
 fn rejects_are_written_anew_when_views_come_or_go() {
     simulate(6, |_, host| {
         let mut world = World::new(host, &["numbers"]);
-        for (round, fingerprint) in ["v1", "v2", "v2", "v1"].into_iter().enumerate() {
+        let fingerprints = [("1:all+a", "1:n+a"), ("1:all+b", "1:n+b"), ("1:all+b", "1:n+b"), ("1:all+a", "1:n+a")];
+        for (round, (rejects, reader)) in fingerprints.into_iter().enumerate() {
             world.grow("numbers");
-            world.sinks.insert("rejects".into(), fingerprint);
+            world.sinks.insert("rejects".into(), rejects);
+            world.sinks.insert("numbers".into(), reader);
             world.run().unwrap();
             world.assert_published(&format!("round {round}"));
         }

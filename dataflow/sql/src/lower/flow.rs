@@ -100,11 +100,7 @@ impl Flow {
             .collect();
         let mut places = Vec::new();
         for (number, expression) in extra.into_iter().enumerate() {
-            let same = |known: &Expression| {
-                known.as_column().is_none()
-                    && known.reads() == expression.reads()
-                    && known.to_string() == expression.to_string()
-            };
+            let same = |known: &Expression| known.as_column().is_none() && known.is_same(&expression);
             let known = expressions.iter().position(same);
             places.push(match expression.as_column().or(known) {
                 Some(place) => place,

@@ -16,6 +16,7 @@
 mod flow;
 mod group;
 mod join;
+mod leaf;
 mod rank;
 mod window;
 
@@ -34,6 +35,7 @@ use datafusion_expr::{
 };
 
 pub(crate) use flow::Flow;
+pub(crate) use leaf::Leaf;
 
 use crate::catalog::RelationId;
 use crate::custom::Custom;
@@ -44,15 +46,6 @@ use crate::inspect::Construct;
 use crate::plan::relation_of;
 use crate::rewrite::may_fail;
 use crate::stage::Stage;
-
-/// Where a relation's rows come from in the graph.
-#[derive(Clone, Debug)]
-pub(crate) struct Leaf {
-    /// The node.
-    pub node: NodeId,
-    /// The node's columns, as positions in the relation's schema.
-    pub columns: Vec<usize>,
-}
 
 /// Lowers the plan of one view.
 pub(crate) struct Lowering<'a> {

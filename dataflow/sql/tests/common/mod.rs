@@ -191,3 +191,20 @@ pub fn registry() -> Registry {
         sinks: ["lake", "fluvio"].map(sink).to_vec(),
     }
 }
+
+/// Compares `written` with the file `name` of this crate's tests; with `CATCHMENT_RENEW=1` writes it instead.
+#[track_caller]
+pub fn golden(name: &str, written: &str) {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(name);
+    if std::env::var_os("CATCHMENT_RENEW").is_some() {
+        std::fs::write(&path, written).expect("the file can be written");
+    }
+    let known = std::fs::read_to_string(&path).unwrap_or_default();
+    let differs = known.lines().zip(written.lines()).enumerate().find(|(_, (known, written))| known != written);
+    let Some((line, (known, written))) = differs else {
+        assert_eq!(known.lines().count(), written.lines().count(), "{name} is longer or shorter: CATCHMENT_RENEW=1");
+        return;
+    };
+    let line = line + 1;
+    panic!("{name}, line {line}, is\n{known}\nand should be\n{written}\nCATCHMENT_RENEW=1 writes it anew");
+}
