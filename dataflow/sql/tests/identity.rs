@@ -153,7 +153,7 @@ fn every_change_of_meaning_shows() {
         &[
             "SELECT id, score + 1 AS n FROM posts",
             "SELECT id, score + 2 AS n FROM posts",
-            "SELECT id, score + CAST(1 AS DOUBLE) AS n FROM posts",
+            "SELECT id, score + CAST(1 AS DECIMAL(5, 2)) AS n FROM posts",
             "SELECT id, score + 1.0 AS n FROM posts",
             "SELECT id, id + 1 AS n FROM posts",
             "SELECT id, score - 1 AS n FROM posts",
