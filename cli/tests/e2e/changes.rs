@@ -232,7 +232,7 @@ fn a_view_that_changed_is_loaded_anew_when_told_to() {
     };
     place.write("in/RC_1", comment("a", "x", 1) + &comment("b", "y", 2));
     good(&place, &job("subreddit = 'x'"), &[]);
-    refused(&place, &job("subreddit = 'y'"), "relation \"v\" of sink \"v\" is not the one that the lake holds");
+    refused(&place, &job("subreddit = 'y'"), "relation \"v\" of sink \"v\" has changed since the lake was written");
     refused(&place, &job("score > 1"), "the job reads columns of source \"comments\" that were not kept: score: Int64");
     assert_eq!(table(&place, &duckdb, "v"), ["a|x"]);
     good(&place, &job("score > 1"), &["--reset"]);
@@ -256,7 +256,7 @@ fn a_table_does_not_lose_columns_and_a_reset_that_fails_forgets_nothing() {
     };
     let file = place.write("in/RC_1", comment("a", "x", 1) + &comment("b", "y", 2));
     good(&place, &job("id, subreddit"), &[]);
-    refused(&place, &job("id"), "relation \"v\" of sink \"v\" is not the one that the lake holds");
+    refused(&place, &job("id"), "relation \"v\" of sink \"v\" has changed since the lake was written");
     let ran = run(&place, &job("id"), &["--reset"]);
     assert_eq!(ran.status, 2, "{}", ran.out);
     let message =

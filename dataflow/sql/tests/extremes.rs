@@ -242,7 +242,7 @@ impl Bench {
                 self.found.push(format!("{expr}: is called infallible: {row:.300}"));
             }
         }
-        if let Some(row) = whole.iter().find(|row| row.contains("without saying how")) {
+        if let Some(row) = whole.iter().find(|row| row.contains("a function failed on this row")) {
             println!("{expr}: {}", row.chars().rev().take(160).collect::<Vec<_>>().iter().rev().collect::<String>());
         }
         true

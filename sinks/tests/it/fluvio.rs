@@ -374,8 +374,8 @@ fn topics_that_cannot_be_written() {
         refused(&world, &spec),
         (
             Fault::User,
-            "topic \"sub-hours\" has transforms or deduplication: the server makes other batches of ours, without the \
-             headers by which each record is published once; make the topic without them, and transform in the view or \
+            "topic \"sub-hours\" has transforms or deduplication: the server rewrites our batches and drops the headers \
+             by which each record is published once; make the topic without them, and transform in the view or \
              in what reads the topic"
                 .into()
         )

@@ -82,7 +82,7 @@ fn a_changed_definition_is_refused() {
         world.sinks.insert("numbers".into(), "v2");
         let error = world.run().expect_err("the fingerprint changed");
         assert!(
-            error.chain().starts_with("relation \"numbers\" of sink \"numbers_sink\" is not the one"),
+            error.chain().starts_with("relation \"numbers\" of sink \"numbers_sink\" has changed"),
             "{}",
             error.chain()
         );
