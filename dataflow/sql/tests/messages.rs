@@ -288,7 +288,7 @@ fn windows_that_cannot_be_kept_up_to_date() {
     range("INTERVAL '1 month' PRECEDING", "window function \"sum\" over a distance in months", "write days");
     range("BETWEEN INTERVAL '1 hour' PRECEDING AND INTERVAL '1 day' PRECEDING", "a window frame that ends", "earlier");
     range("INTERVAL '-1 day' PRECEDING", "window function \"sum\" over this distance", "not negative");
-    window("ORDER BY at::date RANGE INTERVAL '1 hour' PRECEDING", "window function \"sum\" over such", "in whole days");
+    window("ORDER BY at::date RANGE INTERVAL '1 hour' PRECEDING", "window function \"sum\" over this", "in whole days");
     view(
         "SELECT id, count(DISTINCT score) OVER (PARTITION BY grp) AS r FROM posts",
         "line 3, column 29: view \"v\": window function \"count\" with DISTINCT",
