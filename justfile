@@ -39,6 +39,10 @@ latency records="1000000":
 bench room:
     cargo bench -p catchment-{{ room }}
 
+# A program outside the workspace that uses the library: its job, the suites, and what it does not compile
+outside:
+    tests/outside/run
+
 # The documentation of the library
 docs:
     cargo doc --workspace --no-deps --open
