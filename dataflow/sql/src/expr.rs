@@ -14,7 +14,6 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::rewrite::PLAIN_FLOAT;
 use catchment_contract::arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, DictionaryArray, RecordBatch, RecordBatchOptions, UInt32Array,
     new_empty_array, new_null_array,
@@ -32,7 +31,7 @@ use datafusion_physical_expr::{PhysicalExpr, ScalarFunctionExpr, create_physical
 
 use crate::functions;
 use crate::notation::{Style, expression};
-use crate::rewrite::cast_may_fail;
+use crate::rewrite::{cast_may_fail, negation_may_fail, operator_may_fail};
 
 /// An expression over the columns of a batch.
 #[derive(Clone, Debug)]
@@ -193,21 +192,21 @@ impl Expression {
     /// Whether evaluation may fail for some row, its times being of the years 1 to 9999.
     pub fn fallible(&self) -> bool {
         let mut fallible = false;
-        // The closure never fails, so neither does the walk.
-        let _ = self.expr.apply(|node| {
-            fallible |= match (node.downcast_ref::<ScalarFunctionExpr>(), node.downcast_ref::<BinaryExpr>()) {
-                (Some(function), _) => {
-                    functions::fallible(function.fun().name()) && function.fun().name() != PLAIN_FLOAT
-                }
-                (_, Some(binary)) => binary_fallible(binary),
-                _ if node.is::<NegativeExpr>() => !node.data_type(&self.schema).is_ok_and(|kind| kind.is_floating()),
-                _ => node.downcast_ref::<CastExpr>().is_some_and(|cast| {
-                    cast.expr().data_type(&self.schema).map_or(true, |from| cast_may_fail(&from, cast.cast_type()))
-                }),
-            };
+        let type_of = |expr: &Arc<dyn PhysicalExpr>| expr.data_type(&self.schema);
+        let walked = self.expr.apply(|node| {
+            if let Some(function) = node.downcast_ref::<ScalarFunctionExpr>() {
+                fallible |= functions::may_fail(function.fun().name());
+            } else if let Some(binary) = node.downcast_ref::<BinaryExpr>() {
+                let (left, right) = (type_of(binary.left())?, type_of(binary.right())?);
+                fallible |= operator_may_fail(*binary.op(), &left, &right, binary.right().is::<Literal>());
+            } else if let Some(negative) = node.downcast_ref::<NegativeExpr>() {
+                fallible |= negation_may_fail(&type_of(negative.arg())?);
+            } else if let Some(cast) = node.downcast_ref::<CastExpr>() {
+                fallible |= cast_may_fail(&type_of(cast.expr())?, cast.cast_type());
+            }
             Ok(TreeNodeRecursion::Continue)
         });
-        fallible
+        fallible || walked.is_err()
     }
 
     /// The expression's values for `len` rows of `columns`. May be a dictionary where the type is `Utf8View`.
@@ -356,14 +355,4 @@ fn checked(expr: Arc<dyn PhysicalExpr>) -> Result<Arc<dyn PhysicalExpr>> {
         _ => Ok(Transformed::no(node)),
     })?;
     Ok(checked.data)
-}
-
-/// Whether an operator may fail for some row. A pattern that is a row's may be none.
-fn binary_fallible(binary: &BinaryExpr) -> bool {
-    match binary.op() {
-        Operator::RegexMatch | Operator::RegexIMatch | Operator::RegexNotMatch | Operator::RegexNotIMatch => {
-            !binary.right().is::<Literal>()
-        }
-        op => !(op.supports_propagation() || op.is_logic_operator()),
-    }
 }

@@ -15,7 +15,9 @@ use datafusion_sql::sqlparser::ast::{
 };
 use datafusion_sql::sqlparser::tokenizer::Span;
 
-use crate::catalog::{Catalog, FunctionUse};
+use crate::catalog::Catalog;
+use crate::functions;
+use crate::functions::table::Kind;
 use crate::text::{Place, Text};
 
 /// A construct whose place is remembered.
@@ -171,32 +173,27 @@ impl Inspector<'_> {
         if function.over.is_some() {
             self.mark(Construct::Window, span);
             return match self.catalog.function(&name) {
-                Some(FunctionUse::Aggregate) => ControlFlow::Continue(()),
-                Some(FunctionUse::Window) if name == "row_number" => ControlFlow::Continue(()),
-                Some(_) => {
-                    let hint =
-                        "count, sum, avg, min, max, median, mad work, and row_number() with a bound (WHERE n <= 10)";
-                    self.refuse(span, &format!("window function \"{name}\""), hint)
+                Some(Kind::Aggregate | Kind::Window) => ControlFlow::Continue(()),
+                Some(Kind::Refused { instead, .. }) => {
+                    let hint = format!("{instead}; {}", functions::over_windows());
+                    self.refuse(span, &format!("window function \"{name}\""), &hint)
                 }
+                Some(_) => self.refuse(span, &format!("window function \"{name}\""), &functions::over_windows()),
                 None => self.no_function(&name, span),
             };
         }
         match self.catalog.function(&name) {
-            Some(FunctionUse::Scalar | FunctionUse::Aggregate) => ControlFlow::Continue(()),
-            Some(FunctionUse::Volatile) => {
-                let hint = "a view may depend on its input alone: compare two columns, or pass a value with --set";
-                self.refuse(span, &format!("function \"{name}\", which depends on the clock or on chance,"), hint)
+            Some(Kind::Scalar { .. } | Kind::Aggregate | Kind::Rows) => ControlFlow::Continue(()),
+            Some(Kind::Refused { what, why: "", instead }) => self.refuse(span, &format!("{what} \"{name}\""), instead),
+            Some(Kind::Refused { what, why, instead }) => {
+                self.refuse(span, &format!("{what} \"{name}\", which {why},"), instead)
             }
-            Some(FunctionUse::UnsupportedAggregate) => {
-                let hint = "aggregates that can be: count, sum, avg, min, max, median, mad, with DISTINCT and FILTER";
-                self.refuse(span, &format!("aggregate function \"{name}\""), hint)
-            }
-            Some(FunctionUse::Window) => {
+            Some(Kind::Window) => {
                 let hint = format!("write {name}() OVER (PARTITION BY … ORDER BY …)");
                 let message = format!("function \"{name}\" needs OVER");
                 ControlFlow::Break(self.text.error(self.at(span), message, hint))
             }
-            None => self.no_function(&name, span),
+            Some(Kind::Internal { .. }) | None => self.no_function(&name, span),
         }
     }
 
@@ -221,7 +218,7 @@ impl Inspector<'_> {
     fn no_function(&self, name: &str, span: Span) -> Step {
         let hint = match nearest(name, self.catalog.function_names()) {
             Some(known) => format!("did you mean \"{known}\"?"),
-            None => "see DataFusion's list of SQL functions; ours are youtube_video_ids, words and mad".to_string(),
+            None => "docs/functions.md lists the functions".to_string(),
         };
         ControlFlow::Break(self.text.error(self.at(span), format!("there is no function \"{name}\""), hint))
     }

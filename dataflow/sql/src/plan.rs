@@ -10,8 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use catchment_contract::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use datafusion_common::tree_node::{Transformed, TreeNodeRecursion};
+use datafusion_common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion_common::{Column, DataFusionError, Result, plan_datafusion_err, plan_err};
+use datafusion_expr::planner::ContextProvider;
 use datafusion_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableScan, cast};
 use datafusion_sql::planner::{ParserOptions, SqlToRel};
 use datafusion_sql::sqlparser::ast::{Query, Statement};
@@ -33,7 +34,24 @@ pub(crate) fn plan_view(
     let options = ParserOptions::new().with_collect_spans(true);
     let planner = SqlToRel::new_with_options(catalog, options);
     let plan = planner.sql_statement_to_plan(Statement::Query(Box::new(query.clone())))?;
+    let plan = with_known_functions(plan, catalog)?;
     output(analyse(plan, catalog.config(), landmarks.qualified(), keys)?, columns)
+}
+
+/// `plan` with the catalog's functions where the planner put DataFusion's own, which nothing bounds: for operators (`@>`).
+fn with_known_functions(plan: LogicalPlan, catalog: &Catalog) -> Result<LogicalPlan> {
+    let known = |expr: Expr| match expr {
+        Expr::ScalarFunction(mut call) => match catalog.get_function_meta(call.func.name()) {
+            Some(known) => {
+                call.func = known;
+                Ok(Transformed::yes(Expr::ScalarFunction(call)))
+            }
+            None => Ok(Transformed::no(Expr::ScalarFunction(call))),
+        },
+        other => Ok(Transformed::no(other)),
+    };
+    let plan = plan.transform_up_with_subqueries(|node| node.map_expressions(|expr| expr.transform_up(known)))?;
+    Ok(plan.data)
 }
 
 /// `plan` with bare column names and the types that flow between views.

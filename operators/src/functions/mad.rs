@@ -124,6 +124,10 @@ fn median(values: &mut [f64]) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
+    use rand::rngs::SmallRng;
+    use rand::seq::IndexedRandom;
+    use rand::{Rng, SeedableRng};
+
     use super::*;
 
     fn deviation(values: &[f64]) -> Option<f64> {
@@ -144,6 +148,55 @@ mod tests {
         assert_eq!(deviation(&[1.0, 2.0]), Some(0.5));
         assert_eq!(deviation(&[1.0, 1.0, 2.0, 2.0, 4.0, 6.0, 9.0]), Some(1.0));
         assert_eq!(deviation(&[10.0, 12.0, 11.0, 500.0]), Some(1.0));
+    }
+
+    /// The value before which `place` others stand in the order of floats.
+    fn ranked(values: &[f64], place: usize) -> f64 {
+        let before = |value: &f64| values.iter().filter(|other| other.total_cmp(value).is_lt()).count();
+        let upto = |value: &f64| values.iter().filter(|other| other.total_cmp(value).is_le()).count();
+        *values.iter().find(|value| (before(value)..upto(value)).contains(&place)).expect("some value stands there")
+    }
+
+    /// The definition, word by word, with no order kept.
+    fn oracle(values: &[f64]) -> Option<f64> {
+        let median = |values: &[f64]| match values.len() {
+            0 => None,
+            n if n % 2 == 1 => Some(ranked(values, n / 2)),
+            n => Some((ranked(values, n / 2 - 1) + ranked(values, n / 2)) / 2.0),
+        };
+        let middle = median(values)?;
+        median(&values.iter().map(|value| (value - middle).abs()).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn random_values_come_and_go_as_the_oracle_says() {
+        let seed = 1_913;
+        println!("seed {seed}");
+        let mut random = SmallRng::seed_from_u64(seed);
+        let extremes = [0.0, -0.0, 1.0, -1.0, f64::MAX, f64::MIN, f64::MIN_POSITIVE, f64::INFINITY, f64::NEG_INFINITY];
+        for round in 0..300 {
+            let (mut deviation, mut kept) = (Deviation::default(), Vec::new());
+            for step in 0..random.random_range(1..30) {
+                let value = match random.random_range(0..10) {
+                    0 => None,
+                    1 => Some(f64::NAN),
+                    2..5 => extremes.choose(&mut random).copied(),
+                    _ => Some(f64::from(random.random_range(-20..20)) / 4.0),
+                };
+                let array = |value: Option<f64>| -> [ArrayRef; 1] { [Arc::new(Float64Array::from(vec![value]))] };
+                deviation.update_batch(&array(value)).expect("a number");
+                kept.extend(value);
+                if !kept.is_empty() && random.random_range(0..3) == 0 {
+                    let gone = kept.swap_remove(random.random_range(0..kept.len()));
+                    deviation.retract_batch(&array(Some(gone))).expect("it is there");
+                }
+                let found = deviation.evaluate().expect("a number");
+                let bits =
+                    |value: Option<f64>| value.map(|value| if value.is_nan() { f64::NAN } else { value }.to_bits());
+                let ScalarValue::Float64(found) = found else { panic!("{found:?}") };
+                assert_eq!(bits(found), bits(oracle(&kept)), "seed {seed}, round {round}, step {step}: {kept:?}");
+            }
+        }
     }
 
     #[test]

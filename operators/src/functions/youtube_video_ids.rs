@@ -133,4 +133,6 @@ fn places(buffer: &[u8]) -> Vec<u32> {
 }
 
 #[cfg(test)]
+mod oracle;
+#[cfg(test)]
 mod tests;

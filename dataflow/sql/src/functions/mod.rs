@@ -1,77 +1,93 @@
 //! Functions: which there are, what can fail, and what bounds their results.
+//!
+//! All of it stands in one [`table`], a line each: the planner finds functions by it, messages name them from it, and
+//! `docs/functions.md` is [written](markdown) from it. What is not in the table is no function, whatever DataFusion has.
 
 mod bounded;
 mod limits;
+mod markdown;
+pub mod table;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use datafusion_expr::ScalarUDF;
+use datafusion_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 
-use limits::Limit;
 pub use limits::{BATCH_BYTES_MAX, COMPARISONS_MAX, LIST_ELEMENTS_MAX, PATTERN_BYTES_MAX, VALUE_BYTES_MAX};
+pub use markdown::markdown;
+use table::{Function, Kind, SECTIONS};
 
-/// Scalar functions that never fail on well-typed input.
-const INFALLIBLE: [&str; 22] = [
-    "btrim",
-    "character_length",
-    "coalesce",
-    "concat",
-    "concat_ws",
-    "contains",
-    "ends_with",
-    "greatest",
-    "least",
-    "left",
-    "lower",
-    "ltrim",
-    "nullif",
-    "nvl",
-    "octet_length",
-    "reverse",
-    "rtrim",
-    "starts_with",
-    "strpos",
-    "upper",
-    "words",
-    "youtube_video_ids",
-];
-
-/// Scalar functions whose results may be far larger than their arguments, or take far longer than reading these.
-const LIMITS: [(&str, Limit); 19] = [
-    ("array_has_all", Limit::Pairs),
-    ("array_has_any", Limit::Pairs),
-    ("array_repeat", Limit::ListRepeat),
-    ("array_resize", Limit::ListResize),
-    ("array_sort", Limit::Order),
-    ("array_to_string", Limit::Join),
-    ("generate_series", Limit::Series),
-    ("levenshtein", Limit::Distance),
-    ("lpad", Limit::Pad),
-    ("range", Limit::Series),
-    ("regexp_count", Limit::Regex),
-    ("regexp_instr", Limit::Regex),
-    ("regexp_like", Limit::Regex),
-    ("regexp_match", Limit::Regex),
-    ("regexp_replace", Limit::RegexReplace),
-    ("repeat", Limit::Repeat),
-    ("replace", Limit::Replace),
-    ("rpad", Limit::Pad),
-    ("string_to_array", Limit::Split),
-];
-
-/// Whether the scalar function `name` may fail for some row.
-pub(crate) fn fallible(name: &str) -> bool {
-    !INFALLIBLE.contains(&name)
+/// Every function of the table.
+pub fn all() -> impl Iterator<Item = &'static Function> {
+    SECTIONS.iter().flat_map(|section| section.functions)
 }
 
-/// Every scalar function that a query may call, by its own name.
-pub(crate) fn scalars() -> Vec<Arc<ScalarUDF>> {
-    let theirs = datafusion_functions::all_default_functions().into_iter();
-    let nested = datafusion_functions_nested::all_default_nested_functions();
-    let all = theirs.chain(nested).chain(catchment_operators::functions::all());
-    let limit = |function: Arc<ScalarUDF>| match LIMITS.iter().find(|(name, _)| *name == function.name()) {
-        Some((_, limit)) => bounded::bounded(function, *limit),
-        None => function,
+/// The function that a query or a plan calls `name`.
+pub fn find(name: &str) -> Option<&'static Function> {
+    all().find(|function| function.names().any(|known| known == name))
+}
+
+/// Whether the scalar function of that name may fail for some row. What is not in the table may: it is a program's.
+pub(crate) fn may_fail(name: &str) -> bool {
+    match find(name).map(|function| function.kind) {
+        Some(Kind::Scalar { fails, .. }) => fails.is_some(),
+        Some(Kind::Internal { fails }) => fails,
+        _ => true,
+    }
+}
+
+/// The aggregate functions, for messages: `count, sum, …`.
+pub(crate) fn aggregates() -> String {
+    let names = all().filter(|function| function.kind == Kind::Aggregate).map(Function::name);
+    names.collect::<Vec<_>>().join(", ")
+}
+
+/// What works with `OVER`, for messages.
+pub(crate) fn over_windows() -> String {
+    format!("{} work, and row_number() with a bound (WHERE n <= 10)", aggregates())
+}
+
+/// The code of the functions that queries may call, each under all of its names.
+pub(crate) struct Library {
+    pub scalars: HashMap<String, Arc<ScalarUDF>>,
+    pub aggregates: HashMap<String, Arc<AggregateUDF>>,
+    pub windows: HashMap<String, Arc<WindowUDF>>,
+}
+
+impl Library {
+    /// DataFusion's functions and our own, as far as the table has them, bounded as it says.
+    pub fn new() -> Library {
+        let theirs = datafusion_functions::all_default_functions().into_iter();
+        let nested = datafusion_functions_nested::all_default_nested_functions();
+        let scalars = theirs.chain(nested).chain(catchment_operators::functions::all());
+        let aggregates = datafusion_functions_aggregate::all_default_aggregate_functions().into_iter();
+        let aggregates = aggregates.chain(catchment_operators::functions::aggregates());
+        let windows = datafusion_functions_window::all_default_window_functions().into_iter();
+        let scalars = scalars.filter_map(|code| match find_own(code.name())?.kind {
+            Kind::Scalar { limit: Some(limit), .. } => Some((code.name().to_string(), bounded::bounded(code, limit))),
+            Kind::Scalar { limit: None, .. } => Some((code.name().to_string(), code)),
+            _ => None,
+        });
+        let is = |name: &str, kind: Kind| find_own(name).is_some_and(|function| function.kind == kind);
+        let aggregates = aggregates.map(|code| (code.name().to_string(), code));
+        let windows = windows.map(|code| (code.name().to_string(), code));
+        Library {
+            scalars: under_all_names(scalars),
+            aggregates: under_all_names(aggregates.filter(|(name, _)| is(name, Kind::Aggregate))),
+            windows: under_all_names(windows.filter(|(name, _)| is(name, Kind::Window))),
+        }
+    }
+}
+
+/// The function whose own name is `name`.
+fn find_own(name: &str) -> Option<&'static Function> {
+    all().find(|function| function.name() == name)
+}
+
+fn under_all_names<T>(functions: impl Iterator<Item = (String, Arc<T>)>) -> HashMap<String, Arc<T>> {
+    let names = |(name, code): (String, Arc<T>)| {
+        let names = find_own(&name).into_iter().flat_map(Function::names);
+        names.map(move |name| (name.to_string(), code.clone())).collect::<Vec<_>>()
     };
-    all.map(limit).collect()
+    functions.flat_map(names).collect()
 }

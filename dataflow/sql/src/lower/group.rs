@@ -9,6 +9,7 @@ use datafusion_expr::{Aggregate, Distinct, Expr, cast};
 
 use super::{Flow, Lowering, columns_of, readable};
 use crate::expr::Expression;
+use crate::functions;
 use crate::graph::{Column, Node, Op};
 use crate::inspect::Construct;
 
@@ -120,7 +121,8 @@ impl Lowering<'_> {
                     0 | 1 => format!("view \"{}\": aggregate function \"{name}\"", self.subject.view),
                     n => format!("view \"{}\": \"{name}\" of {n} columns", self.subject.view),
                 };
-                let hint = "aggregates that can be: count, sum, avg, min, max, median, mad of one column, with DISTINCT and FILTER";
+                let known = functions::aggregates();
+                let hint = format!("aggregates that can be: {known} of one column, with DISTINCT and FILTER");
                 return Err(self.subject.text.error(place, format!("{what} cannot be kept up to date"), hint));
             }
         };

@@ -9,11 +9,9 @@ use datafusion_expr::expr::{NullTreatment, WindowFunction, WindowFunctionParams}
 use datafusion_expr::{Expr, Window, WindowFrame, WindowFrameBound, WindowFrameUnits};
 
 use super::{Flow, Lowering, columns_of};
+use crate::functions;
 use crate::graph::{Node, Op};
 use crate::inspect::Construct;
-
-/// Aggregates over windows, for messages.
-const KNOWN: &str = "count, sum, avg, min, max, median and mad work, and row_number() with a bound (WHERE n <= 10)";
 
 /// Whether `expr` is a `row_number()`, which is lowered with its bound.
 pub(super) fn is_row_number(expr: &Expr) -> bool {
@@ -152,7 +150,7 @@ impl Lowering<'_> {
             ("max", Some(_)) => Function::Max,
             ("median", Some(_)) => Function::Median,
             ("mad", Some(_)) => Function::Mad,
-            _ => return Err(self.refuse_call(call, "", KNOWN)),
+            _ => return Err(self.refuse_call(call, "", &functions::over_windows())),
         })
     }
 

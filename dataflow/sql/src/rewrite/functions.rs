@@ -35,7 +35,7 @@ pub(super) fn is_plain(expr: &Expr) -> bool {
 }
 
 /// The function that gives floats one zero and one NaN. It never fails, and its result is null where its argument is.
-pub(crate) const PLAIN_FLOAT: &str = "plain_float";
+pub(super) const PLAIN_FLOAT: &str = "plain_float";
 
 fn call(function: Function, args: Vec<Expr>) -> Expr {
     static ALL: LazyLock<Vec<Arc<ScalarUDF>>> = LazyLock::new(|| {
@@ -157,7 +157,11 @@ fn shifted(values: &ArrayRef, places: &ArrayRef, left: bool) -> Result<Int64Arra
 
 #[cfg(test)]
 mod tests {
-    use catchment_contract::arrow::array::Float64Array;
+    use catchment_contract::arrow::array::{Float64Array, IntervalMonthDayNanoArray};
+    use catchment_contract::arrow::datatypes::IntervalMonthDayNano;
+    use rand::rngs::SmallRng;
+    use rand::seq::IndexedRandom;
+    use rand::{Rng, SeedableRng};
 
     use super::*;
 
@@ -168,6 +172,85 @@ mod tests {
         let plain = plain(&given).expect("floats");
         let bits: Vec<Option<u64>> = plain.as_primitive::<Float64Type>().iter().map(|x| x.map(f64::to_bits)).collect();
         assert_eq!(bits, [Some(0.0_f64), None, Some(f64::NAN), Some(-1.5)].map(|x| x.map(f64::to_bits)));
+    }
+
+    fn random(seed: u64) -> SmallRng {
+        println!("seed {seed}");
+        SmallRng::seed_from_u64(seed)
+    }
+
+    fn numbers(random: &mut SmallRng) -> Option<i64> {
+        match random.random_range(0..8) {
+            0 => None,
+            1 => [i64::MIN, i64::MAX, 0, 1, -1].choose(random).copied(),
+            2 => Some(random.random()),
+            _ => Some(random.random_range(-3..70)),
+        }
+    }
+
+    /// Doubled or halved, one place after another.
+    #[test]
+    fn random_shifts_are_doublings_and_halvings() {
+        let mut random = random(5);
+        for round in 0..2_000 {
+            let (value, places, left) = (numbers(&mut random), numbers(&mut random), random.random());
+            let array = |value: Option<i64>| -> ArrayRef { Arc::new(Int64Array::from(vec![value])) };
+            let found = shifted(&array(value), &array(places), left).map(|shifted| shifted.iter().next().flatten());
+            let step = |value: i64| if left { value.wrapping_add(value) } else { value.div_euclid(2) };
+            let expected = match (value, places) {
+                (Some(value), Some(places @ 0..64)) => Ok(Some((0..places).fold(value, |value, _| step(value)))),
+                (Some(_), Some(_)) => Err(()),
+                _ => Ok(None),
+            };
+            assert_eq!(found.map_err(drop), expected, "round {round}: {value:?} by {places:?}, left: {left}");
+        }
+    }
+
+    #[test]
+    fn random_intervals_are_as_long_as_their_parts() {
+        let mut random = random(6);
+        for round in 0..2_000 {
+            let part = |random: &mut SmallRng| match random.random_range(0..4) {
+                0 => [i32::MIN, i32::MAX, 0].choose(random).copied().unwrap_or_default(),
+                _ => random.random_range(-400..400),
+            };
+            let (months, days) = (part(&mut random), part(&mut random));
+            let nanoseconds = numbers(&mut random);
+            let interval = nanoseconds.map(|nanoseconds| IntervalMonthDayNano { months, days, nanoseconds });
+            let array: ArrayRef = Arc::new(IntervalMonthDayNanoArray::from(vec![interval]));
+            let expected = nanoseconds.map(|nanoseconds| {
+                let whole = (i128::from(months) * 720 + i128::from(days) * 24) * 3_600_000_000;
+                i64::try_from(whole + i128::from(nanoseconds / 1_000)).ok()
+            });
+            let found = lengths(&array).map(|lengths| lengths.iter().next().flatten());
+            match expected {
+                None => assert_eq!(found.ok(), Some(None), "round {round}: a null"),
+                Some(None) => assert!(found.is_err(), "round {round}: {interval:?}"),
+                Some(length) => assert_eq!(found.ok(), Some(length), "round {round}: {interval:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn random_floats_are_told_apart_by_what_they_are() {
+        let mut random = random(7);
+        for round in 0..2_000 {
+            let float = match random.random_range(0..4) {
+                0 => [0.0, -0.0, f64::NAN, -f64::NAN, f64::INFINITY, f64::MIN].choose(&mut random).copied(),
+                1 => None,
+                2 => Some(f64::from_bits(random.random())),
+                _ => Some(f64::from(random.random_range(-4..4)) / 2.0),
+            };
+            let array: ArrayRef = Arc::new(Float64Array::from(vec![float]));
+            let found = plain(&array).expect("floats");
+            let found = found.as_primitive::<Float64Type>().iter().next().flatten();
+            let expected = float.map(|float| match float.to_string().as_str() {
+                "NaN" => 0x7ff8_0000_0000_0000,
+                "0" | "-0" => 0,
+                _ => float.to_bits(),
+            });
+            assert_eq!(found.map(f64::to_bits), expected, "round {round}: {float:?}");
+        }
     }
 
     #[test]

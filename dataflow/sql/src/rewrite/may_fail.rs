@@ -9,7 +9,6 @@ use datafusion_common::Result;
 use datafusion_common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion_expr::{BinaryExpr, Expr, ExprSchemable, Operator};
 
-use super::functions::PLAIN_FLOAT;
 use crate::functions;
 
 /// Whether computing `expr` over rows of `schema` may fail for some row. Errs on the side of yes.
@@ -24,24 +23,36 @@ pub(crate) fn may_fail(expr: &Expr, schema: &DFSchema) -> bool {
 
 fn node_may_fail(node: &Expr, schema: &DFSchema) -> Result<bool> {
     Ok(match node {
-        Expr::ScalarFunction(function) => {
-            functions::fallible(function.func.name()) && function.func.name() != PLAIN_FLOAT
-        }
+        Expr::ScalarFunction(function) => functions::may_fail(function.func.name()),
         Expr::HigherOrderFunction(_) | Expr::Unnest(_) | Expr::SimilarTo(_) => true,
         Expr::Cast(cast) => cast_may_fail(&cast.expr.get_type(schema)?, cast.field.data_type()),
-        Expr::Negative(inner) => !inner.get_type(schema)?.is_floating(),
-        Expr::BinaryExpr(BinaryExpr { left, op, right }) => match op {
-            Operator::Plus | Operator::Minus | Operator::Multiply | Operator::Divide | Operator::Modulo => {
-                !(left.get_type(schema)?.is_floating() && right.get_type(schema)?.is_floating())
-            }
-            Operator::RegexMatch | Operator::RegexIMatch | Operator::RegexNotMatch | Operator::RegexNotIMatch => {
-                !matches!(right.as_ref(), Expr::Literal(..))
-            }
-            Operator::StringConcat => false,
-            op => !(op.supports_propagation() || op.is_logic_operator()),
-        },
+        Expr::Negative(inner) => negation_may_fail(&inner.get_type(schema)?),
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
+            let is_constant = matches!(right.as_ref(), Expr::Literal(..));
+            operator_may_fail(*op, &left.get_type(schema)?, &right.get_type(schema)?, is_constant)
+        }
         _ => false,
     })
+}
+
+/// Whether an operator may fail for some values of the types `left` and `right`; `is_constant` of the right one. A pattern that
+/// is a row's may be none.
+pub(crate) fn operator_may_fail(op: Operator, left: &DataType, right: &DataType, is_constant: bool) -> bool {
+    match op {
+        Operator::Plus | Operator::Minus | Operator::Multiply | Operator::Divide | Operator::Modulo => {
+            !(left.is_floating() && right.is_floating())
+        }
+        Operator::RegexMatch | Operator::RegexIMatch | Operator::RegexNotMatch | Operator::RegexNotIMatch => {
+            !is_constant
+        }
+        Operator::StringConcat => false,
+        op => !(op.supports_propagation() || op.is_logic_operator()),
+    }
+}
+
+/// Whether the negation of some value may fail.
+pub(crate) fn negation_may_fail(of: &DataType) -> bool {
+    !of.is_floating()
 }
 
 /// Whether a cast may fail for some value; times are of the years 1 to 9999.

@@ -1,0 +1,63 @@
+//! The table as a page for people: `docs/functions.md`.
+
+use super::table::{Function, Kind, SECTIONS, Section};
+
+/// What stands above the tables.
+const HEAD: &str = "# Functions
+
+Every function that a query may call. DataFusion computes most of them; what they make of one row is bounded. Where a function
+fails, the row is a reject of its view with the reason; a function is null where an argument is null unless it says otherwise.
+
+This page is written from the table in `dataflow/sql/src/functions/table`:
+`CATCHMENT_RENEW=1 cargo test -p catchment-sql --test functions` writes it anew.
+";
+
+/// The page.
+pub fn markdown() -> String {
+    let mut text = HEAD.to_string();
+    for Section { title, functions } in &SECTIONS {
+        let rows: Vec<String> = functions.iter().filter_map(row).collect();
+        let head = match functions.first().map(|function| function.kind) {
+            Some(Kind::Scalar { .. }) => "| function | gives | a row is a reject if |\n|---|---|---|",
+            Some(Kind::Refused { .. }) => "| function | why | instead |\n|---|---|---|",
+            Some(Kind::Aggregate | Kind::Window | Kind::Rows) => "| function | gives |\n|---|---|",
+            Some(Kind::Internal { .. }) | None => continue,
+        };
+        text += &format!("\n## {title}\n\n{head}\n{}\n", rows.join("\n"));
+    }
+    text
+}
+
+fn row(function: &Function) -> Option<String> {
+    let gives = function.gives.replace('|', "\\|");
+    Some(match function.kind {
+        Kind::Scalar { fails, limit } => {
+            let fails = match fails {
+                None => "never",
+                Some("") => "it cannot be computed",
+                Some(when) => when,
+            };
+            let bound = limit.map_or_else(String::new, |limit| format!("; {}", limit.bound()));
+            format!("| {} | {gives} | {fails}{bound} |", call(function))
+        }
+        Kind::Aggregate | Kind::Window | Kind::Rows => format!("| {} | {gives} |", call(function)),
+        Kind::Refused { why, instead, .. } => {
+            let why = if why.is_empty() { "it cannot be kept up to date" } else { why };
+            format!("| {} | {why} | {instead} |", names(function))
+        }
+        Kind::Internal { .. } => return None,
+    })
+}
+
+/// `btrim(text[, characters]) → text`, and its other names.
+fn call(function: &Function) -> String {
+    let (arguments, result) = function.usage.split_once('→').unwrap_or((function.usage, ""));
+    let result = if result.is_empty() { String::new() } else { format!(" → {}", result.trim()) };
+    let call = format!("`{}({}){result}`", function.name(), arguments.trim());
+    let others: Vec<String> = function.names().skip(1).map(|name| format!("`{name}`")).collect();
+    if others.is_empty() { call } else { format!("{call}, also {}", others.join(", ")) }
+}
+
+fn names(function: &Function) -> String {
+    function.names().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
