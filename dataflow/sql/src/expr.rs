@@ -29,9 +29,8 @@ use datafusion_expr::{Expr, Operator};
 use datafusion_physical_expr::expressions::{BinaryExpr, CastExpr, Column, Literal, NegativeExpr};
 use datafusion_physical_expr::{PhysicalExpr, ScalarFunctionExpr, create_physical_expr};
 
-use crate::functions;
 use crate::notation::{Style, expression};
-use crate::rewrite::{cast_may_fail, negation_may_fail, operator_may_fail};
+use crate::rewrite::{cast_may_fail, function_may_fail, negation_may_fail, operator_may_fail};
 
 /// An expression over the columns of a batch.
 #[derive(Clone, Debug)]
@@ -195,7 +194,7 @@ impl Expression {
         let type_of = |expr: &Arc<dyn PhysicalExpr>| expr.data_type(&self.schema);
         let walked = self.expr.apply(|node| {
             if let Some(function) = node.downcast_ref::<ScalarFunctionExpr>() {
-                fallible |= functions::may_fail(function.fun().name());
+                fallible |= function_may_fail(function.fun());
             } else if let Some(binary) = node.downcast_ref::<BinaryExpr>() {
                 let (left, right) = (type_of(binary.left())?, type_of(binary.right())?);
                 fallible |= operator_may_fail(*binary.op(), &left, &right, binary.right().is::<Literal>());

@@ -193,7 +193,7 @@ impl Inspector<'_> {
                 let message = format!("function \"{name}\" needs OVER");
                 ControlFlow::Break(self.text.error(self.at(span), message, hint))
             }
-            Some(Kind::Internal { .. }) | None => self.no_function(&name, span),
+            None => self.no_function(&name, span),
         }
     }
 
@@ -216,9 +216,11 @@ impl Inspector<'_> {
     }
 
     fn no_function(&self, name: &str, span: Span) -> Step {
-        let hint = match nearest(name, self.catalog.function_names()) {
-            Some(known) => format!("did you mean \"{known}\"?"),
-            None => "docs/functions.md lists the functions".to_string(),
+        let word = name.split('_').next();
+        let alike: Vec<&str> = self.catalog.function_names().filter(|known| known.split('_').next() == word).collect();
+        let hint = match (nearest(name, self.catalog.function_names()), alike.as_slice()) {
+            (Some(known), _) | (None, &[known]) => format!("did you mean \"{known}\"?"),
+            (None, _) => "docs/functions.md lists the functions".to_string(),
         };
         ControlFlow::Break(self.text.error(self.at(span), format!("there is no function \"{name}\""), hint))
     }

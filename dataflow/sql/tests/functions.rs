@@ -49,15 +49,12 @@ fn every_function_that_datafusion_has_is_offered_or_refused() {
             Kind::Aggregate => kind == "aggregate",
             Kind::Window => kind == "window",
             Kind::Refused { .. } => true,
-            Kind::Rows | Kind::Internal { .. } => false,
+            Kind::Rows => false,
         };
         assert!(fits, "{} is a {kind} function, not {:?}", function.name(), function.kind);
     }
-    let own = |function: &&catchment_sql::functions::table::Function| {
-        !matches!(function.kind, Kind::Rows | Kind::Internal { .. })
-    };
-    let gone: Vec<&str> =
-        all().filter(own).map(|function| function.name()).filter(|name| !known.contains(name)).collect();
+    let coded = all().filter(|function| function.kind != Kind::Rows).map(|function| function.name());
+    let gone: Vec<&str> = coded.filter(|name| !known.contains(name)).collect();
     assert!(gone.is_empty(), "nothing computes {gone:?}");
 }
 
@@ -71,7 +68,6 @@ fn names_are_unique_and_lines_are_whole() {
         let written = !function.usage.is_empty() && !function.gives.is_empty();
         match function.kind {
             Kind::Refused { instead, .. } => assert!(!instead.is_empty() && !written, "{}", function.name()),
-            Kind::Internal { .. } => assert!(!written, "{}", function.name()),
             _ => assert!(written, "{}", function.name()),
         }
     }

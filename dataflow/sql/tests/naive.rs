@@ -58,7 +58,7 @@ impl Row {
         };
         let number = |random: &mut StdRng| match random.random_range(0..12) {
             0 => None,
-            1 => [i64::MIN, i64::MAX, -1, 0, 1 << 22, (1 << 22) + 1, 1 << 24].choose(random).copied(),
+            1 => [i64::MIN, i64::MAX, -1, 0, 1000, (1 << 22) + 1, 1 << 24].choose(random).copied(),
             _ => Some(random.random_range(-8..20)),
         };
         let list = |random: &mut StdRng| {
@@ -178,25 +178,13 @@ fn padded(text_: &str, length: i64, fill: &str, front: bool) -> Answer {
 
 #[test]
 fn pads() {
-    // Long ones are left to the bounds: the naive way to them takes hours.
-    let short = |n: i64| n <= 1000 || n > 1 << 22;
     for (name, front) in [("lpad", true), ("rpad", false)] {
         compare(name, &["t", "n", "u"], |row| match (&row.t, row.n, &row.u) {
-            (Some(t), Some(n), Some(u)) if short(n) => padded(t, n, u, front),
-            (Some(t), Some(n), Some(u)) if u.is_empty() => text(t.chars().take(n as usize).collect()),
-            (Some(t), Some(n), Some(u)) => {
-                let (missing, fill) = (n as usize - t.chars().count(), u.chars().collect::<Vec<_>>());
-                let padding: String = (0..missing).map(|at| fill[at % fill.len()]).collect();
-                text(if front { padding + t } else { t.clone() + &padding })
-            }
+            (Some(t), Some(n), Some(u)) => padded(t, n, u, front),
             _ => Ok(None),
         });
         compare(name, &["t", "n"], |row| match (&row.t, row.n) {
-            (Some(t), Some(n)) if short(n) => padded(t, n, " ", front),
-            (Some(t), Some(n)) => {
-                let padding = " ".repeat(n as usize - t.chars().count());
-                text(if front { padding + t } else { t.clone() + &padding })
-            }
+            (Some(t), Some(n)) => padded(t, n, " ", front),
             _ => Ok(None),
         });
     }

@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
-use catchment_contract::arrow::array::{Array, AsArray, Int64Array};
+use catchment_contract::arrow::array::{Array, AsArray, BooleanArray, Int64Array};
+use catchment_contract::arrow::buffer::NullBuffer;
+use catchment_contract::arrow::compute::nullif;
 use catchment_contract::arrow::datatypes::{DataType, FieldRef, Int64Type};
 use datafusion_common::{Result, ScalarValue, plan_err};
 use datafusion_expr::simplify::{ExprSimplifyResult, SimplifyContext};
@@ -72,7 +74,11 @@ impl ScalarUDFImpl for Bounded {
             return Ok(ColumnarValue::Scalar(ScalarValue::try_from(arguments.return_type())?));
         }
         self.limit.check(self.name(), &arguments)?;
-        self.function.invoke_with_args(arguments)
+        if self.limit != Limit::Pairs {
+            return self.function.invoke_with_args(arguments);
+        }
+        let (rows, given) = (arguments.number_rows, arguments.args.clone());
+        null_of_null(self.function.invoke_with_args(arguments)?, &given, rows)
     }
 }
 
@@ -88,6 +94,17 @@ fn at_least_zero(length: &ColumnarValue) -> Result<ColumnarValue> {
         }
         other => other.clone(),
     })
+}
+
+/// `result`, null in rows in which an argument is: the function makes false of two lists that are null.
+fn null_of_null(result: ColumnarValue, arguments: &[ColumnarValue], rows: usize) -> Result<ColumnarValue> {
+    let nulls = arguments.iter().map(|argument| Ok(argument.to_array(rows)?.logical_nulls()));
+    let nulls = nulls.collect::<Result<Vec<_>>>()?;
+    let Some(nulls) = nulls.iter().fold(None, |all, nulls| NullBuffer::union(all.as_ref(), nulls.as_ref())) else {
+        return Ok(result);
+    };
+    let is_null = BooleanArray::new(!nulls.inner(), None);
+    Ok(ColumnarValue::Array(nullif(&result.into_array(rows)?, &is_null)?))
 }
 
 /// Whether the only row of `arguments` has a null among them.

@@ -72,16 +72,16 @@ enum Amount {
 
 impl Limit {
     /// When a row asks for too much, in words.
-    pub(super) fn bound(self) -> &'static str {
-        match self {
+    pub(super) fn bound(self) -> Option<&'static str> {
+        Some(match self {
             Limit::Pad | Limit::Repeat | Limit::Replace | Limit::Join => "the result would be larger than 16 MiB",
             Limit::RegexReplace => "the pattern is longer than 4,096 bytes, or the result could be larger than 16 MiB",
             Limit::Regex => "the pattern is longer than 4,096 bytes",
             Limit::ListRepeat | Limit::ListResize => "the result would have more than 1,048,576 elements or 16 MiB",
             Limit::Series | Limit::Split => "the result would have more than 1,048,576 elements",
             Limit::Distance | Limit::Pairs => "it would take more than 100,000,000 comparisons",
-            Limit::Order => "orders that are no constants are refused",
-        }
+            Limit::Order => return None,
+        })
     }
 
     /// Whether every row of `arguments` keeps to the bounds, and all together theirs.

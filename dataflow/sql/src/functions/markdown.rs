@@ -1,5 +1,6 @@
 //! The table as a page for people: `docs/functions.md`.
 
+use super::limits::Limit;
 use super::table::{Function, Kind, SECTIONS, Section};
 
 /// What stands above the tables.
@@ -16,28 +17,28 @@ This page is written from the table in `dataflow/sql/src/functions/table`:
 pub fn markdown() -> String {
     let mut text = HEAD.to_string();
     for Section { title, functions } in &SECTIONS {
-        let rows: Vec<String> = functions.iter().filter_map(row).collect();
+        let rows: Vec<String> = functions.iter().map(row).collect();
         let head = match functions.first().map(|function| function.kind) {
             Some(Kind::Scalar { .. }) => "| function | gives | a row is a reject if |\n|---|---|---|",
             Some(Kind::Refused { .. }) => "| function | why | instead |\n|---|---|---|",
             Some(Kind::Aggregate | Kind::Window | Kind::Rows) => "| function | gives |\n|---|---|",
-            Some(Kind::Internal { .. }) | None => continue,
+            None => continue,
         };
         text += &format!("\n## {title}\n\n{head}\n{}\n", rows.join("\n"));
     }
     text
 }
 
-fn row(function: &Function) -> Option<String> {
+fn row(function: &Function) -> String {
     let gives = function.gives.replace('|', "\\|");
-    Some(match function.kind {
+    match function.kind {
         Kind::Scalar { fails, limit } => {
             let fails = match fails {
                 None => "never",
                 Some("") => "it cannot be computed",
                 Some(when) => when,
             };
-            let bound = limit.map_or_else(String::new, |limit| format!("; {}", limit.bound()));
+            let bound = limit.and_then(Limit::bound).map_or_else(String::new, |bound| format!(", or {bound}"));
             format!("| {} | {gives} | {fails}{bound} |", call(function))
         }
         Kind::Aggregate | Kind::Window | Kind::Rows => format!("| {} | {gives} |", call(function)),
@@ -45,8 +46,7 @@ fn row(function: &Function) -> Option<String> {
             let why = if why.is_empty() { "it cannot be kept up to date" } else { why };
             format!("| {} | {why} | {instead} |", names(function))
         }
-        Kind::Internal { .. } => return None,
-    })
+    }
 }
 
 /// `btrim(text[, characters]) → text`, and its other names.

@@ -27,13 +27,10 @@ pub fn find(name: &str) -> Option<&'static Function> {
     all().find(|function| function.names().any(|known| known == name))
 }
 
-/// Whether the scalar function of that name may fail for some row. What is not in the table may: it is a program's.
+/// Whether the scalar function that a query calls `name` may fail for some row. What is not in the table may: it is a
+/// program's.
 pub(crate) fn may_fail(name: &str) -> bool {
-    match find(name).map(|function| function.kind) {
-        Some(Kind::Scalar { fails, .. }) => fails.is_some(),
-        Some(Kind::Internal { fails }) => fails,
-        _ => true,
-    }
+    !matches!(find(name).map(|function| function.kind), Some(Kind::Scalar { fails: None, .. }))
 }
 
 /// The aggregate functions, for messages: `count, sum, …`.

@@ -34,7 +34,12 @@ pub(super) fn is_plain(expr: &Expr) -> bool {
     matches!(expr, Expr::ScalarFunction(function) if function.func.name() == PLAIN_FLOAT)
 }
 
-/// The function that gives floats one zero and one NaN. It never fails, and its result is null where its argument is.
+/// Whether `function` is one of these and never fails.
+pub(crate) fn is_total(function: &ScalarUDF) -> bool {
+    function.inner().downcast_ref::<Internal>().is_some_and(|internal| internal.function == Function::PlainFloat)
+}
+
+/// The function that gives floats one zero and one NaN. Its result is null where its argument is.
 pub(super) const PLAIN_FLOAT: &str = "plain_float";
 
 fn call(function: Function, args: Vec<Expr>) -> Expr {

@@ -7,8 +7,9 @@ use catchment_contract::arrow::datatypes::DataType;
 use datafusion_common::DFSchema;
 use datafusion_common::Result;
 use datafusion_common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion_expr::{BinaryExpr, Expr, ExprSchemable, Operator};
+use datafusion_expr::{BinaryExpr, Expr, ExprSchemable, Operator, ScalarUDF};
 
+use super::functions::is_total;
 use crate::functions;
 
 /// Whether computing `expr` over rows of `schema` may fail for some row. Errs on the side of yes.
@@ -23,7 +24,7 @@ pub(crate) fn may_fail(expr: &Expr, schema: &DFSchema) -> bool {
 
 fn node_may_fail(node: &Expr, schema: &DFSchema) -> Result<bool> {
     Ok(match node {
-        Expr::ScalarFunction(function) => functions::may_fail(function.func.name()),
+        Expr::ScalarFunction(function) => function_may_fail(&function.func),
         Expr::HigherOrderFunction(_) | Expr::Unnest(_) | Expr::SimilarTo(_) => true,
         Expr::Cast(cast) => cast_may_fail(&cast.expr.get_type(schema)?, cast.field.data_type()),
         Expr::Negative(inner) => negation_may_fail(&inner.get_type(schema)?),
@@ -33,6 +34,11 @@ fn node_may_fail(node: &Expr, schema: &DFSchema) -> Result<bool> {
         }
         _ => false,
     })
+}
+
+/// Whether a function may fail for some values.
+pub(crate) fn function_may_fail(function: &ScalarUDF) -> bool {
+    functions::may_fail(function.name()) && !is_total(function)
 }
 
 /// Whether an operator may fail for some values of the types `left` and `right`; `is_constant` of the right one. A pattern that

@@ -42,7 +42,7 @@ pub(super) const FUNCTIONS: &[Function] = scalars! {
     "array_reverse list_reverse", "list → list", "backwards", may;
     "array_scale list_scale", "list, float → list", "numbers times a number", may;
     "array_slice list_slice", "list, from, to[, step] → list", "a part of it, as `list[from:to]`", may;
-    "array_sort list_sort", "list[, order[, nulls]] → list", "in order: 'ASC' or 'DESC', 'NULLS FIRST' or 'NULLS LAST', both constants", may within Order;
+    "array_sort list_sort", "list[, order[, nulls]] → list", "in order: 'ASC' or 'DESC', 'NULLS FIRST' or 'NULLS LAST'; both must be constants", may within Order;
     "array_subtract list_subtract", "list, list → list", "the differences of numbers at the same place", may;
     "array_sum list_sum", "list → float", "the sum of numbers", may;
     "array_to_string list_to_string array_join list_join", "list, delimiter[, null] → text", "the elements, the delimiter between them", may within Join;

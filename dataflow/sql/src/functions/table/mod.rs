@@ -42,11 +42,6 @@ pub enum Kind {
     Window,
     /// In the SELECT list, where it makes several rows of one.
     Rows,
-    /// By plans alone.
-    Internal {
-        /// Whether it fails for some row.
-        fails: bool,
-    },
     /// Not at all.
     Refused {
         /// What it would be: `function`, `aggregate function`, `window function`.
@@ -71,7 +66,7 @@ impl Function {
 
     /// Whether a query may call it.
     pub fn is_offered(&self) -> bool {
-        !matches!(self.kind, Kind::Refused { .. } | Kind::Internal { .. })
+        !matches!(self.kind, Kind::Refused { .. })
     }
 }
 
@@ -84,7 +79,7 @@ pub struct Section {
 }
 
 /// The whole table.
-pub const SECTIONS: [Section; 12] = [
+pub const SECTIONS: [Section; 11] = [
     Section { title: "Text", functions: text::FUNCTIONS },
     Section { title: "Numbers", functions: math::FUNCTIONS },
     Section { title: "Times", functions: times::FUNCTIONS },
@@ -96,7 +91,6 @@ pub const SECTIONS: [Section; 12] = [
     Section { title: "Refused", functions: values::REFUSED },
     Section { title: "Refused over groups", functions: aggregates::REFUSED },
     Section { title: "Refused over windows", functions: aggregates::REFUSED_WINDOWS },
-    Section { title: "Internal", functions: values::INTERNAL },
 ];
 
 /// Lines of scalar functions: `"names", "usage", "gives", never;` or `may;` or `"when it fails";`, each with `within Limit` or

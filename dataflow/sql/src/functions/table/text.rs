@@ -23,11 +23,11 @@ pub(super) const FUNCTIONS: &[Function] = scalars! {
     "ltrim", "text[, characters] → text", "without spaces, or the characters, at the front", never;
     "octet_length", "text → int", "how many bytes it takes", never;
     "overlay", "text PLACING part FROM n [FOR count] → text", "with the part from the n-th character on", may;
-    "regexp_count", "text, pattern[, start[, flags]] → int", "how often the pattern matches", "the pattern is none" within Regex;
-    "regexp_instr", "text, pattern[, start[, n[, flags[, group]]]] → int", "where the n-th match stands", "the pattern is none" within Regex;
-    "regexp_like", "text, pattern[, flags] → bool", "whether the pattern matches", "the pattern is none" within Regex;
-    "regexp_match", "text, pattern[, flags] → list", "the groups of the first match", "the pattern is none" within Regex;
-    "regexp_replace", "text, pattern, replacement[, flags] → text", "with the first match replaced, all with the flag g", "the pattern is none" within RegexReplace;
+    "regexp_count", "text, pattern[, start[, flags]] → int", "how often the pattern matches", "the pattern is not valid" within Regex;
+    "regexp_instr", "text, pattern[, start[, n[, flags[, group]]]] → int", "where the n-th match stands", "the pattern is not valid" within Regex;
+    "regexp_like", "text, pattern[, flags] → bool", "whether the pattern matches", "the pattern is not valid" within Regex;
+    "regexp_match", "text, pattern[, flags] → list", "the groups of the first match", "the pattern is not valid" within Regex;
+    "regexp_replace", "text, pattern, replacement[, flags] → text", "with the first match replaced, all with the flag g", "the pattern is not valid" within RegexReplace;
     "repeat", "text, n → text", "n times", may within Repeat;
     "replace", "text, from, to → text", "with each from replaced", may within Replace;
     "reverse", "text → text", "backwards", never;

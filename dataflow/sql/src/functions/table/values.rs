@@ -1,6 +1,6 @@
-//! Functions of values of any type, of no value at all, and those of plans.
+//! Functions of values of any type, and those that no view may call.
 
-use super::{Function, Kind, refused, scalars};
+use super::{Function, refused, scalars};
 
 /// By name.
 #[rustfmt::skip]
@@ -44,14 +44,3 @@ pub(super) const REFUSED: &[Function] = refused! { "function" =>
     "version", "depends on the build", "pass a value with --set";
     "with_metadata", "makes metadata, which no column has", "leave it out";
 };
-
-/// What only plans call.
-#[rustfmt::skip]
-pub(super) const INTERNAL: &[Function] = &[
-    // One zero and one NaN; its result is null where its argument is.
-    Function { names: "plain_float", usage: "", gives: "", kind: Kind::Internal { fails: false } },
-    Function { names: "only_row", usage: "", gives: "", kind: Kind::Internal { fails: true } },
-    Function { names: "interval_length", usage: "", gives: "", kind: Kind::Internal { fails: true } },
-    Function { names: "shift_left", usage: "", gives: "", kind: Kind::Internal { fails: true } },
-    Function { names: "shift_right", usage: "", gives: "", kind: Kind::Internal { fails: true } },
-];
