@@ -56,6 +56,8 @@ mod document;
 pub mod find;
 mod input;
 mod lines;
+#[cfg(test)]
+mod one_file;
 mod open;
 pub mod position;
 mod set;

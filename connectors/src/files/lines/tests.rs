@@ -1,52 +1,19 @@
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
-use std::path::{Path, PathBuf};
 
-use catchment_contract::{Environment, Options, Partition, Payload, Position};
+use catchment_contract::Position;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use super::*;
-use crate::files::{FileSet, Opened};
+use crate::files::one_file::{OneFile, reasons};
 
-struct Folder {
-    folder: tempfile::TempDir,
-    files: FileSet,
+fn read(file: &OneFile, from: Option<Position>) -> Vec<Payload> {
+    read_to(file, from, Unfinished::Take)
 }
 
-impl Folder {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let mut options = Options::new("source \"s\"");
-        options.insert("path", folder.path().to_str().unwrap(), Default::default());
-        Folder { files: FileSet::from_options(&mut options, &Environment::system()).unwrap(), folder }
-    }
-
-    fn path(&self) -> PathBuf {
-        self.folder.path().join("a")
-    }
-
-    fn partition(&self, from: Option<Position>) -> Partition {
-        Partition { id: "a".to_owned(), bytes: None, from }
-    }
-
-    fn read(&self, from: Option<Position>) -> Vec<Payload> {
-        self.read_to(from, Unfinished::Take)
-    }
-
-    fn read_to(&self, from: Option<Position>, unfinished: Unfinished) -> Vec<Payload> {
-        let mut reader: Box<dyn PartitionReader> = match self.files.open(&self.partition(from)).unwrap() {
-            Opened::Text(file) => Box::new(file.into_lines(Some(ends_with_brace), unfinished)),
-            Opened::Decided(reader) => reader,
-        };
-        std::iter::from_fn(|| reader.next().unwrap()).collect()
-    }
-
-    fn discover(&self, at: &Position) -> Option<Option<Position>> {
-        let known = BTreeMap::from([("a".to_owned(), at.clone())]);
-        self.files.discover(&known).unwrap().pop().map(|partition| partition.from)
-    }
+fn read_to(file: &OneFile, from: Option<Position>, unfinished: Unfinished) -> Vec<Payload> {
+    file.read_by(from, |file| file.into_lines(Some(ends_with_brace), unfinished))
 }
 
 fn ends_with_brace(line: &[u8]) -> bool {
@@ -55,14 +22,6 @@ fn ends_with_brace(line: &[u8]) -> bool {
 
 fn text(payloads: &[Payload]) -> String {
     payloads.iter().map(|payload| String::from_utf8_lossy(&payload.bytes)).collect()
-}
-
-fn reasons(payloads: &[Payload]) -> Vec<String> {
-    payloads.iter().flat_map(|p| &p.rejects).map(|reject| format!("{}: {}", reject.position, reject.reason)).collect()
-}
-
-fn append(path: &Path, bytes: &[u8]) {
-    fs::OpenOptions::new().create(true).append(true).open(path).unwrap().write_all(bytes).unwrap();
 }
 
 fn zstd_frame(text: &[u8]) -> Vec<u8> {
@@ -116,9 +75,9 @@ fn every_packing_is_told_by_content_and_may_come_in_several_pieces() {
         ("zstd with a byte order mark inside", zstd_frame(&[b"\xef\xbb\xbf", one, two].concat())),
     ];
     for (name, bytes) in cases {
-        let folder = Folder::new();
+        let folder = OneFile::new();
         fs::write(folder.path(), bytes).unwrap();
-        let payloads = folder.read(None);
+        let payloads = read(&folder, None);
         assert_eq!(text(&payloads), "{1}\n{2}\n{3}\n{4}\n", "{name}");
         assert_eq!(reasons(&payloads), Vec::<String>::new(), "{name}");
         assert_eq!(folder.discover(&payloads.last().unwrap().position), None, "{name}: all was read");
@@ -129,9 +88,9 @@ fn every_packing_is_told_by_content_and_may_come_in_several_pieces() {
 fn payloads_hold_whole_lines_and_resume_anywhere() {
     let lines = many_lines(6 << 20, 7);
     for (name, packed) in [("plain", lines.clone()), ("zstd", zstd_frame(&lines)), ("gzip", gzip_member(&lines))] {
-        let folder = Folder::new();
+        let folder = OneFile::new();
         fs::write(folder.path(), packed).unwrap();
-        let payloads = folder.read(None);
+        let payloads = read(&folder, None);
         assert!(payloads.len() >= 5, "{name}: {} payloads", payloads.len());
         assert!(text(&payloads).as_bytes() == lines, "{name}");
         let mut line = 1;
@@ -144,7 +103,7 @@ fn payloads_hold_whole_lines_and_resume_anywhere() {
         assert_eq!(total, fs::metadata(folder.path()).unwrap().len(), "{name}: bytes read");
         for split in [0, 2, payloads.len() - 1] {
             let at = payloads[split].position.clone();
-            let rest = folder.read(Some(at));
+            let rest = read(&folder, Some(at));
             assert!(text(&rest) == text(&payloads[split + 1..]), "{name} from payload {split}");
             assert_eq!(rest.first().map(|p| p.first_record), payloads.get(split + 1).map(|p| p.first_record));
             if let (Some(one), Some(two)) = (rest.last(), payloads[split + 1..].last()) {
@@ -161,14 +120,14 @@ fn a_grown_file_is_read_on_from_its_position() {
     let packs: [(&str, Pack); 4] =
         [("plain", |b| b.to_vec()), ("zstd", zstd_frame), ("gzip", gzip_member), ("bzip2", bzip2_stream)];
     for (name, pack) in packs {
-        let folder = Folder::new();
+        let folder = OneFile::new();
         fs::write(folder.path(), pack(b"{1}\n{2}\n")).unwrap();
-        let first = folder.read(None);
+        let first = read(&folder, None);
         let at = first.last().unwrap().position.clone();
-        append(&folder.path(), &pack(b"{3}\n"));
+        folder.append(&pack(b"{3}\n"));
         let from = folder.discover(&at).expect("grown");
         assert_eq!(from.as_ref(), Some(&at), "{name}");
-        let second = folder.read(from);
+        let second = read(&folder, from);
         assert_eq!(text(&second), "{3}\n", "{name}");
         assert_eq!(second[0].first_record, 3, "{name}");
         assert_eq!(folder.discover(&second[0].position), None, "{name}");
@@ -178,45 +137,45 @@ fn a_grown_file_is_read_on_from_its_position() {
 #[test]
 fn a_replaced_file_is_read_from_its_beginning() {
     for now in ["{9}\n{2}\n{3}\n", "{9}\n"] {
-        let folder = Folder::new();
+        let folder = OneFile::new();
         fs::write(folder.path(), "{1}\n{2}\n").unwrap();
-        let at = folder.read(None).pop().unwrap().position;
+        let at = read(&folder, None).pop().unwrap().position;
         fs::write(folder.path(), now).unwrap();
         assert_eq!(folder.discover(&at), Some(None), "{now:?}");
-        assert!(folder.read(Some(at)).is_empty(), "what was replaced since the look gives nothing in this round");
+        assert!(read(&folder, Some(at)).is_empty(), "what was replaced since the look gives nothing in this round");
     }
 }
 
 #[test]
 fn a_complete_last_line_without_newline_counts_once() {
-    let folder = Folder::new();
+    let folder = OneFile::new();
     fs::write(folder.path(), "{1}\n{2}").unwrap();
-    let first = folder.read(None);
+    let first = read(&folder, None);
     assert_eq!((text(&first).as_str(), reasons(&first).len()), ("{1}\n{2}", 0));
-    append(&folder.path(), b"\n{3}\n");
-    let second = folder.read(folder.discover(&first[0].position).expect("grown"));
+    folder.append(b"\n{3}\n");
+    let second = read(&folder, folder.discover(&first[0].position).expect("grown"));
     assert_eq!((text(&second).as_str(), second[0].first_record), ("{3}\n", 3));
     assert_eq!(reasons(&second), Vec::<String>::new());
 }
 
 #[test]
 fn a_newline_alone_moves_the_position() {
-    let folder = Folder::new();
+    let folder = OneFile::new();
     fs::write(folder.path(), "{1}").unwrap();
-    let first = folder.read(None);
-    append(&folder.path(), b"\n");
-    let second = folder.read(folder.discover(&first[0].position).expect("grown"));
+    let first = read(&folder, None);
+    folder.append(b"\n");
+    let second = read(&folder, folder.discover(&first[0].position).expect("grown"));
     assert_eq!((text(&second).as_str(), second.len()), ("", 1));
     assert_eq!(folder.discover(&second[0].position), None);
 }
 
 #[test]
 fn what_follows_a_line_that_was_delivered_is_rejected() {
-    let folder = Folder::new();
+    let folder = OneFile::new();
     fs::write(folder.path(), "{1}").unwrap();
-    let first = folder.read(None);
-    append(&folder.path(), b" and more\n{2}\n");
-    let second = folder.read(folder.discover(&first[0].position).expect("grown"));
+    let first = read(&folder, None);
+    folder.append(b" and more\n{2}\n");
+    let second = read(&folder, folder.discover(&first[0].position).expect("grown"));
     assert_eq!(text(&second), "{2}\n");
     assert_eq!(reasons(&second), ["line 1: the line went on after it had been read as a complete last line"]);
     assert_eq!(second[0].rejects[0].raw.as_deref(), Some("and more"));
@@ -225,16 +184,16 @@ fn what_follows_a_line_that_was_delivered_is_rejected() {
 
 #[test]
 fn an_incomplete_last_line_is_rejected_and_read_again_when_it_has_grown() {
-    let folder = Folder::new();
+    let folder = OneFile::new();
     fs::write(folder.path(), "{1}\n{2").unwrap();
-    let first = folder.read(None);
+    let first = read(&folder, None);
     assert_eq!(text(&first), "{1}\n");
     let reason = "line 2: the last line is incomplete and has no newline; it is read again when the file grows";
     assert_eq!(reasons(&first), [reason]);
     assert_eq!(first[0].rejects[0].raw.as_deref(), Some("{2"));
     assert_eq!(folder.discover(&first[0].position), None, "not rejected again while nothing changes");
-    append(&folder.path(), b"2}\n{3}");
-    let second = folder.read(folder.discover(&first[0].position).expect("grown"));
+    folder.append(b"2}\n{3}");
+    let second = read(&folder, folder.discover(&first[0].position).expect("grown"));
     assert_eq!((text(&second).as_str(), second[0].first_record), ("{22}\n{3}", 2));
     assert_eq!(reasons(&second), Vec::<String>::new());
 }
@@ -243,28 +202,28 @@ fn an_incomplete_last_line_is_rejected_and_read_again_when_it_has_grown() {
 fn an_empty_file_is_one_reject() {
     let cases = [("", "the file is empty (0 bytes)"), ("\n \n", "the file holds no record")];
     for (bytes, reason) in cases {
-        let folder = Folder::new();
+        let folder = OneFile::new();
         fs::write(folder.path(), bytes).unwrap();
-        let payloads = folder.read(None);
+        let payloads = read(&folder, None);
         assert_eq!(reasons(&payloads), [format!("line 1: {reason}")]);
         assert_eq!(folder.discover(&payloads[0].position), None);
     }
-    let folder = Folder::new();
+    let folder = OneFile::new();
     fs::write(folder.path(), zstd_frame(b"")).unwrap();
-    assert_eq!(reasons(&folder.read(None)), ["line 1: the file holds no record"]);
+    assert_eq!(reasons(&read(&folder, None)), ["line 1: the file holds no record"]);
 }
 
 #[test]
 fn a_line_too_long_is_skipped_and_rejected() {
-    let folder = Folder::new();
+    let folder = OneFile::new();
     let long = vec![b'x'; LINE_BYTES_MAX + 5];
     fs::write(folder.path(), [b"{1}\n", &long[..], b"\n{3}\n"].concat()).unwrap();
-    let payloads = folder.read(None);
+    let payloads = read(&folder, None);
     assert_eq!(text(&payloads), "{1}\n{3}\n");
     assert_eq!(reasons(&payloads), ["line 2: the line is longer than 64 MiB"]);
     assert_eq!(payloads.last().unwrap().first_record, 3);
     let at = payloads[0].position.clone();
-    assert_eq!(text(&folder.read(Some(at))), "{3}\n");
+    assert_eq!(text(&read(&folder, Some(at))), "{3}\n");
 }
 
 #[test]
@@ -282,15 +241,15 @@ fn another_format_is_one_reject_however_large_and_told_once() {
         ),
     ] {
         for bytes in [magic.to_vec(), zstd_frame(magic), [magic, &vec![b'\n'; 200_000]].concat()] {
-            let folder = Folder::new();
+            let folder = OneFile::new();
             fs::write(folder.path(), &bytes).unwrap();
-            let payloads = folder.read(None);
+            let payloads = read(&folder, None);
             assert_eq!((text(&payloads).as_str(), reasons(&payloads)), ("", vec![format!("byte 0: {reason}")]));
             assert!(payloads[0].bytes_read <= 512 << 10, "{} bytes were read", payloads[0].bytes_read);
             let at = payloads[0].position.clone();
             assert_eq!(folder.discover(&at), None);
-            append(&folder.path(), &bytes);
-            let grown = folder.read(folder.discover(&at).expect("grown"));
+            folder.append(&bytes);
+            let grown = read(&folder, folder.discover(&at).expect("grown"));
             assert_eq!((grown.len(), reasons(&grown)), (1, vec![]), "it is what it was");
         }
     }
@@ -303,9 +262,9 @@ fn what_lies_behind_a_packed_stream_is_reported_once_and_padding_is_not() {
         for (behind, expect) in
             [(&b"abc"[..], Some(3)), (b"some text that is longer than any magic", Some(39)), (&[0; 5_000], None)]
         {
-            let folder = Folder::new();
+            let folder = OneFile::new();
             fs::write(folder.path(), [&packed[..], behind].concat()).unwrap();
-            let payloads = folder.read(None);
+            let payloads = read(&folder, None);
             assert_eq!(text(&payloads), "{1}\n{2}\n", "{name}");
             let reason =
                 |n| format!("behind line 2: {n} bytes behind the {name} stream were ignored: they are not {name}");
@@ -330,11 +289,11 @@ fn zst_blocks_are_read_row_by_row() {
         [&(frame.len() as u32).to_le_bytes()[..], &frame].concat()
     };
     let bytes = [block(&["{1}", "{2}"]), block(&["{3}"]), block(&[])].concat();
-    let folder = Folder::new();
+    let folder = OneFile::new();
     fs::write(folder.path(), &bytes).unwrap();
-    assert_eq!((text(&folder.read(None)).as_str(), reasons(&folder.read(None)).len()), ("{1}\n{2}\n{3}\n", 0));
+    assert_eq!((text(&read(&folder, None)).as_str(), reasons(&read(&folder, None)).len()), ("{1}\n{2}\n{3}\n", 0));
     fs::write(folder.path(), &bytes[..bytes.len() - 20]).unwrap();
-    let cut = folder.read(None);
+    let cut = read(&folder, None);
     assert_eq!(reasons(&cut).len(), 1, "{:?}", reasons(&cut));
     assert!(reasons(&cut)[0].contains("the zst_blocks stream is cut off"), "{:?}", reasons(&cut));
 }
@@ -347,9 +306,9 @@ fn utf16_is_read_as_utf8() {
         let little = |text: &str| units(text).iter().flat_map(|unit| unit.to_le_bytes()).collect::<Vec<u8>>();
         let big = |text: &str| units(text).iter().flat_map(|unit| unit.to_be_bytes()).collect::<Vec<u8>>();
         for bytes in [little(both), big(both), gzip_member(&little(both))] {
-            let folder = Folder::new();
+            let folder = OneFile::new();
             fs::write(folder.path(), bytes).unwrap();
-            let payloads = folder.read(None);
+            let payloads = read(&folder, None);
             assert_eq!((text(&payloads), reasons(&payloads)), (both.to_owned(), vec![]));
             assert_eq!(folder.discover(&payloads[0].position), None);
         }
@@ -366,9 +325,9 @@ fn damage_yields_a_prefix_and_one_reject() {
         let mut delivered_most = 0;
         for _ in 0..10 {
             let cut = rng.random_range(10..whole.len());
-            let folder = Folder::new();
+            let folder = OneFile::new();
             fs::write(folder.path(), &whole[..cut]).unwrap();
-            let payloads = folder.read(None);
+            let payloads = read(&folder, None);
             let got = text(&payloads);
             assert!(lines.starts_with(got.as_bytes()), "{name} cut at {cut}");
             assert!(got.is_empty() || got.ends_with('\n') || got.ends_with('}'), "{name} cut at {cut}");
@@ -377,8 +336,8 @@ fn damage_yields_a_prefix_and_one_reject() {
             assert!(reasons[0].contains(&format!("the {name} stream is")), "{name} cut at {cut}: {reasons:?}");
             let at = payloads.last().unwrap().position.clone();
             assert_eq!(folder.discover(&at), None, "{name} cut at {cut}: rejected once");
-            append(&folder.path(), &whole[cut..]);
-            let rest = folder.read(folder.discover(&at).expect("grown"));
+            folder.append(&whole[cut..]);
+            let rest = read(&folder, folder.discover(&at).expect("grown"));
             assert!([got.as_bytes(), text(&rest).as_bytes()].concat() == lines, "{name} cut at {cut}, then whole");
             delivered_most = delivered_most.max(got.len());
         }
@@ -387,27 +346,27 @@ fn damage_yields_a_prefix_and_one_reject() {
             let mut damaged = whole.clone();
             let at = rng.random_range(10..damaged.len());
             damaged[at] ^= 1 << rng.random_range(0..8);
-            let folder = Folder::new();
+            let folder = OneFile::new();
             fs::write(folder.path(), damaged).unwrap();
-            folder.read(None);
+            read(&folder, None);
         }
     }
 }
 
 #[test]
 fn a_line_that_is_being_written_is_left_and_neither_lost_nor_rejected() {
-    let folder = Folder::new();
-    append(&folder.path(), b"{1}\n{2");
-    let first = folder.read_to(None, Unfinished::Leave);
+    let folder = OneFile::new();
+    folder.append(b"{1}\n{2");
+    let first = read_to(&folder, None, Unfinished::Leave);
     assert_eq!((text(&first), reasons(&first)), ("{1}\n".into(), vec![]));
     let at = first[0].position.clone();
     assert_eq!(folder.discover(&at), Some(Some(at.clone())), "something is left");
-    assert!(folder.read_to(Some(at.clone()), Unfinished::Leave).is_empty(), "nothing new");
+    assert!(read_to(&folder, Some(at.clone()), Unfinished::Leave).is_empty(), "nothing new");
 
-    append(&folder.path(), b"2}\n{3}");
-    let second = folder.read_to(Some(at), Unfinished::Leave);
+    folder.append(b"2}\n{3}");
+    let second = read_to(&folder, Some(at), Unfinished::Leave);
     assert_eq!((text(&second), reasons(&second)), ("{22}\n".into(), vec![]));
-    let last = folder.read(Some(second[0].position.clone()));
+    let last = read(&folder, Some(second[0].position.clone()));
     assert_eq!((text(&last), reasons(&last)), ("{3}".into(), vec![]));
 }
 
@@ -415,23 +374,23 @@ fn a_line_that_is_being_written_is_left_and_neither_lost_nor_rejected() {
 fn a_packed_file_that_is_being_written_is_left_until_it_has_been_quiet() {
     let all = many_lines(600_000, 5);
     for (name, packed) in [("zstd", zstd_frame(&all)), ("gzip", gzip_member(&all)), ("bzip2", bzip2_stream(&all))] {
-        let folder = Folder::new();
+        let folder = OneFile::new();
         let (written, rest) = packed.split_at(packed.len() * 2 / 3);
         fs::write(folder.path(), written).unwrap();
-        let before = folder.read_to(None, Unfinished::Leave);
+        let before = read_to(&folder, None, Unfinished::Leave);
         assert_eq!(reasons(&before), [] as [&str; 0], "{name}");
         let at = Some(before.last().unwrap().position.clone());
         assert_eq!(folder.discover(at.as_ref().unwrap()), Some(at.clone()), "{name}: it is looked at again");
-        assert!(folder.read_to(at.clone(), Unfinished::Leave).is_empty(), "{name}: nothing has come");
-        append(&folder.path(), rest);
-        let after = folder.read_to(at, Unfinished::Leave);
+        assert!(read_to(&folder, at.clone(), Unfinished::Leave).is_empty(), "{name}: nothing has come");
+        folder.append(rest);
+        let after = read_to(&folder, at, Unfinished::Leave);
         assert_eq!(reasons(&after), [] as [&str; 0], "{name}");
         assert!(text(&before) + &text(&after) == String::from_utf8_lossy(&all), "{name}: every line once");
         assert_eq!(folder.discover(&after.last().unwrap().position), None, "{name}: it is read to its end");
 
         fs::write(folder.path(), written).unwrap();
         fs::File::options().append(true).open(folder.path()).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
-        let quiet = folder.read_to(None, Unfinished::Leave);
+        let quiet = read_to(&folder, None, Unfinished::Leave);
         assert_eq!(reasons(&quiet).len(), 1, "{name}");
         assert!(reasons(&quiet)[0].contains(&format!("the {name} stream is cut off: ")), "{:?}", reasons(&quiet));
         assert_eq!(folder.discover(&quiet.last().unwrap().position), None, "{name}: it is told once");
@@ -440,11 +399,11 @@ fn a_packed_file_that_is_being_written_is_left_until_it_has_been_quiet() {
 
 #[test]
 fn a_file_that_is_just_being_made_is_nothing_yet() {
-    let folder = Folder::new();
+    let folder = OneFile::new();
     for beginning in ["", "\u{feff}", "{1"] {
         fs::write(folder.path(), beginning).unwrap();
-        assert!(folder.read_to(None, Unfinished::Leave).is_empty(), "{beginning:?}");
+        assert!(read_to(&folder, None, Unfinished::Leave).is_empty(), "{beginning:?}");
     }
     fs::write(folder.path(), "{1}\n").unwrap();
-    assert_eq!(text(&folder.read_to(None, Unfinished::Leave)), "{1}\n");
+    assert_eq!(text(&read_to(&folder, None, Unfinished::Leave)), "{1}\n");
 }
