@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 
 use jiff::civil;
+use jiff::fmt::rfc2822;
 use jiff::fmt::temporal::DateTimeParser;
 
 pub(crate) use catchment_contract::WRITABLE_MICROS as MICROS;
@@ -13,8 +14,17 @@ static PARSER: DateTimeParser = DateTimeParser::new();
 pub(crate) const DAYS: RangeInclusive<i64> = -719_162..=2_932_896;
 
 /// Microseconds since 1970 of an ISO-8601 time: with an offset, or UTC without one; a date alone is its midnight. Digits
-/// after the microseconds are dropped.
+/// after the microseconds are dropped. `UTC` and `GMT` at its end are read, as BigQuery writes them, and so are the times of
+/// RFC 2822 (`Tue, 14 Nov 2023 22:13:20 GMT`).
 pub(crate) fn micros(text: &str) -> Option<i64> {
+    let zoned = [" UTC", " GMT"].into_iter().find_map(|zone| text.strip_suffix(zone));
+    iso(zoned.unwrap_or(text)).or_else(|| {
+        let micros = rfc2822::parse(text).ok()?.timestamp().as_microsecond();
+        MICROS.contains(&micros).then_some(micros)
+    })
+}
+
+fn iso(text: &str) -> Option<i64> {
     // Not as an instant: for the parser of those the last day of 9999 is none, since in some time zone it is a day later.
     let pieces = PARSER.parse_pieces(text).ok()?;
     let offset = match (pieces.to_numeric_offset(), pieces.time_zone_annotation()) {
@@ -60,6 +70,12 @@ mod tests {
             ("9999-12-31T23:59:59.999999", Some(last)),
             ("9999-12-31", Some(last / 1_000_000 * 1_000_000 - 86_399_000_000)),
             ("10000-01-01T00:00:00Z", None),
+            ("1970-01-01 00:00:01 UTC", Some(1_000_000)),
+            ("1970-01-01 00:00:01.5 GMT", Some(1_500_000)),
+            ("Thu, 01 Jan 1970 00:00:01 GMT", Some(1_000_000)),
+            ("Thu, 01 Jan 1970 01:00:01 +0100", Some(1_000_000)),
+            ("2024-01-01T00:00:00+02:00 UTC", Some(1_704_060_000_000_000)),
+            ("UTC", None),
             ("2024-02-30", None),
             ("yesterday", None),
             ("Z", None),

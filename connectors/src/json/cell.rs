@@ -342,8 +342,8 @@ const DAY_US: i64 = 86_400_000_000;
 /// What a string holds, as `ty`.
 fn parse<'a>(text: &str, ty: &Type) -> Option<Cell<'a>> {
     match ty {
-        Type::Bool | Type::Edited if text.eq_ignore_ascii_case("true") => Some(Cell::Bool(true)),
-        Type::Bool | Type::Edited if text.eq_ignore_ascii_case("false") => Some(Cell::Bool(false)),
+        Type::Bool | Type::Edited if is_word(text, &["true", "t", "yes"]) => Some(Cell::Bool(true)),
+        Type::Bool | Type::Edited if is_word(text, &["false", "f", "no"]) => Some(Cell::Bool(false)),
         Type::Bool | Type::Int { .. } => number(any_number(text)?, ty),
         Type::UInt64 => text.parse().ok().map(Cell::UInt),
         Type::Float | Type::Float32 => {
@@ -364,6 +364,10 @@ fn parse<'a>(text: &str, ty: &Type) -> Option<Cell<'a>> {
         },
         Type::Text | Type::Decimal { .. } | Type::List(_) | Type::Json | Type::Any => None,
     }
+}
+
+fn is_word(text: &str, words: &[&str]) -> bool {
+    words.iter().any(|word| text.eq_ignore_ascii_case(word))
 }
 
 /// `2024-01-31`, or days since 1970.

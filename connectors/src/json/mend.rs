@@ -6,12 +6,15 @@
 //! - NULs, byte order marks and record separators between values are dropped; control characters in strings are escaped;
 //! - strings in single quotes (Python's `repr`) get double ones.
 //!
-//! Nothing is guessed: a value that ends in the middle, an unknown word or a bracket too many stays an error.
+//! Nothing is guessed: a value that ends in the middle, an unknown word or a bracket too many stays an error, and so does
+//! what is nested more than [`DEPTH_MAX`] deep.
 //!
 //! Cost: only paid for text that the parser has refused, once or twice its length.
 
 use serde::de::IgnoredAny;
 use sonic_rs::from_str;
+
+use super::DEPTH_MAX;
 
 /// `text` as strict JSON, if it can be made so.
 pub(crate) fn mend(text: &str) -> Option<String> {
@@ -76,7 +79,7 @@ impl Mender<'_> {
                 self.out.push(first);
                 self.open.push(if first == '{' { '}' } else { ']' });
                 self.comma = false;
-                Some(())
+                (self.open.len() <= DEPTH_MAX).then_some(())
             }
             '"' | '\'' => self.string(first),
             _ => self.word(),
@@ -159,5 +162,8 @@ mod tests {
         ] {
             check(wrong, None);
         }
+        let nested = |levels: usize| "[".repeat(levels) + "NaN" + &"]".repeat(levels);
+        assert!(mend(&nested(DEPTH_MAX)).is_some());
+        check(&nested(DEPTH_MAX + 1), None);
     }
 }

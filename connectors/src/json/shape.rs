@@ -138,7 +138,10 @@ fn other_text(text: &[u8]) -> Option<Alien> {
     if starts("WEBVTT") {
         return Some(VTT);
     }
-    if begins_json(text) {
+    let table = delimiter(line(text));
+    // Cells may hold JSON of their own; a line of a log may look like names.
+    let second = text.get(line(text).len() + 1..).map(line).unwrap_or_default();
+    if begins_json(if table.is_some() { second } else { text }) {
         return None;
     }
     let sql =
@@ -146,7 +149,7 @@ fn other_text(text: &[u8]) -> Option<Alien> {
     if any(&sql) {
         return Some(SQL);
     }
-    match delimiter(line(text)) {
+    match table {
         Some(b'\t') => Some(TSV),
         Some(_) => Some(CSV),
         // One line that is no JSON may be the beginning of something.
@@ -188,6 +191,7 @@ mod tests {
         check("{\"id\":\"a\",\"body\":\"a line longer than what is looked at", Shape::Lines);
         check("{\"id\":\"a\",\"bo\n{\"id\":\"b\"}\n", Shape::Lines);
         check("{\"id\":\"a\"\n{\"id\":\"b\"}\n", Shape::Lines);
+        check("Fetching, please wait\n{\"id\":\"b\"}\n", Shape::Lines);
         check("rubbish\n{\"id\":\"b\"}\n", Shape::Lines);
         check("rubbish\n", Shape::Lines);
         check("{\n  \"kind\": \"Listing\"\n}", Shape::Values);
@@ -211,6 +215,7 @@ mod tests {
         check("  <html>", HTML);
         check("<?xml version=\"1.0\"?>\n<feed/>", XML);
         check("id,author,body\n1,a,\"{x}\"\n", CSV);
+        check("id,body\n1,\"said:\n{\"\"a\"\":1}\n[{}]\n\"\n", CSV);
         check("\"id\",\"author\"\n\"1\",\"a\"\n", CSV);
         check("id;author\n1;a\n", CSV);
         check("id\tauthor\n1\ta\n", TSV);

@@ -2,7 +2,7 @@
 //!
 //! `{"$oid": …}`, `{"$symbol": …}` and the `$number…` forms are the value inside; `{"$date": …}` is a time: milliseconds, or
 //! ISO-8601 text; `{"$undefined": true}` is null, and so are the numbers that are none (`NaN`, `Infinity`). An object that
-//! stands where a scalar is wanted gives the first of the `pick` fields that it has.
+//! stands where a scalar is wanted gives the first of the `pick` fields that it has, null if they are null.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -110,7 +110,7 @@ impl<'a> Visitor<'a> for Value<'_, 'a> {
     }
 
     fn visit_map<M: MapAccess<'a>>(mut self, mut map: M) -> Result<Cell<'a>, M::Error> {
-        let (mut fields, mut extended, mut picked) = (0, None, None);
+        let (mut fields, mut extended, mut picked, mut nothing) = (0, None, None, false);
         while let Some(name) = map.next_key_seed(FieldName { pick: self.pick })? {
             fields += 1;
             match name {
@@ -120,8 +120,10 @@ impl<'a> Visitor<'a> for Value<'_, 'a> {
                 }
                 Name::Picked(rank) if picked.is_none_or(|(best, _)| rank < best) => {
                     let cell = map.next_value_seed(self.text())?;
-                    if cell.is_some() && !matches!(cell, Cell::Wrong(_)) {
-                        picked = Some((rank, cell));
+                    match cell {
+                        Cell::Wrong(_) => {}
+                        Cell::Null => nothing = true,
+                        cell => picked = Some((rank, cell)),
                     }
                 }
                 Name::Picked(_) | Name::Other => drop(map.next_value::<IgnoredAny>()?),
@@ -130,6 +132,7 @@ impl<'a> Visitor<'a> for Value<'_, 'a> {
         Ok(match (extended, picked) {
             (Some(cell), _) if fields == 1 => cell,
             (_, Some((_, cell))) => cell,
+            _ if nothing => Cell::Null,
             _ => Cell::Wrong("an object"),
         })
     }

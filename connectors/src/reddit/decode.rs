@@ -24,7 +24,7 @@ use super::columns::{Column, Kind, Made};
 use super::judge::bare;
 use super::plan::Plan;
 use super::record;
-use super::scan::{Found, Node, What};
+use super::scan::{Found, Node, Row, What};
 use crate::files::position::Cut;
 use crate::json;
 use crate::json::cell::Cell;
@@ -154,9 +154,9 @@ impl<'a> Work<'a> {
             }
         }
         if !self.holds_records(first) || self.may_hold_more(first) {
+            let before = self.things(first);
             self.found.truncate(first);
-            let widely = self.scan(line, text, true).is_ok() && self.holds_records(first);
-            if widely {
+            if self.scan(line, text, true).is_ok() && self.things(first) > before {
                 // Objects that are no records are around them, or beside them under names of their own.
                 let rows = self.found.rows[first..].iter_mut();
                 let besides = rows.filter(|row| matches!(row.what, What::Nothing(_)) && !row.listed);
@@ -180,16 +180,24 @@ impl<'a> Work<'a> {
             .map_err(|error| json::not_json(text, &sonic_rs::from_str::<IgnoredAny>(text).err().unwrap_or(error)))
     }
 
-    /// Whether there is something of Reddit among the rows from `first` on, or an empty listing.
-    fn holds_records(&self, first: usize) -> bool {
-        let rows = &self.found.rows[first..];
-        let records = rows.iter().any(|row| matches!(row.what, What::Record(_) | What::Other));
-        records || rows.iter().all(|row| row.what == What::Container)
+    /// How many things of Reddit are among the rows from `first` on.
+    fn things(&self, first: usize) -> usize {
+        self.found.rows[first..].iter().filter(|row| matches!(row.what, What::Record(_) | What::Other)).count()
     }
 
-    /// Whether an object around records has fields that nobody looked into.
+    /// Whether there is something of Reddit among the rows from `first` on, or an empty listing.
+    fn holds_records(&self, first: usize) -> bool {
+        self.things(first) > 0 || self.found.rows[first..].iter().all(|row| row.what == What::Container)
+    }
+
+    /// Whether an object around records, or in the place of replies, has fields that nobody looked into.
     fn may_hold_more(&self, first: usize) -> bool {
-        self.found.rows[first..].iter().any(|row| row.what == What::Container && row.clues.unknown)
+        let around = |row: &Row<'_>| match row.what {
+            What::Container => true,
+            What::Part => row.replies && !row.clues.known,
+            _ => false,
+        };
+        self.found.rows[first..].iter().any(|row| row.clues.unknown && around(row))
     }
 
     /// Keeps the good records among the rows from `first` on, which one line gave.

@@ -3,15 +3,17 @@
 //!
 //! 1. `kind` of the object around it (`t1`, `t3`), or its own; the prefix of `name`, then of `id`.
 //! 2. A `link_id`: only comments have one. A `parent_id`, unless there is a title.
-//! 3. A `title` without a `body` makes a submission, a `body` without a `title` a comment; null and empty ones do not count.
-//!    With both, or neither, the fields decide that submissions alone have, then an empty title or body.
+//! 3. A `title` without a `body` makes a submission, a `body` without a `title` a comment; null and empty ones do not count,
+//!    nor do the words that exports write for null. With both, or neither, the fields decide that submissions or comments
+//!    alone have, then an empty title or body.
 //! 4. With nothing of all that it may be either, and is taken for the source's kind.
 //!
 //! From 3 on it must look like Reddit: an `id` of base 36, or a `subreddit`; none of the fields that users, subreddits,
 //! flairs, widgets and messages have; from 4 on some field that records of Reddit have, or nothing but an `id`.
 
 use super::columns::Kind;
-use super::plan::Plan;
+use super::plan::{Plan, Slot};
+use super::record::is_nothing;
 use super::scan::{Found, What};
 use crate::json::cell::Cell;
 
@@ -22,6 +24,8 @@ pub(super) struct Clues {
     pub known: bool,
     /// It has a field, not null, that submissions alone have.
     pub post: bool,
+    /// It has a field, not null, that comments alone have.
+    pub reply: bool,
     /// It has a field of something else.
     pub foreign: bool,
     /// It has a field that no table here knows.
@@ -96,6 +100,10 @@ fn id<'a>(found: &Found<'a>, row: usize) -> Option<Cell<'a>> {
 pub(super) fn judge(plan: &Plan, found: &mut Found<'_>, row: usize, own_kind: Option<What>) -> What {
     let seen = look(plan, found, row, own_kind);
     let Some(id) = id(found, row) else {
+        if matches!(seen, Seen::Likely(Kind::Submissions)) && thread(found, row).is_some() {
+            found.sheet.put(row, Plan::ID, found.sheet.cell(row, Plan::THREAD));
+            return judge(plan, found, row, own_kind);
+        }
         // In an object by id, the key is the id of what else is a record, and says more than a text.
         let texts = [Plan::TITLE, Plan::BODY].into_iter().any(|slot| found.sheet.str(row, slot).is_some());
         let says_more = texts && (found.rows[row].clues.known || any_wanted(plan, found, row));
@@ -118,6 +126,9 @@ pub(super) fn judge(plan: &Plan, found: &mut Found<'_>, row: usize, own_kind: Op
         };
     };
     found.sheet.put(row, Plan::ID, id);
+    if !found.sheet.cell(row, Plan::LINK).is_some() && thread(found, row).is_some() {
+        found.sheet.put(row, Plan::LINK, found.sheet.cell(row, Plan::THREAD));
+    }
     let base36 = id.str(&found.sheet.arena.text).is_some_and(|id| is_base36(bare(id)));
     let clues = found.rows[row].clues;
     let subreddit = found.sheet.cell(row, Plan::SUBREDDIT).is_some();
@@ -146,7 +157,7 @@ enum Seen {
 fn look(plan: &Plan, found: &Found<'_>, row: usize, own_kind: Option<What>) -> Seen {
     let cell = |slot: usize| found.sheet.cell(row, slot);
     let text = |slot: usize| found.sheet.str(row, slot);
-    let filled = |slot: usize| text(slot).is_some_and(|text| !text.is_empty());
+    let filled = |slot: usize| text(slot).is_some_and(|text| !is_nothing(text));
     if let Some(what @ (What::Record(_) | What::Other)) = own_kind {
         return Seen::Surely(what);
     }
@@ -154,16 +165,16 @@ fn look(plan: &Plan, found: &Found<'_>, row: usize, own_kind: Option<What>) -> S
     if let Some(what) = prefix {
         return Seen::Surely(what);
     }
-    let has = |slot: usize| cell(slot).is_some() && text(slot) != Some("");
+    let has = |slot: usize| cell(slot).is_some() && !text(slot).is_some_and(is_nothing);
     let (title, body) = (filled(Plan::TITLE), filled(Plan::BODY));
-    let posted = || {
-        let slot = |(at, slot): (usize, &super::plan::Slot)| slot.post && cell(at).is_some();
-        found.rows[row].clues.post || cell(Plan::SELFTEXT).is_some() || plan.slots.iter().enumerate().any(slot)
-    };
+    let any = |is: fn(&Slot) -> bool| plan.slots.iter().zip(0..).any(|(slot, at)| is(slot) && cell(at).is_some());
+    let posted = || found.rows[row].clues.post || cell(Plan::SELFTEXT).is_some() || any(|slot| slot.post);
+    let replied = || found.rows[row].clues.reply || thread(found, row).is_some() || any(|slot| slot.reply);
     if has(Plan::LINK) || (has(Plan::PARENT) && !title) {
         return Seen::Surely(What::Record(Some(Kind::Comments)));
     }
     match (title, body) {
+        (true, true) if replied() && !posted() => Seen::Likely(Kind::Comments),
         (true, _) => Seen::Likely(Kind::Submissions),
         (false, true) => Seen::Likely(Kind::Comments),
         (false, false) if posted() => Seen::Likely(Kind::Submissions),
@@ -171,6 +182,13 @@ fn look(plan: &Plan, found: &Found<'_>, row: usize, own_kind: Option<What>) -> S
         (false, false) if text(Plan::BODY).is_some() => Seen::Likely(Kind::Comments),
         (false, false) => Seen::Unseen,
     }
+}
+
+/// The id of the submission that the object in `row` belongs to or is, in the words of some tools; none if that is its own
+/// id.
+fn thread<'f>(found: &'f Found<'_>, row: usize) -> Option<&'f str> {
+    let id = found.sheet.str(row, Plan::ID).map(bare);
+    found.sheet.str(row, Plan::THREAD).map(bare).filter(|thread| is_base36(thread) && id != Some(thread))
 }
 
 fn name_is_id(found: &Found<'_>, row: usize) -> bool {
@@ -182,6 +200,6 @@ fn any_wanted(plan: &Plan, found: &Found<'_>, row: usize) -> bool {
     let shared = |slot: usize| {
         matches!(slot, Plan::ID | Plan::NAME | Plan::TITLE | Plan::BODY | Plan::MONGO_ID | Plan::FETCHED | Plan::TEXT)
     };
-    let wanted = |(at, _): (usize, &super::plan::Slot)| !shared(at) && found.sheet.cell(row, at) != Cell::Missing;
+    let wanted = |(at, _): (usize, &Slot)| !shared(at) && found.sheet.cell(row, at) != Cell::Missing;
     plan.slots.iter().enumerate().any(wanted)
 }

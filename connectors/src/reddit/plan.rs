@@ -15,6 +15,8 @@ pub(super) enum Key {
     Known,
     /// A field that submissions alone have and nobody reads.
     Post,
+    /// A field that comments alone have and nobody reads.
+    Reply,
     /// A field of users, subreddits, flairs, messages.
     Foreign,
     /// A field beside records that holds none.
@@ -23,24 +25,29 @@ pub(super) enum Key {
     Kind,
     /// `data` and its like: records inside, and the object around them is one itself only if it says so.
     Container,
+    /// A submission's id in a comment, or the submission itself beside its comments.
+    Thread,
+    /// A container of replies: an object there may be one of replies by id.
+    Replies,
     /// `fetched_at` of a snapshot.
     FetchedAt,
     /// `_meta`: more fields of the same record.
     Meta,
 }
 
-const SPECIAL: [(&str, Key); 11] = [
+const SPECIAL: [(&str, Key); 12] = [
     ("kind", Key::Kind),
     ("data", Key::Container),
     ("listing", Key::Container),
-    ("children", Key::Container),
-    ("replies", Key::Container),
-    ("comments", Key::Container),
+    ("children", Key::Replies),
+    ("replies", Key::Replies),
+    ("comments", Key::Replies),
     ("things", Key::Container),
     ("sorted_links", Key::Container),
     ("json", Key::Container),
     ("fetched_at", Key::FetchedAt),
     ("_meta", Key::Meta),
+    ("submission", Key::Thread),
 ];
 
 /// Fields that tell submissions from comments where neither a title nor a body does.
@@ -57,6 +64,20 @@ const POST: [&str; 12] = [
     "link_flair_text",
     "is_video",
     "crosspost_parent",
+];
+
+/// Fields that tell comments from submissions where there is a title as well as a body: some tools write that of the post.
+const REPLY: [&str; 10] = [
+    "is_submitter",
+    "controversiality",
+    "collapsed",
+    "collapsed_reason",
+    "comment_type",
+    "depth",
+    "link_title",
+    "link_author",
+    "link_url",
+    "link_permalink",
 ];
 
 /// Fields of what is neither a comment nor a submission.
@@ -107,6 +128,8 @@ pub(super) struct Slot {
     pub wanted: bool,
     /// Only submissions have it.
     pub post: bool,
+    /// Only comments have it.
+    pub reply: bool,
 }
 
 /// What one projection needs.
@@ -139,8 +162,10 @@ impl Plan {
     pub(super) const FETCHED: usize = 9;
     /// The record's own text.
     pub(super) const TEXT: usize = 10;
+    /// What some tools call the submission that a comment belongs to, or that it is.
+    pub(super) const THREAD: usize = 11;
     /// First slot of those of [`RETRIEVED`].
-    const RETRIEVED: usize = 11;
+    const RETRIEVED: usize = 12;
 
     const FIXED: [(&str, Type); Self::RETRIEVED] = [
         ("id", Type::Text),
@@ -154,6 +179,7 @@ impl Plan {
         ("_id", Type::Text),
         ("fetched_at", Type::Time(crate::json::cell::TimeUnit::Guessed)),
         ("", Type::Text),
+        ("submission_id", Type::Text),
     ];
 
     /// Slots that say when a record was fetched.
@@ -168,8 +194,8 @@ impl Plan {
     pub(super) fn new(kind: Kind, projection: &[usize]) -> Self {
         let slot = |field: &'static str, ty| {
             let pick = OBJECTS.iter().find(|(name, _)| *name == field).map_or(&[][..], |(_, pick)| pick);
-            let (meta, post) = (META.contains(&field), POST.contains(&field));
-            Slot { field, ty, meta, pick, wanted: false, post }
+            let [meta, post, reply] = [&META[..], &POST, &REPLY].map(|fields| fields.contains(&field));
+            Slot { field, ty, meta, pick, wanted: false, post, reply }
         };
         let mut slots: Vec<Slot> = Self::FIXED.iter().map(|(field, ty)| slot(field, ty.clone())).collect();
         slots.extend(RETRIEVED.map(|field| slot(field, Holds::Time.json_type())));
@@ -214,6 +240,7 @@ fn names(slots: &[Slot]) -> Names<Key> {
     };
     entries.extend(ALIASES.iter().filter_map(alias));
     entries.extend(POST.map(|name| entry(name, Key::Post)));
+    entries.extend(REPLY.map(|name| entry(name, Key::Reply)));
     entries.extend(FOREIGN.map(|name| entry(name, Key::Foreign)));
     entries.extend(AROUND.map(|name| entry(name, Key::Around)));
     let columns = [Kind::Comments, Kind::Submissions].into_iter().flat_map(Kind::columns);
@@ -237,7 +264,7 @@ mod tests {
                         assert_eq!(plan.key(slot.field), Some(Key::Slot(index as u8)), "{}", slot.field);
                     }
                 }
-                assert_eq!(plan.key("children"), Some(Key::Container));
+                assert_eq!(plan.key("children"), Some(Key::Replies));
                 for other in ["", "i", "idd", "Body", "kinds", "dat", "posts"] {
                     assert_eq!(plan.key(other), None, "{other}");
                 }
@@ -263,6 +290,7 @@ mod tests {
             (Plan::SUBREDDIT, "subreddit"),
             (Plan::MONGO_ID, "_id"),
             (Plan::FETCHED, "fetched_at"),
+            (Plan::THREAD, "submission_id"),
             (Plan::RETRIEVED, RETRIEVED[0]),
         ] {
             assert_eq!(plan.slots[at].field, field);

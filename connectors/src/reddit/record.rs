@@ -14,6 +14,9 @@ use crate::json::sheet::Sheet;
 /// Digits that make a text a number in base 10 rather than an id: ids in base 36 are shorter.
 const BASE_10_DIGITS: usize = 9;
 
+/// Words for nothing are not longer, with blanks around them.
+const NOTHING_BYTES_MAX: usize = 8;
+
 /// Settles the cells of the record in `row`, or says what is wrong with one.
 pub(super) fn settle(plan: &Plan, sheet: &mut Sheet<'_>, row: usize) -> Result<(), String> {
     if plan.kind == Kind::Comments {
@@ -39,8 +42,10 @@ pub(super) fn settle(plan: &Plan, sheet: &mut Sheet<'_>, row: usize) -> Result<(
     Ok(())
 }
 
-fn is_nothing(text: &str) -> bool {
-    matches!(text.trim(), "" | "nan" | "NaN" | "None" | "none" | "null" | "NULL" | "NA" | "N/A" | "NaT" | "<NA>")
+/// Whether a text is what exports write where there is nothing.
+pub(super) fn is_nothing(text: &str) -> bool {
+    text.len() <= NOTHING_BYTES_MAX
+        && matches!(text.trim(), "" | "nan" | "NaN" | "None" | "none" | "null" | "NULL" | "NA" | "N/A" | "NaT" | "<NA>")
 }
 
 /// The latest time at which the record was fetched, in microseconds.

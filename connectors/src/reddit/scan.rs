@@ -51,6 +51,8 @@ pub(super) struct Row<'a> {
     pub key: Cell<'a>,
     /// It stands in an array.
     pub listed: bool,
+    /// It is what a record has for its replies.
+    pub replies: bool,
     pub clues: Clues,
 }
 
@@ -77,6 +79,7 @@ pub(super) struct Node<'s, 'a> {
     wide: bool,
     key: Cell<'a>,
     listed: bool,
+    replies: bool,
     /// The value's own text, where it is wanted.
     text: Option<&'a str>,
 }
@@ -84,17 +87,17 @@ pub(super) struct Node<'s, 'a> {
 impl<'s, 'a> Node<'s, 'a> {
     /// A scan of the line number `line` of a payload.
     pub(super) fn new(plan: &'s Plan, found: &'s mut Found<'a>, line: u64, wide: bool) -> Self {
-        Node { plan, found, line, depth: 0, wide, key: Cell::Missing, listed: false, text: None }
+        Node { plan, found, line, depth: 0, wide, key: Cell::Missing, listed: false, replies: false, text: None }
     }
 
     fn inner(&mut self, key: Cell<'a>, listed: bool) -> Node<'_, 'a> {
         let Node { plan, found, line, depth, wide, .. } = self;
-        Node { plan, found, line: *line, depth: *depth + 1, wide: *wide, key, listed, text: None }
+        Node { plan, found, line: *line, depth: *depth + 1, wide: *wide, key, listed, replies: false, text: None }
     }
 
     fn begin(&mut self) -> usize {
-        let Node { line, key, listed, .. } = *self;
-        self.found.rows.push(Row { what: What::Part, line, key, listed, clues: Clues::default() });
+        let Node { line, key, listed, replies, .. } = *self;
+        self.found.rows.push(Row { what: What::Part, line, key, listed, replies, clues: Clues::default() });
         let row = self.found.sheet.begin();
         if let Some(text) = self.text {
             self.found.sheet.put(row, Plan::TEXT, Cell::Str(text));
@@ -148,6 +151,11 @@ impl<'s, 'a> Node<'s, 'a> {
                 let clues = &mut self.found.rows[row].clues;
                 (clues.known, clues.post) = (true, clues.post || some);
             }
+            Some(Key::Reply) => {
+                let some = map.next_value::<Option<IgnoredAny>>()?.is_some();
+                let clues = &mut self.found.rows[row].clues;
+                (clues.known, clues.reply) = (true, clues.reply || some);
+            }
             Some(Key::Foreign) => {
                 let some = map.next_value::<Option<IgnoredAny>>()?.is_some();
                 self.found.rows[row].clues.foreign |= some;
@@ -156,25 +164,42 @@ impl<'s, 'a> Node<'s, 'a> {
             Some(Key::FetchedAt) => {
                 wrap.fetched = map.next_value_seed(Value::new(&Type::Text, &mut self.found.sheet.arena))?;
             }
-            Some(Key::Container) => {
+            Some(key @ (Key::Container | Key::Replies)) => {
                 let first = self.found.rows.len();
-                if map.next_value_seed(self.inner(Cell::Missing, false))? {
+                let inner = Node { replies: key == Key::Replies, ..self.inner(Cell::Missing, false) };
+                if map.next_value_seed(inner)? {
                     wrap.container = true;
                     wrap.inside = Some(first);
                 }
             }
             Some(Key::Meta) => self.meta(map, row)?,
+            Some(Key::Thread) => {
+                let Cow::Borrowed(raw) = map.next_value::<LazyValue<'a>>()?.as_raw_cow() else { return Ok(()) };
+                let mut parser = sonic_rs::Deserializer::from_str(raw).utf8_lossy();
+                if raw.starts_with(['{', '[']) {
+                    self.found.rows[row].clues.unknown = true;
+                    let first = self.found.rows.len();
+                    if self.wide {
+                        self.inner(name.text, false).deserialize(&mut parser).map_err(M::Error::custom)?;
+                    }
+                    wrap.elsewhere(first..self.found.rows.len());
+                    return Ok(());
+                }
+                let value = Value::new(&Type::Text, &mut self.found.sheet.arena).deserialize(&mut parser);
+                let cell = value.map_err(M::Error::custom)?;
+                if !self.found.sheet.cell(row, Plan::THREAD).is_some() {
+                    self.found.sheet.put(row, Plan::THREAD, cell);
+                }
+            }
+            None if self.wide => {
+                self.found.rows[row].clues.unknown = true;
+                let first = self.found.rows.len();
+                map.next_value_seed(self.inner(name.text, false))?;
+                wrap.elsewhere(first..self.found.rows.len());
+            }
             None => {
                 self.found.rows[row].clues.unknown = true;
-                if self.wide {
-                    let first = self.found.rows.len();
-                    map.next_value_seed(self.inner(name.text, false))?;
-                    let last = self.found.rows.len();
-                    wrap.container |= last > first;
-                    wrap.elsewhere.push(first..last);
-                } else {
-                    map.next_value::<IgnoredAny>()?;
-                }
+                map.next_value::<IgnoredAny>()?;
             }
         }
         Ok(())
@@ -237,6 +262,14 @@ struct Wrap<'a> {
     inside: Option<usize>,
     /// Rows in fields that are not known, in a wide scan.
     elsewhere: Vec<Range<usize>>,
+}
+
+impl Wrap<'_> {
+    /// Takes note of what was found in a field that is not known.
+    fn elsewhere(&mut self, rows: Range<usize>) {
+        self.container |= !rows.is_empty();
+        self.elsewhere.push(rows);
+    }
 }
 
 impl<'a> DeserializeSeed<'a> for Node<'_, 'a> {

@@ -34,6 +34,13 @@ fn a_comment_is_told_from_a_submission() {
     c(r#"{"id":"a","body":"b","data":{"x":1},"children":null}"#);
     c(r#"{"id":"a","body":"b","kind":"textual"}"#);
     c(r#"{"id":"a","body":"b","replies":"","comments":3}"#);
+    c(r#"{"id":"a","body":"b","title":"nan","link_id":"nan","num_comments":"nan"}"#);
+    c(r#"{"id":"a","body":"b","title":"of the post","is_submitter":false}"#);
+    c(r#"{"id":"a","body":"b","title":"of the post","submission_id":"p"}"#);
+    c(r#"{"comment_id":"a","body":"b","post_id":"p"}"#);
+    s(r#"{"id":"a","title":"t","body":"nan","link_id":"nan","parent_id":"None"}"#);
+    s(r#"{"post_id":"a","title":"t","score":1}"#);
+    s(r#"{"id":"a","title":"t","submission_id":"a","body":"text of the post"}"#);
     s(r#"{"id":"a","title":"t"}"#);
     s(r#"{"id":"a","title":"t","body":null,"link_id":null,"parent_id":null}"#);
     s(r#"{"id":"a","title":"t","body":"text of the post","num_comments":1}"#);
@@ -136,6 +143,16 @@ fn records_are_found_wherever_they_lie() {
         &["a"],
     );
     both(r#"{"posts":[{"id":"a","title":"b"},{"id":"b","title":"b"}]}"#, &[], &["a", "b"]);
+    both(
+        r#"{"id":"a","body":"b","replies":{"b":{"id":"b","body":"b"},"c":{"body":"b","score":1}}}"#,
+        &["a", "b", "c"],
+        &[],
+    );
+    both(
+        r#"{"schema":{"fields":[{"name":"id","type":"string"}]},"data":[{"index":0,"id":"a","body":"b"}]}"#,
+        &["a"],
+        &[],
+    );
     both(r#"{"submission":{"id":"a","title":"b"},"answers":[{"id":"c","body":"b"}]}"#, &["c"], &["a"]);
     both(r#"{"abc":{"id":"abc","body":"x"},"abd":{"id":"abd","body":"y"}}"#, &["abc", "abd"], &[]);
     both(r#"{"abc":{"body":"x","score":1},"t1_abd":{"body":"y"}}"#, &["abc", "abd"], &[]);
@@ -206,6 +223,8 @@ fn times_come_in_many_forms() {
         "\"created_utc\":\"2016-01-31 12:00:01\"",
         "\"created_utc\":\"2016-01-31 12:00:01+00:00\"",
         "\"created_utc\":\"2016-01-31T13:00:01+01:00\"",
+        "\"created_utc\":\"2016-01-31 12:00:01 UTC\"",
+        "\"created_utc\":\"Sun, 31 Jan 2016 12:00:01 GMT\"",
         "\"created\":1454241601.0",
         "\"created_at\":\"2016-01-31T12:00:01Z\"",
         "\"createdAt\":\"2016-01-31T12:00:01Z\"",
@@ -262,6 +281,8 @@ fn flags_and_numbers_come_as_floats_texts_and_extended_json() {
         ("\"1.0\"", "field \"stickied\" is \"1.0\", not true or false"),
         ("\"1\"", "true"),
         ("\"True\"", "true"),
+        ("\"t\"", "true"),
+        ("\"no\"", "false"),
         ("\"\"", "-"),
         ("null", "-"),
         ("0.5", "field \"stickied\" is 0.5, not true or false"),
@@ -295,6 +316,7 @@ fn flags_and_numbers_come_as_floats_texts_and_extended_json() {
 fn authors_and_subreddits_may_be_objects() {
     assert_eq!(comment("\"author\":{\"id\":\"1\",\"name\":\"bob\"}", "author"), "bob");
     assert_eq!(comment("\"author\":null", "author"), "-");
+    assert_eq!(comment("\"author\":{\"name\":null}", "author"), "-");
     assert_eq!(comment("\"subreddit\":{\"name\":\"t5_x\",\"display_name\":\"python\"}", "subreddit"), "python");
     assert_eq!(comment("\"subreddit\":{\"name\":\"python\"}", "subreddit"), "python");
     assert_eq!(comment("\"author\":{\"x\":1}", "author"), "field \"author\" is an object, not text");
@@ -314,6 +336,8 @@ fn parents_and_links_have_their_prefix() {
         ("\"link_id\":\"t3_l\",\"parent_id\":\"40133331511\"", "t3_l", "t1_ifqcks7"),
         ("\"link_id\":\"t3_l\",\"parent_id\":\"1007046\"", "t3_l", "t1_1007046"),
         ("\"link_id\":\"\",\"parent_id\":\"\"", "-", "-"),
+        ("\"submission\":\"l\",\"parent_id\":\"t3_l\"", "t3_l", "t3_l"),
+        ("\"submission_id\":\"t3_l\",\"parentId\":\"p\"", "t3_l", "t1_p"),
     ] {
         assert_eq!(
             (comment(fields, "link_id").as_str(), comment(fields, "parent_id").as_str()),
