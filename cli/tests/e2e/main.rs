@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "it measures, or waits for other processes")]
 
 mod changes;
+mod columns;
 mod custom;
 mod killed;
 mod messages;

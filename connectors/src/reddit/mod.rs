@@ -26,7 +26,8 @@
 //! **Rows** replace one another by `id`, which never has a `t1_` or `t3_` in front; `link_id` and `parent_id` always have it,
 //! and `link` and `parent` repeat them without it. A row's version is the latest of `retrieved_on`, `retrieved_utc`,
 //! `updated_on`, `updated_utc`, `_meta.retrieved_2nd_on` and the snapshot's `fetched_at`, in microseconds since 1970, null if
-//! there is none. `_file` and `_record` say where a row stands, `json` is its record's text.
+//! there is none. `_file` and `_record` say where a row stands, `json` is its record's text: these three are there for
+//! whoever names them, and `*` leaves them out.
 //!
 //! **Rejects**: a file of another format as a whole; a line that is no JSON, no object or no UTF-8; an object that is no
 //! record; a wanted field of an impossible type or out of range. Lone surrogates in strings become U+FFFD.
@@ -99,6 +100,10 @@ struct Reddit {
 impl Source for Reddit {
     fn relation(&self) -> &Relation {
         &self.relation
+    }
+
+    fn unlisted(&self) -> Vec<usize> {
+        self.kind.unlisted()
     }
 
     fn definition(&self) -> String {

@@ -171,6 +171,12 @@ pub trait Source: Send + Sync {
     /// Columns, key and replacement.
     fn relation(&self) -> &Relation;
 
+    /// Columns, by index, that only whoever names them gets: `*`, and a sink that takes the source itself, leave them out.
+    /// For what is large, or of interest to few. No column of the key is among them.
+    fn unlisted(&self) -> Vec<usize> {
+        Vec::new()
+    }
+
     /// What the source is, in a few words that stay the same from run to run: system, format, and the name of what is
     /// read where positions mean nothing without it (`topic "buzz" as debezium`). A job whose source says something else
     /// than at the last checkpoint is refused. What may change in between is left out, such as the folder of files.

@@ -54,6 +54,8 @@ impl TableSource for Table {
 /// Relations and functions by name.
 pub struct Catalog {
     tables: BTreeMap<String, Arc<Table>>,
+    /// Columns of sources that `*` leaves out, by source.
+    unlisted: BTreeMap<String, Vec<String>>,
     functions: Library,
     /// The names of functions that are a program's.
     added: BTreeSet<String>,
@@ -74,6 +76,7 @@ impl Catalog {
         options.execution.time_zone = Some("UTC".to_string());
         let mut catalog = Catalog {
             tables: BTreeMap::new(),
+            unlisted: BTreeMap::new(),
             functions: Library::new(),
             added: BTreeSet::new(),
             planners: planners(),
@@ -104,6 +107,16 @@ impl Catalog {
     /// Adds a relation; false if the name is taken.
     pub fn add(&mut self, name: &str, id: RelationId, schema: SchemaRef) -> bool {
         self.tables.insert(name.to_string(), Arc::new(Table { id, schema })).is_none()
+    }
+
+    /// Takes note that `*` leaves these columns of the source `name` out.
+    pub fn set_unlisted(&mut self, name: &str, columns: Vec<String>) {
+        self.unlisted.insert(name.to_string(), columns);
+    }
+
+    /// The columns of the relation `name` that `*` leaves out.
+    pub fn unlisted(&self, name: &str) -> &[String] {
+        self.unlisted.get(name).map_or(&[], Vec::as_slice)
     }
 
     /// The relation called `name`.

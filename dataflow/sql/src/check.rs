@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use catchment_contract::arrow::datatypes::Schema;
 use catchment_contract::options::nearest;
 use catchment_contract::reject::{REJECTS, rejects_schema};
 use catchment_contract::{
@@ -223,6 +224,8 @@ impl<'a> Checker<'a> {
         }
         let id = RelationId::Source(self.sources.len());
         self.catalog.add(&name.text, id, relation.schema.clone());
+        let unlisted = source.unlisted().into_iter().map(|column| relation.schema.field(column).name().clone());
+        self.catalog.set_unlisted(&name.text, unlisted.collect());
         self.connectors.insert(connector.text);
         self.sources.push((name.text.clone(), source));
         Ok(())
@@ -314,7 +317,7 @@ impl<'a> Checker<'a> {
             return Err(unknown_relation(&from.text, from.place, self.text, &self.catalog));
         };
         let relation = table.id;
-        let facts = self.facts_of(relation);
+        let facts = self.listed_facts_of(relation);
         let owner = format!("sink \"{}\"", name.text);
         let (connector, mut options) = self.options(place, &owner, options)?;
         let known = self.registry.sinks.iter().find(|known| known.name() == connector.text);
@@ -408,6 +411,26 @@ impl<'a> Checker<'a> {
             RelationId::Source(_) => false,
             RelationId::Rejects => true,
         }
+    }
+
+    /// The columns of a relation that a sink takes: all but a source's unlisted ones.
+    pub fn listed(&self, relation: RelationId) -> Vec<usize> {
+        let unlisted = match relation {
+            RelationId::Source(index) => self.sources[index].1.unlisted(),
+            RelationId::View(_) | RelationId::Rejects => Vec::new(),
+        };
+        let columns = self.facts_of(relation).schema.fields().len();
+        (0..columns).filter(|column| !unlisted.contains(column)).collect()
+    }
+
+    /// What is known of a relation as a sink takes it.
+    fn listed_facts_of(&self, relation: RelationId) -> ViewFacts {
+        let ViewFacts { name, schema, key, append_only } = self.facts_of(relation);
+        let listed = self.listed(relation);
+        let fields: Vec<_> = listed.iter().map(|column| schema.fields()[*column].clone()).collect();
+        let place = |column: &usize| listed.iter().position(|known| known == column);
+        let key = key.and_then(|key| key.iter().map(place).collect());
+        ViewFacts { name, schema: Arc::new(Schema::new(fields)), key, append_only }
     }
 
     /// The job as a whole.

@@ -13,6 +13,7 @@
 //! - [`functions`]: the functions, what can fail, and what bounds them;
 //! - [`extensions`]: functions and operators that a program adds;
 //! - [`inspect`]: what a query names must exist, what cannot be kept up to date is refused with its place;
+//! - [`unlisted`]: which columns `*` leaves out;
 //! - [`expr`], [`stage`]: expressions over batches with dictionary-encoded strings, and transforms made of them;
 //! - [`graph`]: the operators;
 //! - [`identity`]: what a relation is made of, in short.
@@ -40,6 +41,7 @@ mod rewrite;
 pub mod stage;
 pub mod statement;
 pub mod text;
+mod unlisted;
 mod whole;
 
 pub use check::{Registry, check, check_with};

@@ -21,6 +21,7 @@ use crate::catalog::{Catalog, RelationId, Table, timestamp_type};
 use crate::inspect::Landmarks;
 use crate::rewrite::{Keys, analyse, column_never_null};
 use crate::statement::Name;
+use crate::unlisted::excluded;
 
 /// The analysed plan of a view's `query`, its columns called `columns` if there are any. `landmarks` are the query's, `keys`
 /// those of the relations that it may read.
@@ -33,7 +34,7 @@ pub(crate) fn plan_view(
 ) -> Result<LogicalPlan> {
     let options = ParserOptions::new().with_collect_spans(true);
     let planner = SqlToRel::new_with_options(catalog, options);
-    let plan = planner.sql_statement_to_plan(Statement::Query(Box::new(query.clone())))?;
+    let plan = planner.sql_statement_to_plan(Statement::Query(Box::new(excluded(query.clone(), catalog))))?;
     let plan = with_known_functions(plan, catalog)?;
     output(analyse(plan, catalog.config(), landmarks.qualified(), keys)?, columns)
 }

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use catchment_contract::reject::rejects_schema;
-use catchment_contract::{Result, Source};
+use catchment_contract::{Error, Result, Source};
 use datafusion_common::DataFusionError;
 use datafusion_expr::LogicalPlan;
 
@@ -14,7 +14,7 @@ use crate::catalog::RelationId;
 use crate::check::Checker;
 use crate::graph::{Graph, NodeId};
 use crate::job::Built;
-use crate::lower::{Leaf, Lowering};
+use crate::lower::{Flow, Leaf, Lowering};
 use crate::plan::{columns_read, inline, narrow, relations_of};
 use crate::rewrite::optimise;
 
@@ -46,8 +46,7 @@ impl Whole {
             whole.live.insert(*relation);
             // A sink's relation is a node, however many others read it.
             *readers.entry(*relation).or_default() += 2;
-            let all = 0..checker.facts_of(*relation).schema.fields().len();
-            whole.wanted.entry(*relation).or_default().extend(all);
+            whole.wanted.entry(*relation).or_default().extend(checker.listed(*relation));
         }
         for (index, view) in checker.views.iter().enumerate().rev() {
             if whole.live.contains(&RelationId::View(index)) {
@@ -118,7 +117,8 @@ impl Whole {
         for relation in checker.sinks.iter().map(|sink| sink.relation) {
             let name = checker.facts_of(relation).name;
             if !outputs.iter().any(|(known, _)| *known == name) {
-                outputs.push((name, leaves[&relation].node));
+                let node = only(&mut graph, &leaves[&relation], &checker.listed(relation), &name)?;
+                outputs.push((name, node));
             }
         }
         let roots: Vec<NodeId> = [rejects].into_iter().chain(outputs.iter().map(|(_, node)| *node)).collect();
@@ -146,6 +146,14 @@ impl Whole {
         }
         leaves
     }
+}
+
+/// The node of `leaf` with the columns `listed` alone: views may have wanted more of them.
+fn only(graph: &mut Graph, leaf: &Leaf, listed: &[usize], relation: &str) -> Result<NodeId> {
+    let places = listed.iter().map(|column| leaf.columns.iter().position(|known| known == column));
+    let places: Vec<usize> = places.collect::<Option<_>>().expect("a sink wants all listed columns");
+    let picked = Flow::of(graph, leaf.node, relation).pick(&places).node(graph, relation);
+    picked.map_err(|error| Error::bug(format!("cannot pick columns of \"{relation}\": {error}")))
 }
 
 /// `plan` with the views inlined that it alone reads, and constants.
