@@ -9,7 +9,7 @@ use super::columns;
 use super::language::Tag;
 use super::name::FileName;
 use super::replaced::Replaced;
-use super::transcript::{Kind, Transcript, read};
+use super::transcript::{Kind, Refused, Transcript, read};
 
 /// The track of what speech recognition made, if nothing else names it.
 pub(super) const GENERATED: &str = "generated";
@@ -29,32 +29,34 @@ impl TranscriptDecoder {
 impl Decoder for TranscriptDecoder {
     fn decode(&self, payload: &Payload) -> Decoded {
         let mut rejects = payload.rejects.clone();
-        let mut transcripts = Vec::new();
+        let (mut transcripts, mut passed_over) = (Vec::new(), 0);
         if rejects.is_empty() {
             match document(&payload.bytes, &payload.partition) {
                 Ok(read) => transcripts = read,
-                Err(reason) => rejects.push(Reject::new("document", Some(&payload.bytes), reason)),
+                Err(Refused::Info) => passed_over = 1,
+                Err(Refused::Reject(reason)) => rejects.push(Reject::new("document", Some(&payload.bytes), reason)),
             }
         }
         transcripts.iter().for_each(|transcript| self.replaced.note(transcript, &payload.partition));
         let records = if transcripts.is_empty() { rejects.len() as u64 } else { 1 };
         let (rows, tombstones) = columns::batch(&transcripts, &payload.partition, &self.projection);
-        Decoded { rows, versions: None, tombstones, rejects, records, passed_over: 0 }
+        Decoded { rows, versions: None, tombstones, rejects, records, passed_over }
     }
 }
 
 /// The transcripts of the document `bytes` at `path`, each with its id, and at least one.
-fn document(bytes: &[u8], path: &str) -> Result<Vec<Transcript>, String> {
+fn document(bytes: &[u8], path: &str) -> Result<Vec<Transcript>, Refused> {
     let name = FileName::of(path);
     if path.ends_with(".part") || path.ends_with(".ytdl") {
-        return Err("a download that is not finished; it is read when it has its final name".to_owned());
+        return Err("a download that is not finished; it is read when it has its final name".to_owned().into());
     }
     let (kind, mut transcripts) = read(bytes)?;
     if let (Kind::Text, Some(format)) = (kind, &name.format) {
-        return Err(format!("plain text in a file named .{format}; name it .txt if it is a transcript without times"));
+        let reason = format!("plain text in a file named .{format}; name it .txt if it is a transcript without times");
+        return Err(reason.into());
     }
     if transcripts.is_empty() {
-        return Err("an empty list: no transcript in it".to_owned());
+        return Err("an empty list: no transcript in it".to_owned().into());
     }
     let several = transcripts.len() > 1;
     for transcript in &mut transcripts {
@@ -65,7 +67,7 @@ fn document(bytes: &[u8], path: &str) -> Result<Vec<Transcript>, String> {
         let without = || transcripts.iter().filter(|transcript| transcript.video_id.is_none());
         let tracks: BTreeSet<_> = without().map(|transcript| (&transcript.language_code, &transcript.track)).collect();
         if tracks.len() < without().count() {
-            return Err("several transcripts in one document without video ids or languages".to_owned());
+            return Err("several transcripts in one document without video ids or languages".to_owned().into());
         }
     }
     for transcript in &mut transcripts {

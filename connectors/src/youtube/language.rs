@@ -6,14 +6,16 @@
 
 use super::name::has_id_form;
 
-/// Codes of two letters (ISO 639-1, with the three that YouTube still writes in their old form) and the longer ones that
-/// YouTube uses.
+/// Codes of two letters (ISO 639-1, with the three that YouTube still writes in their old form), the longer ones that
+/// YouTube uses, and of three letters (ISO 639-2) those that players and converters write for many films.
 const LANGUAGES: &str = " aa ab ae af ak am an ar as av ay az ba be bg bh bi bm bn bo br bs ca ce ch co cr cs cu cv cy da de dv dz \
 ee el en eo es et eu fa ff fi fj fo fr fy ga gd gl gn gu gv ha he hi ho hr ht hu hy hz ia id ie ig ii ik io is it iu ja \
 jv ka kg ki kj kk kl km kn ko kr ks ku kv kw ky la lb lg li ln lo lt lu lv mg mh mi mk ml mn mr ms mt my na nb nd ne ng \
 nl nn no nr nv ny oc oj om or os pa pi pl ps pt qu rm rn ro ru rw sa sc sd se sg si sk sl sm sn so sq sr ss st su sv sw \
 ta te tg th ti tk tl tn to tr ts tt tw ty ug uk ur uz ve vi vo wa wo xh yi yo za zh zu iw in ji \
-asm bho ceb ckb cmn doi fil gom haw hmn ilo kri lus mai mni nso pcm yue zxx ";
+asm bho ceb ckb cmn doi fil gom haw hmn ilo kri lus mai mni nso pcm yue zxx \
+eng deu ger fra fre spa ita por rus jpn kor zho chi nld dut pol tur ara hin swe nor dan fin ces cze ell gre heb hun ron rum \
+ukr vie tha ind ";
 
 const LANGUAGE_NAMES: [(&str, &str); 36] = [
     ("arabic", "ar"),

@@ -31,8 +31,9 @@
 //!
 //! **Times** are seconds to the microsecond. A caption that ends before it starts has no duration; a start below 0 is kept.
 //!
-//! **Rejects.** A document becomes rows or exactly one reject, whose reason says what it seems to be: an info JSON, a watch,
-//! consent or captcha page, an error object, an empty file, captions of an unknown format, damage with its place.
+//! **Rejects.** A document becomes rows or exactly one reject, whose reason says what it seems to be: a watch, consent or
+//! captcha page, an error object, an empty file, captions of an unknown format, damage with its place. The info JSON of a
+//! video or list, which yt-dlp writes beside transcripts, is neither: it is passed over and counted as such.
 //!
 //! **Ids.** Captions whose document and name hold no id are kept all the same: their `video_id` is the file's path below
 //! the source's root without language and extension, which never equals an id of YouTube's. See [`name`] for the rules.

@@ -16,8 +16,8 @@
 //! named with words: `JavaScripts`, `podcast2023`, `season01ep2`. One id in fifty is not recognised as a folder.
 //! Separators are everything but letters and digits, so `-` and `_` are, though ids hold them too.
 //!
-//! Without a language in the extension, one that is joined to the id (`ID_en`), then the folder's name (`en`, `english`)
-//! counts.
+//! Without a language in the extension, one that is joined to the id (`ID_en`), the whole name in a folder (`ID/en`), one in
+//! brackets before a title (`[English] …`), then the folder's name (`en`, `english`) counts.
 
 pub(super) use super::language::is_language;
 use super::language::{Tag, named};
@@ -62,8 +62,17 @@ impl FileName {
         let (folders, file) = path.rsplit_once('/').map_or(("", path), |(folders, file)| (folders, file));
         let folder = folders.rsplit('/').next().unwrap_or_default();
         let (stem, format) = without_extensions(file);
-        let (stem, mut tag) = without_tag(stem);
+        let (stem, mut tag) = without_tag(without_copy(stem));
         let found = find_id(stem);
+        // In a folder of the video's a file may be called after its language alone.
+        let is_tag = tag.language.is_none() && found.is_none() && !folder.is_empty();
+        let whole = if is_tag { Tag::of(stem).or_else(|| named_tag(stem)) } else { None };
+        let path = match (folders.is_empty(), &whole) {
+            (true, _) => stem.to_owned(),
+            (false, None) => format!("{folders}/{stem}"),
+            (false, Some(_)) => folders.to_owned(),
+        };
+        tag = tag.or(whole.unwrap_or_default());
         let mut joined = false;
         if let Some((at, end)) = found {
             let sides = [&stem[end..], &stem[..at]]
@@ -87,11 +96,11 @@ impl FileName {
         FileName {
             id: found.map(|(at, end)| stem[at..end].to_owned()).or_else(in_folder),
             is_bare,
-            language: tag.language.or_else(|| folder_language(folder)),
+            language: tag.language.or_else(|| title_language(stem)).or_else(|| folder_language(folder)),
             track: tag.track,
             is_generated: tag.is_generated,
             format: format.map(str::to_ascii_lowercase),
-            path: if folders.is_empty() { stem.to_owned() } else { format!("{folders}/{stem}") },
+            path,
         }
     }
 }
@@ -144,6 +153,25 @@ fn without_tag(stem: &str) -> (&str, Tag) {
     if keeps { (rest, tag.or(words)) } else { (stem, Tag::default()) }
 }
 
+/// The stem without what a browser adds to the name of a second download: ` (1)`.
+fn without_copy(stem: &str) -> &str {
+    let number = stem.strip_suffix(')').and_then(|stem| stem.rsplit_once(" ("));
+    let copied =
+        number.filter(|(_, number)| (1..=2).contains(&number.len()) && number.bytes().all(|b| b.is_ascii_digit()));
+    copied.map_or(stem, |(stem, _)| stem)
+}
+
+/// The tag of a language that stands there with its name.
+fn named_tag(name: &str) -> Option<Tag> {
+    named(name).map(|code| Tag { language: Some(code.to_owned()), ..Tag::default() })
+}
+
+/// The language before a title, as downsub writes it: `[English (auto-generated)] Title`.
+fn title_language(stem: &str) -> Option<String> {
+    let name = stem.strip_prefix('[')?.split(']').next()?.split(" (").next()?;
+    named(name).map(str::to_owned)
+}
+
 /// The tag in what stands beside an id: `_en`, `-en-US`, ` (English)`, `_en_auto`.
 fn joined_tag(rest: &str) -> Option<Tag> {
     // The name of a track may end with a sign.
@@ -153,8 +181,8 @@ fn joined_tag(rest: &str) -> Option<Tag> {
         return Some(tag);
     }
     let rest = trimmed;
-    if let Some(code) = named(rest) {
-        return Some(Tag { language: Some(code.to_owned()), ..Tag::default() });
+    if let Some(tag) = named_tag(rest) {
+        return Some(tag);
     }
     let (language, word) = rest.split_once(['_', '.', ' '])?;
     let mut tag = Tag::of(language)?;

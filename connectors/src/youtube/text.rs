@@ -6,7 +6,8 @@
 //! | no mark, and a NUL beside each of the first characters | UTF-16 of that byte order |
 //! | anything else | UTF-8 |
 //!
-//! `\r\n`, `\n` and `\r` alone all end a line, mixed in one document too. NULs around the text (what a download that was
+//! `\r\n`, `\n` and `\r` alone all end a line, mixed in one document too. A byte order mark that begins a line (of files put
+//! together) is dropped. NULs around the text (what a download that was
 //! allotted its size in advance leaves) are dropped.
 
 use std::borrow::Cow;
@@ -30,7 +31,8 @@ pub(super) fn text_of(bytes: &[u8]) -> Result<Cow<'_, str>, String> {
         })?,
     };
     let text = trimmed(text, |text| text.trim_matches('\0').trim_start_matches('\u{feff}'));
-    Ok(if text.contains('\r') { Cow::Owned(text.replace("\r\n", "\n").replace('\r', "\n")) } else { text })
+    let text = if text.contains('\r') { Cow::Owned(text.replace("\r\n", "\n").replace('\r', "\n")) } else { text };
+    Ok(if text.contains("\n\u{feff}") { Cow::Owned(text.replace("\n\u{feff}", "\n")) } else { text })
 }
 
 fn trimmed(text: Cow<'_, str>, trim: fn(&str) -> &str) -> Cow<'_, str> {
@@ -63,6 +65,7 @@ mod tests {
             (&b"a\r\nb\rc\nd\r\r\ne"[..], "a\nb\nc\nd\n\ne"),
             (b"\xef\xbb\xbfa", "a"),
             (b"\0\0a\nb\0\0\0", "a\nb"),
+            (b"a\r\n\xef\xbb\xbfb", "a\nb"),
             (b"\xff\xfea\0\r\0\n\0\xe9\0", "a\n\u{e9}"),
             (b"\xfe\xff\0a", "a"),
             (b"W\0E\0B\0V\0T\0T\0", "WEBVTT"),

@@ -60,19 +60,34 @@ pub enum Kind {
     Text,
 }
 
+/// Why a document gives no transcript.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// It describes a video, a list or a channel: what yt-dlp writes beside transcripts, and is passed over.
+    Info,
+    /// What it seems to be instead, or what is wrong with it and where: a reject's reason.
+    Reject(String),
+}
+
+impl From<String> for Refused {
+    fn from(reason: String) -> Self {
+        Refused::Reject(reason)
+    }
+}
+
 /// The transcripts in a document: one, or several for a JSON document of several.
 ///
 /// # Errors
-/// What the document seems to be instead, or what is wrong with it and where: a reject's reason.
-pub fn read(bytes: &[u8]) -> Result<(Kind, Vec<Transcript>), String> {
+/// If it has none.
+pub fn read(bytes: &[u8]) -> Result<(Kind, Vec<Transcript>), Refused> {
     let text = text_of(bytes)?;
     let body = text.trim_start();
     if body.is_empty() {
-        return Err("the document is empty".to_owned());
+        return Err("the document is empty".to_owned().into());
     }
     let transcripts = match captions(body) {
         Some(transcripts) => transcripts?,
-        None => return plain(body).map(|transcript| (Kind::Text, vec![transcript])),
+        None => return Ok((Kind::Text, vec![plain(body)?])),
     };
     for (transcript, number) in transcripts.iter().zip(1..) {
         check_times(&transcript.segments).map_err(|reason| match transcripts.len() {
@@ -84,10 +99,12 @@ pub fn read(bytes: &[u8]) -> Result<(Kind, Vec<Transcript>), String> {
 }
 
 /// The transcripts of a document in a format that only transcripts have; `None` if it has none.
-fn captions(body: &str) -> Option<Result<Vec<Transcript>, String>> {
-    let one = |transcript: Result<Transcript, String>| Some(transcript.map(|transcript| vec![transcript]));
+fn captions(body: &str) -> Option<Result<Vec<Transcript>, Refused>> {
+    let one = |transcript: Result<Transcript, String>| {
+        Some(transcript.map(|transcript| vec![transcript]).map_err(Refused::from))
+    };
     if body.starts_with('<') && body[1..].starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '?' | '!')) {
-        return if is_html(body) { Some(Err(page(body))) } else { one(xml::read(body)) };
+        return if is_html(body) { Some(Err(page(body).into())) } else { one(xml::read(body)) };
     }
     if ass::is_ass(body) {
         return one(ass::read(body));

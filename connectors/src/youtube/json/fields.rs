@@ -71,8 +71,12 @@ impl Time {
 
 /// What a field holds, in which unit if its name tells, and the rank of that name among those of its role.
 pub(super) fn role(name: &str) -> Option<(Role, Option<Unit>, usize)> {
+    // `start_s`: without its sign it would be a plural.
+    let (name, short) = name.strip_suffix("_s").map_or((name, false), |name| (name, true));
     let name = normal(name);
     let units = [
+        ("inmilliseconds", Unit::Millis),
+        ("inseconds", Unit::Seconds),
         ("milliseconds", Unit::Millis),
         ("millis", Unit::Millis),
         ("msec", Unit::Millis),
@@ -84,7 +88,7 @@ pub(super) fn role(name: &str) -> Option<(Role, Option<Unit>, usize)> {
     ];
     let unit = units.iter().find(|(unit, _)| name.ends_with(unit));
     let base = unit.map_or(name.as_str(), |(unit, _)| &name[..name.len() - unit.len()]);
-    let unit = unit.map(|(_, unit)| *unit);
+    let unit = unit.map(|(_, unit)| *unit).or(short.then_some(Unit::Seconds));
     let place = |list: &[&str]| list.iter().position(|known| *known == base);
     place(&START)
         .map(|rank| (Role::Start, unit, rank))

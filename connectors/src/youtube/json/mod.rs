@@ -31,9 +31,9 @@ use serde_json::{Map, Value};
 use super::captions;
 use super::language::Tag;
 use super::name::has_id_form;
-use super::transcript::{Segment, Transcript};
+use super::transcript::{Refused, Segment, Transcript};
 use about::{describe, language};
-use refused::{is_refused, names, refused};
+use refused::{is_info, is_refused, names, refused};
 use segments::{is_segment, is_timed_segment, json3, segments, unwrapped};
 
 type Object = Map<String, Value>;
@@ -107,14 +107,17 @@ pub(super) fn is_json(body: &str) -> bool {
 ///
 /// # Errors
 /// What it seems to be instead, or what is wrong with it.
-pub(super) fn read(text: &str) -> Result<Vec<Transcript>, String> {
+pub(super) fn read(text: &str) -> Result<Vec<Transcript>, Refused> {
     let (value, is_lines) = parse::values(text)?;
+    if value.as_object().is_some_and(is_info) {
+        return Err(Refused::Info);
+    }
     of_value(&value, 0).map_err(|fault| match fault {
-        Fault::Damage(reason) => reason,
+        Fault::Damage(reason) => reason.into(),
         Fault::Other(_) if is_lines => {
-            "JSON lines, one value a line (metadata or a chat?), not a transcript".to_owned()
+            "JSON lines, one value a line (metadata or a chat?), not a transcript".to_owned().into()
         }
-        Fault::Other(reason) => reason,
+        Fault::Other(reason) => reason.into(),
     })
 }
 

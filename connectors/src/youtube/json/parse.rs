@@ -2,6 +2,8 @@
 
 use serde_json::{Deserializer, Value};
 
+use crate::json::mend::mend;
+
 /// The value of a document; of several, one behind the other, their list, and true.
 ///
 /// # Errors
@@ -11,9 +13,12 @@ pub(super) fn values(text: &str) -> Result<(Value, bool), String> {
     let text = text.strip_prefix(")]}'").unwrap_or(text);
     let strict = parse(text);
     let Err(error) = strict else { return strict };
-    match mended(text).map(|mended| parse(&mended)) {
-        Some(Ok(found)) => Ok(found),
-        _ => Err(error),
+    let Some(mended) = mend(text) else { return Err(error) };
+    // Values one behind the other are mended to a list of them.
+    let is_list = mended.starts_with('[') && !text.trim_start().starts_with('[');
+    match parse(&mended)? {
+        (Value::Array(values), _) if is_list && !values.iter().all(is_container) => Err(error),
+        (value, _) => Ok((value, is_list)),
     }
 }
 
@@ -24,7 +29,7 @@ fn parse(text: &str) -> Result<(Value, bool), String> {
     }
     // Plain values one behind the other are text.
     let is_list = values.len() > 1;
-    if is_list && !values.iter().all(|value| value.is_object() || value.is_array()) {
+    if is_list && !values.iter().all(is_container) {
         return Err("the JSON is damaged: something stands behind its end".to_owned());
     }
     match values.pop() {
@@ -37,54 +42,28 @@ fn parse(text: &str) -> Result<(Value, bool), String> {
     }
 }
 
-/// The text with null for numbers that JSON does not have, and without commas before the end of a list or object; `None` if
-/// there are none of them.
-fn mended(text: &str) -> Option<String> {
-    const WORDS: [&str; 5] = ["NaN", "-Infinity", "Infinity", "-NaN", "undefined"];
-    let bytes = text.as_bytes();
-    let (mut mended, mut from, mut at, mut in_string) = (String::new(), 0, 0, false);
-    while at < bytes.len() {
-        let rest = &bytes[at..];
-        let word = || WORDS.iter().find(|word| rest.starts_with(word.as_bytes()));
-        match bytes[at] {
-            b'\\' if in_string => at += 1,
-            b'"' => in_string = !in_string,
-            _ if in_string => {}
-            b',' if matches!(rest[1..].trim_ascii_start().first(), Some(b']' | b'}')) => {
-                mended.push_str(&text[from..at]);
-                from = at + 1;
-            }
-            b'N' | b'-' | b'I' | b'u' => {
-                if let Some(word) = word() {
-                    mended.push_str(&text[from..at]);
-                    mended.push_str("null");
-                    from = at + word.len();
-                    at = from - 1;
-                }
-            }
-            _ => {}
-        }
-        at += 1;
-    }
-    (from > 0).then(|| mended + &text[from..])
+fn is_container(value: &Value) -> bool {
+    value.is_object() || value.is_array()
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
-    fn what_is_mended() {
-        for (text, expect) in [
-            (r#"[{"a":NaN,"b":-Infinity,},]"#, Some(r#"[{"a":null,"b":null}]"#)),
-            (r#"{"a":"NaN,] \" Infinity","b":Infinity}"#, Some(r#"{"a":"NaN,] \" Infinity","b":null}"#)),
-            (r#"{"a":-1}"#, None),
-            ("é,", None),
-        ] {
-            assert_eq!(mended(text).as_deref(), expect, "{text}");
+    fn values_of_nearly_json() {
+        let check = |text: &str, expect: Value, is_list: bool| {
+            assert_eq!(values(text), Ok((expect, is_list)), "{text}");
+        };
+        check("{}\n{}\n", json!([{}, {}]), true);
+        check("{}\n{\"a\":NaN,}\n", json!([{}, {"a": null}]), true);
+        check(")]}'\n[]", json!([]), false);
+        check(r#"[{"a":NaN,"b":-Infinity,},]"#, json!([{"a": null, "b": null}]), false);
+        check("[{'text': \"it's\", 'b': None}]", json!([{"text": "it's", "b": null}]), false);
+        for damaged in ["[] x", "{", "", "[1", "7 8"] {
+            assert!(values(damaged).is_err(), "{damaged}");
         }
-        assert_eq!(values("{}\n{}\n").unwrap(), (serde_json::json!([{}, {}]), true));
-        assert_eq!(values(")]}'\n[]").unwrap(), (serde_json::json!([]), false));
-        assert!(values("[] x").is_err() && values("{").is_err());
     }
 }

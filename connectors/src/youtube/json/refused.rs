@@ -12,6 +12,12 @@ pub(super) fn is_refused(object: &Object) -> bool {
         .any(|name| object.get(*name).is_some_and(says_something))
 }
 
+/// Whether an object describes a video, a list or a channel, as yt-dlp's `--write-info-json` does.
+pub(super) fn is_info(object: &Object) -> bool {
+    let is_list = || object.contains_key("entries") || object.get("_type").is_some_and(|kind| kind == "playlist");
+    object.get("id").is_some_and(Value::is_string) && (object.contains_key("formats") || is_list())
+}
+
 /// Whether a value is more than a placeholder: `"error": false` is no error.
 fn says_something(value: &Value) -> bool {
     match value {
@@ -24,7 +30,6 @@ fn says_something(value: &Value) -> bool {
 
 /// What an object that is no transcript seems to be.
 pub(super) fn refused(object: &Object) -> String {
-    let text = |name: &str| object.get(name).and_then(Value::as_str).unwrap_or("?");
     if let Some(error) = error(object) {
         return format!("an error object instead of a transcript: {error}");
     }
@@ -38,12 +43,6 @@ pub(super) fn refused(object: &Object) -> String {
     }
     if object.contains_key("replayChatItemAction") {
         return "a live chat, not a transcript".to_owned();
-    }
-    if object.contains_key("formats") {
-        return format!("the info JSON of video {}, not a transcript", text("id"));
-    }
-    if object.contains_key("entries") || object.get("_type").is_some_and(|kind| kind == "playlist") {
-        return format!("the info JSON of the list or channel {}, not a transcript", text("id"));
     }
     let by_id = |(id, value): (&String, &Value)| has_id_form(id) && value.is_object();
     if !object.is_empty() && object.iter().all(by_id) {

@@ -142,7 +142,8 @@ fn timed(mut raws: Vec<Raw>) -> Vec<Segment> {
         let until_end = || start.zip(end).and_then(|(start, end)| between(start, end));
         let mut text = std::mem::take(&mut raw.text);
         (0..levels).for_each(|_| text = entities(&text).into_owned());
-        Segment { start, duration: duration.or_else(until_end), text }
+        // Whisper's segments begin with a blank.
+        Segment { start, duration: duration.or_else(until_end), text: text.trim().to_owned() }
     };
     raws.iter_mut().map(segment).collect()
 }

@@ -13,7 +13,7 @@ fn json_forms() {
     let seconds = r#"[{"text":"x","offset":1.5,"duration":2}]"#;
     check("dQw4w9WgXcQ.json", seconds, "dQw4w9WgXcQ - -", &["1.5+2 x"]);
     check("dQw4w9WgXcQ.en.json3", JSON3, "dQw4w9WgXcQ en true", &["0.16+4.2 we're no", "2.01+- strangers"]);
-    check("talk.json", WHISPER, "talk de -", &["0.5+1.25  a b"]);
+    check("talk.json", WHISPER, "talk de -", &["0.5+1.25 a b"]);
     check("x.json", r#"{"video_id":"dQw4w9WgXcQ","transcript":"all"}"#, "dQw4w9WgXcQ - -", &["-+- all"]);
     let rows = decode("uoa.json", INFO.as_bytes()).rows;
     assert_eq!(text(&rows, "title", 0).as_deref(), Some("Council"));
@@ -31,13 +31,19 @@ fn a_list_of_raw_forms_is_several_transcripts() {
 }
 
 #[test]
+fn what_stands_beside_transcripts_is_passed_over() {
+    for (file, document) in [
+        ("dQw4w9WgXcQ.info.json", r#"{"id":"dQw4w9WgXcQ","formats":[],"title":"t"}"#),
+        ("c.json", r#"{"id":"UC1","_type":"playlist","entries":[]}"#),
+    ] {
+        let decoded = decode(file, document.as_bytes());
+        assert_eq!((decoded.rows.num_rows(), decoded.records, decoded.passed_over), (0, 0, 1), "{file}");
+        assert_eq!(decoded.rejects, [], "{file}");
+    }
+}
+
+#[test]
 fn other_things_say_what_they_seem_to_be() {
-    check_reject(
-        "dQw4w9WgXcQ.info.json",
-        r#"{"id":"dQw4w9WgXcQ","formats":[],"title":"t"}"#,
-        "info JSON of video dQw4w9WgXcQ",
-    );
-    check_reject("c.json", r#"{"id":"UC1","_type":"playlist","entries":[]}"#, "info JSON of the list or channel UC1");
     check_reject(
         "e.json",
         r#"{"error": "VPN not available"}"#,
@@ -91,6 +97,8 @@ fn names_and_units_of_times() {
         r#"{"text":"a","startSeconds":1.5,"durationSeconds":1}"#,
         r#"{"text":"a","start_sec":1.5,"end_sec":2.5}"#,
         r#"{"text":"a","startInMs":1500,"endInMs":2500}"#,
+        r#"{"text":"a","startInSeconds":1.5,"endInSeconds":2.5}"#,
+        r#"{"text":" a","start_s":1.5,"end_s":2.5}"#,
         r#"{"text":"a","begin":1.5,"end":2.5}"#,
         r#"{"text":"a","from":1.5,"to":2.5}"#,
         r#"{"text":"a","timestamp":[1.5,2.5]}"#,

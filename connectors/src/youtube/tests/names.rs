@@ -22,7 +22,15 @@ fn names() {
     check("_ePSezu33vw.txt", Some("_ePSezu33vw"), None);
     check("A talk [2020] [dQw4w9WgXcQ].pt-BR.vtt", id, Some("pt-BR"));
     check("My Title-dQw4w9WgXcQ.en.vtt", id, Some("en"));
-    check("dQw4w9WgXcQ/en.vtt", id, None);
+    check("dQw4w9WgXcQ/en.vtt", id, Some("en"));
+    check("dQw4w9WgXcQ/pt-BR.auto.vtt", id, Some("pt-BR"));
+    check("dQw4w9WgXcQ/German.srt", id, Some("de"));
+    check("dQw4w9WgXcQ.en (1).vtt", id, Some("en"));
+    check("dQw4w9WgXcQ (12).vtt", id, None);
+    check("dQw4w9WgXcQ.eng.srt", id, Some("eng"));
+    check("[English (auto-generated)] A talk [DownSub.com].srt", None, Some("en"));
+    check("[Live] A talk.srt", None, None);
+    check("en.vtt", None, None);
     check("dQw4w9WgXcQ/captions.en.vtt", id, Some("en"));
     check("dot-product/english/captions.srt", None, Some("en"));
     check("transcripts.json", None, None);
@@ -54,4 +62,5 @@ fn names() {
     check("2020-01-01x/a.en.vtt", None, Some("en"));
     check("9bZkp7q19f0/a.en.vtt", Some("9bZkp7q19f0"), Some("en"));
     assert_eq!(FileName::of("a/b.en.vtt").path, "a/b");
+    assert_eq!(FileName::of("a/lecture/en.vtt").path, "a/lecture");
 }
