@@ -30,6 +30,9 @@ use crate::json;
 use crate::json::cell::Cell;
 use crate::json::sheet::Sheet;
 
+const NO_RECORDS: &str =
+    "arrays of plain values and no record, as in a table by rows; write it by records (pandas: orient='records')";
+
 /// Decodes payloads of one kind for one projection.
 #[derive(Debug)]
 pub struct Decoder {
@@ -92,7 +95,7 @@ impl<'a> Work<'a> {
         let lines = memchr_iter(b'\n', bytes).count() + 1;
         let mut work = Work {
             plan,
-            found: Found { sheet: Sheet::new(plan.slots.len(), lines), rows: Vec::with_capacity(lines) },
+            found: Found { sheet: Sheet::new(plan.slots.len(), lines), rows: Vec::with_capacity(lines), lists: 0 },
             kept: Vec::with_capacity(lines),
             versions: Vec::with_capacity(lines),
             rejects: payload.rejects.clone(),
@@ -137,7 +140,7 @@ impl<'a> Work<'a> {
             let reason = format!("nested more than {} deep", json::DEPTH_MAX);
             return self.reject(line, text.as_bytes(), reason);
         }
-        let first = self.found.rows.len();
+        let (first, lists) = (self.found.rows.len(), self.found.lists);
         match self.scan(line, text, false) {
             Ok(true) => {}
             Ok(false) => {
@@ -165,6 +168,10 @@ impl<'a> Work<'a> {
                 self.found.truncate(first);
                 let _ = self.scan(line, text, false);
             }
+        }
+        let is_empty = self.found.rows[first..].iter().all(|row| row.what == What::Container);
+        if is_empty && self.found.lists > lists {
+            return self.reject(line, text.as_bytes(), NO_RECORDS.to_owned());
         }
         self.settle(first, text);
     }

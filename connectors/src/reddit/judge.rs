@@ -34,6 +34,8 @@ pub(super) struct Clues {
 
 pub(super) const NO_ID: &str = "it has no \"id\", so it is not a record of Reddit";
 const NOT_TEXT: &str = "its \"id\" is not a string";
+const TABLE: &str =
+    "its \"id\" is an object or an array, as in a table by columns; write it by records (pandas: orient='records')";
 const FOREIGN: &str =
     "it is neither a comment nor a submission but a user, a subreddit, a flair, a message or the like";
 const FOREIGN_ID: &str = "its \"id\" is not one of Reddit, and nothing else says that it is a comment or a submission";
@@ -119,10 +121,11 @@ pub(super) fn judge(plan: &Plan, found: &mut Found<'_>, row: usize, own_kind: Op
             found.sheet.put(row, Plan::ID, found.rows[row].key);
             return judge(plan, found, row, own_kind);
         }
-        return match (seen, found.sheet.cell(row, Plan::ID).is_some()) {
+        return match (seen, found.sheet.cell(row, Plan::ID)) {
             (Seen::Surely(What::Other), _) => What::Other,
-            (_, true) => What::Nothing(NOT_TEXT),
-            (_, false) => What::Nothing(NO_ID),
+            (_, Cell::Missing | Cell::Null) => What::Nothing(NO_ID),
+            (_, Cell::Wrong(_)) => What::Nothing(TABLE),
+            (_, _) => What::Nothing(NOT_TEXT),
         };
     };
     found.sheet.put(row, Plan::ID, id);

@@ -81,7 +81,7 @@ const REPLY: [&str; 10] = [
 ];
 
 /// Fields of what is neither a comment nor a submission.
-const FOREIGN: [&str; 28] = [
+const FOREIGN: [&str; 29] = [
     "display_name",
     "display_name_prefixed",
     "public_description",
@@ -92,6 +92,7 @@ const FOREIGN: [&str; 28] = [
     "comment_karma",
     "link_karma",
     "total_karma",
+    "karma",
     "awardee_karma",
     "has_verified_email",
     "is_employee",

@@ -60,6 +60,8 @@ pub(super) struct Row<'a> {
 pub(super) struct Found<'a> {
     pub sheet: Sheet<'a>,
     pub rows: Vec<Row<'a>>,
+    /// Arrays of values that are no objects, where records may be.
+    pub lists: u64,
 }
 
 impl Found<'_> {
@@ -322,7 +324,11 @@ impl<'a> Visitor<'a> for Node<'_, 'a> {
         if self.depth > DEPTH_MAX {
             return Err(S::Error::custom(format_args!("nested more than {DEPTH_MAX} deep")));
         }
-        while seq.next_element_seed(self.inner(Cell::Missing, true))?.is_some() {}
+        let mut scalars = false;
+        while let Some(is_container) = seq.next_element_seed(self.inner(Cell::Missing, true))? {
+            scalars |= !is_container;
+        }
+        self.found.lists += u64::from(scalars);
         Ok(true)
     }
 

@@ -104,6 +104,8 @@ struct Reader<'a> {
     lines: &'a [&'a str],
     /// Whether the first thing in the document is a number above a time line.
     numbered: bool,
+    /// Whether that number has marks around it.
+    marked: bool,
     /// Whether times are parted by a dash alone.
     dashed: bool,
     block: Block,
@@ -125,6 +127,7 @@ impl<'a> Reader<'a> {
             form,
             lines,
             numbered: false,
+            marked: false,
             dashed: true,
             block,
             around: block,
@@ -137,7 +140,8 @@ impl<'a> Reader<'a> {
         if let Some(first) = lines.iter().position(|line| reader.times(line).is_some()) {
             reader.dashed = timing(lines[first]).is_some_and(|(_, arrow)| arrow == Arrow::Dash);
             let above = lines[..first].iter().rev().find(|line| !is_blank(line));
-            reader.numbered = above.is_some_and(|line| is_number(line));
+            reader.numbered = above.is_some_and(|line| is_number(unmarked(line)));
+            reader.marked = above.is_some_and(|line| !is_number(line));
         }
         reader
     }
@@ -198,11 +202,16 @@ impl<'a> Reader<'a> {
         if below.is_some_and(is_times) {
             // WebVTT's captions may have any name. But if the caption above had no text so far, this is it.
             let named = || self.form == Form::WebVtt && self.cues.last().is_none_or(|cue| !cue.is_empty());
-            return if is_number(line) { self.numbered || after_blank } else { after_blank && named() };
+            return if self.is_number(line) { self.numbered || after_blank } else { after_blank && named() };
         }
         // A number that stands alone: above a time line further below, or at the end of a document that was cut off.
-        let stands_alone = is_number(line) && self.numbered && after_blank && below.is_none_or(is_blank);
+        let stands_alone = self.is_number(line) && self.numbered && after_blank && below.is_none_or(is_blank);
         stands_alone && self.lines[index + 1..].iter().find(|line| !is_blank(line)).is_none_or(|line| is_times(line))
+    }
+
+    /// Whether a line is a number as the document writes those of its captions.
+    fn is_number(&self, line: &str) -> bool {
+        is_number(if self.marked { unmarked(line) } else { line })
     }
 
     fn header(&mut self, line: &str) {
@@ -239,6 +248,13 @@ fn timestamp_map(map: &str) -> Option<f64> {
     let local = super::clock::clock(part("LOCAL")?)?;
     let ticks: f64 = part("MPEGTS")?.trim().parse().ok().filter(|ticks: &f64| ticks.is_finite())?;
     Some(ticks / MPEGTS_PER_SECOND - local)
+}
+
+/// A line without the marks that some write around numbers: `#7`, `7.`.
+fn unmarked(line: &str) -> &str {
+    let line = line.trim();
+    let line = line.strip_prefix('#').unwrap_or(line);
+    line.strip_suffix(['.', ')', ':']).unwrap_or(line)
 }
 
 fn is_number(line: &str) -> bool {

@@ -3,9 +3,10 @@
 //! Clock times are seconds. All other starts and ends of a document have one unit and all durations one, and the first of
 //! these tells it:
 //! 1. how far apart starts are, or how long segments last, in the middle of all: captions are shown for some seconds, so
-//!    below 30 it is seconds, from 1000 on milliseconds;
+//!    below 30 it is seconds, from 1000 on milliseconds; of two segments alone the durations tell, as one pause may be long;
 //! 2. fractions: seconds;
-//! 3. how much text comes in that time: people speak some 15 characters a second;
+//! 3. how much text comes in that time: people speak some 15 characters a second, and never 60; but where there are starts
+//!    alone, as of chapters, it is the name that tells;
 //! 4. a unit in the name of the other field;
 //! 5. the name: `offset` is in milliseconds, everything else in seconds.
 
@@ -18,6 +19,9 @@ const SURELY_MILLIS: f64 = 1000.0;
 
 /// How fast people speak, within a factor of three either way.
 const CHARACTERS_PER_SECOND: f64 = 15.0;
+
+/// How fast nobody speaks. How slowly, there is no telling.
+const CHARACTERS_PER_SECOND_MAX: f64 = 60.0;
 
 /// The units of starts and ends, and of durations, where their names do not tell.
 pub(super) fn units(raws: &[Raw]) -> (Unit, Unit) {
@@ -35,22 +39,37 @@ pub(super) fn units(raws: &[Raw]) -> (Unit, Unit) {
     let is_offset = raws.iter().any(|raw| START.get(raw.rank).is_some_and(|name| name.starts_with("offset")));
     let by_name = if is_offset && !has_fraction(&starts) { Unit::Millis } else { Unit::Seconds };
     let (of_starts, of_durations) = (by_size(&apart), by_size(&durations));
+    let is_alone = durations.is_empty() && raws.iter().all(|raw| raw.end.is_none());
+    let of_starts = of_starts.filter(|_| !is_alone || is_offset || !is_between(&apart));
     // A name with a unit tells that of its neighbour without one.
     let named = |time: fn(&Raw) -> Option<Time>| raws.iter().find_map(|raw| time(raw)?.unit);
-    let starts = of_starts.or(of_durations).or_else(|| named(|raw| raw.duration)).unwrap_or(by_name);
+    let starts = if apart.len() > 1 { of_starts.or(of_durations) } else { of_durations.or(of_starts) };
+    let starts = starts.or_else(|| named(|raw| raw.duration)).unwrap_or(by_name);
     (starts, of_durations.or(named(|raw| raw.start)).unwrap_or(starts))
+}
+
+/// Whether the middle one of these times could be seconds or milliseconds.
+fn is_between(values: &[f64]) -> bool {
+    middle(values).is_some_and(|middle| (SURELY_SECONDS..SURELY_MILLIS).contains(&middle))
+}
+
+fn middle(values: &[f64]) -> Option<f64> {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted.get(sorted.len().saturating_sub(1) / 2).copied()
 }
 
 /// The unit of times of which the middle one belongs to `characters` characters.
 fn unit_of(values: &[f64], has_fraction: bool, characters: f64) -> Option<Unit> {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let middle = *sorted.get(sorted.len() / 2)?;
+    let middle = middle(values)?;
     if middle < SURELY_SECONDS || (has_fraction && middle < SURELY_MILLIS) {
         return Some(Unit::Seconds);
     }
     if middle >= SURELY_MILLIS {
         return Some(Unit::Millis);
+    }
+    if characters / (middle / 1000.0) > CHARACTERS_PER_SECOND_MAX {
+        return Some(Unit::Seconds);
     }
     let off = |seconds: f64| (characters / seconds / CHARACTERS_PER_SECOND).ln().abs();
     Some(if off(middle) <= off(middle / 1000.0) { Unit::Seconds } else { Unit::Millis })

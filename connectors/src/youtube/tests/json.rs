@@ -84,6 +84,18 @@ fn rows(document: &str, expect: &[&str]) {
 }
 
 #[test]
+fn whole_seconds_are_no_milliseconds() {
+    let far = r#"[{"text":"one here is","start":1,"duration":3},{"text":"two","start":3600,"duration":2}]"#;
+    rows(far, &["1+3 one here is", "3600+2 two"]);
+    let slow = r#"[{"text":"slide one with words","start":0,"duration":120},{"text":"slide two with words","start":120,"duration":240}]"#;
+    rows(slow, &["0+120 slide one with words", "120+240 slide two with words"]);
+    let chapters = r#"[{"text":"Go","start":0},{"text":"Demo","start":75},{"text":"End","start":310}]"#;
+    rows(chapters, &["0+- Go", "75+- Demo", "310+- End"]);
+    let words = r#"[{"text":"hello","start":0,"duration":480},{"text":"world","start":480,"duration":300}]"#;
+    rows(words, &["0+0.48 hello", "0.48+0.3 world"]);
+}
+
+#[test]
 fn names_and_units_of_times() {
     let expect = &["1.5+1 a"];
     for segment in [
