@@ -8,6 +8,7 @@
 //! | `<` and a name | XML: srv1, srv2, srv3, TTML by the root element |
 //! | `[Script Info]` | ASS |
 //! | `[`, and then lines of which two in five begin with a time | LRC and its like: see `stamped` |
+//! | two numbers in brackets | MicroDVD or MPL2: refused |
 //! | `{`, or `[` and what may begin a JSON value | JSON: see `json` |
 //! | `WEBVTT`, or a line with two times among the first 40 | WebVTT, SRT, SBV: see `captions` |
 //! | a time | lines that begin with times: see `stamped` |
@@ -112,6 +113,9 @@ fn captions(body: &str) -> Option<Result<Vec<Transcript>, Refused>> {
     if body.starts_with('[') && stamped::is_stamped(body) {
         return one(Ok(stamped::read(body)));
     }
+    if let Some(name) = bracketed(body) {
+        return Some(Err(format!("captions of the format {name}; convert them to SRT or WebVTT").into()));
+    }
     if json::is_json(body) {
         return Some(json::read(body));
     }
@@ -119,6 +123,18 @@ fn captions(body: &str) -> Option<Result<Vec<Transcript>, Refused>> {
         return one(captions::read(body, form));
     }
     stamped::is_stamped(body).then(|| Ok(vec![stamped::read(body)]))
+}
+
+/// The format of captions that begin with two numbers in brackets: `{25}{50}one`, `[10][20]one`.
+fn bracketed(body: &str) -> Option<&'static str> {
+    let line = body.lines().next()?;
+    let begins = |[open, close]: [char; 2]| {
+        let mut parts = line.split(open).skip(1).map(|part| part.split_once(close));
+        let mut is_number = || parts.next().flatten().is_some_and(|(number, _)| number.parse::<u32>().is_ok());
+        line.starts_with(open) && is_number() && is_number()
+    };
+    let formats = [(['{', '}'], "MicroDVD, whose times are frames"), (['[', ']'], "MPL2")];
+    formats.into_iter().find(|(brackets, _)| begins(*brackets)).map(|(_, name)| name)
 }
 
 /// Text that could be anything, as one segment.

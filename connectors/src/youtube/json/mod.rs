@@ -299,13 +299,13 @@ fn keyed(object: &Object, depth: usize) -> Option<Vec<Transcript>> {
     Some(transcripts)
 }
 
-/// The transcript of an object that holds it as one text: captions in a format of their own, or plain text if the object
-/// says that it belongs to a video (articles have `content` too).
+/// The transcript of an object that holds it as one text: captions in a format of their own, or plain text if its name or
+/// the object says that it belongs to a video (articles have `content` too).
 fn text(object: &Object) -> Option<Transcript> {
-    let names_video =
-        ["video_id", "videoId", "lang", "availableLangs", "info"].iter().any(|name| object.contains_key(*name));
-    let texts = ["transcript", "content", "captions", "subtitles", "text", "vtt", "srt"];
-    let text = texts.iter().find_map(|name| object.get(*name)?.as_str())?;
+    let texts = ["transcript", "captions", "subtitles", "content", "text", "vtt", "srt"];
+    let (name, text) = texts.iter().find_map(|name| Some((name, object.get(*name)?.as_str()?)))?;
+    let names_video = texts[..3].contains(name)
+        || ["video_id", "videoId", "lang", "availableLangs", "info"].iter().any(|name| object.contains_key(*name));
     if let Some(form) = captions::Form::of(text.trim_start()) {
         return captions::read(text.trim_start(), form).ok();
     }

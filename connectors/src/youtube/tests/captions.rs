@@ -191,6 +191,8 @@ fn srt_as_tools_and_people_leave_it() {
     ] {
         rows("srt", document, expect);
     }
+    check_reject("dQw4w9WgXcQ.sub", "{25}{50}one\n{50}{75}two\n", "MicroDVD, whose times are frames");
+    check_reject("dQw4w9WgXcQ.txt", "[10][20]one\n", "MPL2");
     check_reject("dQw4w9WgXcQ.srt", "1\n00:00:01,000 / 00:00:02,000\na", "line 2 holds two times");
     check_reject("dQw4w9WgXcQ.txt", "00:00:01,000 bis: 00:00:02,000 --> x\na", "line 1 of the SRT has no times");
 }

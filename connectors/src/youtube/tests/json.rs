@@ -15,6 +15,10 @@ fn json_forms() {
     check("dQw4w9WgXcQ.en.json3", JSON3, "dQw4w9WgXcQ en true", &["0.16+4.2 we're no", "2.01+- strangers"]);
     check("talk.json", WHISPER, "talk de -", &["0.5+1.25 a b"]);
     check("x.json", r#"{"video_id":"dQw4w9WgXcQ","transcript":"all"}"#, "dQw4w9WgXcQ - -", &["-+- all"]);
+    check("x.json", r#"{"dQw4w9WgXcQ":{"title":"t","transcript":"all"}}"#, "dQw4w9WgXcQ - -", &["-+- all"]);
+    check("talk.json", &WHISPER.replace("\"de\"", "\"german\""), "talk de -", &["0.5+1.25 a b"]);
+    let named = RAW.replace("\"language_code\":\"en\",\"is_generated\":true,", "");
+    check("any.json", &named, "dQw4w9WgXcQ en true", &["1.25+2 a"]);
     let rows = decode("uoa.json", INFO.as_bytes()).rows;
     assert_eq!(text(&rows, "title", 0).as_deref(), Some("Council"));
     let rows = decode("raw.json", RAW.as_bytes()).rows;
