@@ -5,11 +5,13 @@
 //! | comparison of intervals | of their lengths: DataFusion compares months, days and nanoseconds field by field |
 //! | `x SIMILAR TO 'pattern'` | a regular expression of the whole text |
 //! | `-x` of integers | `0 - x`, which fails instead of wrapping |
-//! | `to_char(x, 'YYYY-MM')` | with the pattern that the function knows, `%Y-%m` |
 //! | `x << n`, `x >> n` | a shift that fails unless n is from 0 to 63 |
+//! | casts | of times in microseconds, of numbers with rounding, to texts as PostgreSQL writes them |
+//! | `x LIKE 'a!%' ESCAPE '!'` | with the escape that DataFusion knows |
 
+mod casts;
+mod like;
 mod similar;
-mod to_char;
 
 use catchment_contract::arrow::datatypes::{DataType, TimeUnit};
 use datafusion_common::tree_node::{Transformed, TreeNode};
@@ -39,11 +41,11 @@ pub(super) fn settled(plan: LogicalPlan) -> Result<LogicalPlan> {
 fn meant(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     Ok(match expr {
         Expr::SimilarTo(like) => Transformed::yes(similar::matched(like)?),
-        Expr::ScalarFunction(mut function) if function.func.name() == "to_char" && function.args.len() == 2 => {
-            let pattern = function.args.remove(1);
-            function.args.push(to_char::pattern(pattern)?);
-            Transformed::yes(Expr::ScalarFunction(function))
+        Expr::Like(like) if like.escape_char.is_some_and(|escape| escape != '\\') => {
+            Transformed::yes(Expr::Like(like::with_backslashes(like)?))
         }
+        Expr::Cast(cast) => Transformed::yes(casts::cast(cast, schema)?),
+        Expr::TryCast(cast) => Transformed::yes(casts::try_cast(cast, schema)?),
         Expr::Negative(inner) if inner.get_type(schema)?.is_integer() => {
             let zero = ScalarValue::new_zero(&inner.get_type(schema)?)?;
             Transformed::yes(Expr::Literal(zero, None) - *inner)

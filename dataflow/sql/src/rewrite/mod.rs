@@ -8,10 +8,11 @@
 //! 1. `unnest`: an order of columns that is the same in each run;
 //!    `using`: the columns of `USING` in outer joins;
 //! 2. `literals`: numbers beside decimals are decimals;
-//! 3. DataFusion's type coercion;
-//! 4. `meaning`: operators whose evaluation means something else in SQL;
-//! 5. `floats`: floats are compared by value;
-//! 6. `ties`: orders that no reader can change.
+//! 3. `types`: what depends on the types of the query as it is written;
+//! 4. DataFusion's type coercion;
+//! 5. `meaning`: operators and casts whose evaluation means something else in SQL;
+//! 6. `floats`: floats are compared by value;
+//! 7. `ties`: orders that no reader can change.
 //!
 //! [`optimise`], on a view's query with others inlined:
 //! 1. `fold`: constants;
@@ -31,6 +32,7 @@ mod push;
 mod strict;
 mod subquery;
 mod ties;
+mod types;
 mod unnest;
 mod unwrap;
 mod using;
@@ -66,6 +68,7 @@ pub(crate) fn analyse(
     let plan = unnest::ordered(plan)?;
     let plan = using::merged(plan, qualified)?;
     let plan = literals::exact(plan)?;
+    let plan = types::settled(plan)?;
     // The rules alone: the analyzer's checks are of what DataFusion's executor can do.
     let rules = Analyzer::new().rules;
     let plan = rules.iter().try_fold(plan, |plan, rule| rule.analyze(plan, config))?;

@@ -41,6 +41,14 @@ fn regular(pattern: &str, escape: char) -> String {
                 in_brackets = true;
                 regex.push('[');
             }
+            '[' if characters.as_str().starts_with(':') => {
+                // A class of characters, `[:alpha:]`, is called the same.
+                regex.push('[');
+                let class = characters.as_str();
+                let end = class.find(":]").map_or(class.len(), |end| end + 2);
+                regex.push_str(&class[..end]);
+                characters = class[end..].chars();
+            }
             '[' | '&' | '~' => regex.push_str(&literal(character)),
             _ if in_brackets => regex.push(character),
             '%' => regex.push_str(".*"),
@@ -76,6 +84,7 @@ mod tests {
         check("%fo_%", "^(?s:.*fo..*)$");
         check("(a|b)+c.", "^(?s:(?:a|b)+c\\.)$");
         check("[a-c%]_", "^(?s:[a-c%].)$");
+        check("[[:alpha:]_]+", "^(?s:[[:alpha:]_]+)$");
         check("100\\%", "^(?s:100\\%)$");
         check("a{2,3}^$", "^(?s:a{2,3}\\^\\$)$");
         assert_eq!(regular("1!_!!", '!'), "^(?s:1_\\!)$");

@@ -1,13 +1,28 @@
-//! Functions that plans need and no query names: what SQL's operators do where DataFusion's do something else.
+//! Functions that plans need and no query names: what SQL's operators and functions do where DataFusion's do something else.
+
+mod calendar;
+mod numbers;
+mod text;
+mod times;
+mod to_char;
 
 use std::sync::{Arc, LazyLock};
 
-use catchment_contract::arrow::array::{Array, ArrayRef, AsArray, Int64Array};
-use catchment_contract::arrow::datatypes::{DataType, Float32Type, Float64Type, Int64Type, IntervalMonthDayNanoType};
+use catchment_contract::arrow::array::{
+    Array, ArrayRef, AsArray, Int64Array, IntervalMonthDayNanoArray, new_empty_array,
+};
+use catchment_contract::arrow::datatypes::{
+    DataType, Field, FieldRef, Float32Type, Float64Type, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType,
+};
 use datafusion_common::cast::as_int64_array;
 use datafusion_common::{Result, exec_err, internal_err};
 use datafusion_expr::expr::ScalarFunction;
-use datafusion_expr::{ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
+use datafusion_expr::{
+    ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility, lit,
+};
+
+pub(super) use times::{Part, Unit};
+pub(super) use to_char::Pattern;
 
 /// The value of a subquery: of its rows' only value and their number.
 pub(super) fn only_row(value: Expr, rows: Expr) -> Expr {
@@ -34,36 +49,91 @@ pub(super) fn is_plain(expr: &Expr) -> bool {
     matches!(expr, Expr::ScalarFunction(function) if function.func.name() == PLAIN_FLOAT)
 }
 
-/// Whether `function` is one of these and never fails.
-pub(crate) fn is_total(function: &ScalarUDF) -> bool {
-    function.inner().downcast_ref::<Internal>().is_some_and(|internal| internal.function == Function::PlainFloat)
+/// `value`, a float, rounded to a whole number, halves to the even one.
+pub(super) fn to_even(value: Expr) -> Expr {
+    call(Function::ToEven, vec![value])
+}
+
+/// `value`, a float, a time in microseconds or a truth, as PostgreSQL writes it; a truth as `concat` does.
+pub(super) fn text_of(value: Expr) -> Expr {
+    call(Function::TextOf, vec![value])
+}
+
+/// `left / right` of decimals.
+pub(super) fn quotient(left: Expr, right: Expr) -> Expr {
+    call(Function::Quotient, vec![left, right])
+}
+
+/// `time`, in microseconds, cut to the unit called `unit`, which is one.
+pub(super) fn cut(unit: &str, time: Expr) -> Expr {
+    call(Function::Cut, vec![lit(unit), time])
+}
+
+/// The part called `part`, which is one, of a time in microseconds, a date or a length of time.
+pub(super) fn part(part: &str, value: Expr) -> Expr {
+    call(Function::Part, vec![lit(part), value])
+}
+
+/// `time`, in microseconds, written by `pattern`.
+pub(super) fn to_char(time: Expr, pattern: &str) -> Expr {
+    call(Function::ToChar, vec![time, lit(pattern)])
+}
+
+/// `interval` as often as `times` says.
+pub(super) fn multiple(interval: Expr, times: Expr) -> Expr {
+    call(Function::Multiple, vec![interval, times])
 }
 
 /// The function that gives floats one zero and one NaN. Its result is null where its argument is.
-pub(super) const PLAIN_FLOAT: &str = "plain_float";
+pub(crate) const PLAIN_FLOAT: &str = "plain_float";
+
+/// Whether `function` is one of these and never fails.
+pub(crate) fn is_total(function: &ScalarUDF) -> bool {
+    function.inner().downcast_ref::<Internal>().is_some_and(|internal| {
+        use Function::*;
+        matches!(internal.function, PlainFloat | ToEven | TextOf | Cut | Part | ToChar)
+    })
+}
 
 fn call(function: Function, args: Vec<Expr>) -> Expr {
     static ALL: LazyLock<Vec<Arc<ScalarUDF>>> = LazyLock::new(|| {
-        let all = [
-            Function::OnlyRow,
-            Function::IntervalLength,
-            Function::ShiftLeft,
-            Function::ShiftRight,
-            Function::PlainFloat,
-        ];
-        all.into_iter().map(|function| Arc::new(ScalarUDF::from(Internal::new(function)))).collect()
+        FUNCTIONS.iter().map(|(function, _)| Arc::new(ScalarUDF::from(Internal::new(*function)))).collect()
     });
-    Expr::ScalarFunction(ScalarFunction { func: ALL[function as usize].clone(), args })
+    let place = FUNCTIONS.iter().position(|(known, _)| *known == function).expect("every function is in the table");
+    Expr::ScalarFunction(ScalarFunction { func: ALL[place].clone(), args })
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Function {
     OnlyRow,
     IntervalLength,
+    Multiple,
     ShiftLeft,
     ShiftRight,
     PlainFloat,
+    ToEven,
+    TextOf,
+    Quotient,
+    Cut,
+    Part,
+    ToChar,
 }
+
+/// The functions and what they are called.
+const FUNCTIONS: [(Function, &str); 12] = [
+    (Function::OnlyRow, "only_row"),
+    (Function::IntervalLength, "interval_length"),
+    (Function::Multiple, "interval_multiple"),
+    (Function::ShiftLeft, "shift_left"),
+    (Function::ShiftRight, "shift_right"),
+    (Function::PlainFloat, PLAIN_FLOAT),
+    (Function::ToEven, "round_to_even"),
+    (Function::TextOf, "text_of"),
+    (Function::Quotient, "quotient"),
+    (Function::Cut, "date_trunc"),
+    (Function::Part, "date_part"),
+    (Function::ToChar, "to_char"),
+];
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Internal {
@@ -79,13 +149,7 @@ impl Internal {
 
 impl ScalarUDFImpl for Internal {
     fn name(&self) -> &str {
-        match self.function {
-            Function::OnlyRow => "only_row",
-            Function::IntervalLength => "interval_length",
-            Function::ShiftLeft => "shift_left",
-            Function::ShiftRight => "shift_right",
-            Function::PlainFloat => PLAIN_FLOAT,
-        }
+        FUNCTIONS.iter().find(|(known, _)| *known == self.function).map_or("", |(_, name)| name)
     }
 
     fn signature(&self) -> &Signature {
@@ -94,13 +158,42 @@ impl ScalarUDFImpl for Internal {
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
         match (self.function, types) {
-            (Function::OnlyRow, [value, _]) | (Function::PlainFloat, [value]) => Ok(value.clone()),
-            (Function::OnlyRow, _) => internal_err!("a value and a number of rows are wanted"),
-            _ => Ok(DataType::Int64),
+            (Function::OnlyRow, [value, _])
+            | (Function::PlainFloat | Function::ToEven, [value])
+            | (Function::Cut, [_, value])
+            | (Function::Multiple, [value, _]) => Ok(value.clone()),
+            (Function::TextOf | Function::ToChar, _) => Ok(DataType::Utf8View),
+            (Function::Quotient, [left, right]) => numbers::quotient_type(left, right),
+            (Function::IntervalLength | Function::ShiftLeft | Function::ShiftRight, _) => Ok(DataType::Int64),
+            _ => internal_err!("{} got other arguments than it has", self.name()),
         }
     }
 
+    fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
+        let data_type = match (self.function, args.arg_fields) {
+            (Function::Part, [_, value]) => {
+                let name = args.scalar_arguments.first().copied().flatten().and_then(|name| name.try_as_str().flatten());
+                match name.and_then(|name| Part::of(name, value.data_type())) {
+                    Some(part) => part.output(),
+                    None => return internal_err!("no part of a time was checked"),
+                }
+            }
+            (_, fields) => {
+                let types: Vec<DataType> = fields.iter().map(|field| field.data_type().clone()).collect();
+                self.return_type(&types)?
+            }
+        };
+        Ok(Arc::new(Field::new(self.name(), data_type, true)))
+    }
+
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        if args.number_rows == 0 {
+            return Ok(ColumnarValue::Array(new_empty_array(args.return_type())));
+        }
+        let name = |place: usize| match args.args.get(place) {
+            Some(ColumnarValue::Scalar(value)) => value.try_as_str().flatten(),
+            _ => None,
+        };
         let arrays = ColumnarValue::values_to_arrays(&args.args)?;
         let result: ArrayRef = match (self.function, arrays.as_slice()) {
             (Function::OnlyRow, [value, rows]) => {
@@ -112,11 +205,51 @@ impl ScalarUDFImpl for Internal {
             }
             (Function::PlainFloat, [values]) => plain(values)?,
             (Function::IntervalLength, [interval]) => Arc::new(lengths(interval)?),
+            (Function::Multiple, [intervals, times]) => multiples(intervals, times)?,
+            (Function::ToEven, [values]) => numbers::to_even(values)?,
+            (Function::Quotient, [left, right]) => numbers::quotients(left, right)?,
+            (Function::TextOf, [values]) => text::of(values)?,
+            (Function::Cut, [_, times]) => match name(0).and_then(Unit::of) {
+                Some(unit) => times::cut(unit, times)?,
+                None => return internal_err!("no unit of a time was checked"),
+            },
+            (Function::Part, [_, values]) => match name(0).and_then(|name| Part::of(name, values.data_type())) {
+                Some(part) => times::part(part, values)?,
+                None => return internal_err!("no part of a time was checked"),
+            },
+            (Function::ToChar, [times, _]) => match name(1) {
+                Some(pattern) => Pattern::of(pattern).write(times)?,
+                None => return internal_err!("no pattern was checked"),
+            },
             (function, [value, places]) => Arc::new(shifted(value, places, function == Function::ShiftLeft)?),
             _ => return internal_err!("an internal function got other arguments than it has"),
         };
         Ok(ColumnarValue::Array(result))
     }
+}
+
+/// `intervals` as often as `times` says.
+fn multiples(intervals: &ArrayRef, times: &ArrayRef) -> Result<ArrayRef> {
+    let Some(intervals) = intervals.as_primitive_opt::<IntervalMonthDayNanoType>() else {
+        return internal_err!("{} is no interval", intervals.data_type());
+    };
+    let times = as_int64_array(times)?;
+    let multiple = |pair: (Option<IntervalMonthDayNano>, Option<i64>)| {
+        let (Some(interval), Some(times)) = pair else { return Ok(None) };
+        let small = i32::try_from(times).ok();
+        let months = small.and_then(|times| interval.months.checked_mul(times));
+        let days = small.and_then(|times| interval.days.checked_mul(times));
+        let nanoseconds = interval.nanoseconds.checked_mul(times);
+        let zero = |part: i32| (part == 0).then_some(0);
+        match (months.or(zero(interval.months)), days.or(zero(interval.days)), nanoseconds) {
+            (Some(months), Some(days), Some(nanoseconds)) => {
+                Ok(Some(IntervalMonthDayNano::new(months, days, nanoseconds)))
+            }
+            _ => exec_err!("an interval {times} times is too long"),
+        }
+    };
+    let multiples = intervals.iter().zip(times).map(multiple).collect::<Result<Vec<_>>>()?;
+    Ok(Arc::new(multiples.into_iter().collect::<IntervalMonthDayNanoArray>()))
 }
 
 fn plain(values: &ArrayRef) -> Result<ArrayRef> {
@@ -135,7 +268,7 @@ fn lengths(intervals: &ArrayRef) -> Result<Int64Array> {
     let Some(intervals) = intervals.as_primitive_opt::<IntervalMonthDayNanoType>() else {
         return internal_err!("{} is no interval", intervals.data_type());
     };
-    let length = |interval: catchment_contract::arrow::datatypes::IntervalMonthDayNano| {
+    let length = |interval: IntervalMonthDayNano| {
         let days = i128::from(interval.months) * 30 + i128::from(interval.days);
         i64::try_from(days * DAY_MICROSECONDS + i128::from(interval.nanoseconds / 1000)).ok()
     };

@@ -1,0 +1,165 @@
+//! What depends on the types that a query has before DataFusion makes them fit: `date + INTERVAL '1 hour'` is a time, not a
+//! date; the quotient of decimals has 16 digits behind the point, not those of its dividend and four more.
+//!
+//! | query | evaluated as |
+//! |---|---|
+//! | a date plus or minus an interval | of the date's midnight |
+//! | an interval times a whole number | the interval as often |
+//! | a quotient of decimals | rounded to 16 digits behind the point |
+//! | `avg` of decimals | with 16 digits behind the point |
+//! | a decimal beside a float | as a float |
+//! | `round(float)` | halves to the even number |
+//! | `ceil`, `floor`, `round` of decimals | with one digit more, so that the result fits |
+//! | `date_trunc`, `date_part`, `extract`, `to_char` | for every time, with PostgreSQL's units, parts and patterns |
+//! | `concat`, `concat_ws` | of texts as PostgreSQL writes them |
+//! | lists: `array_remove`, `array_replace`, `array_length`, `x[i]` | of all that is equal; null for an empty list; null below 1 |
+
+mod lists;
+mod times;
+
+use catchment_contract::arrow::datatypes::DataType;
+use datafusion_common::tree_node::{Transformed, TreeNode};
+use datafusion_common::{DFSchema, Result, plan_err};
+use datafusion_expr::expr_rewriter::NamePreserver;
+use datafusion_expr::utils::merge_schema;
+use datafusion_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, cast};
+
+use super::functions;
+use super::meaning::is_comparison;
+use crate::catalog::timestamp_type;
+
+/// `plan` with such expressions replaced.
+pub(super) fn settled(plan: LogicalPlan) -> Result<LogicalPlan> {
+    let plan = plan.transform_up_with_subqueries(|node| {
+        let schema = merge_schema(&node.inputs());
+        let names = NamePreserver::new(&node);
+        let node = node.map_expressions(|expr| {
+            let name = names.save(&expr);
+            let settled = expr.transform_up(|expr| meant(expr, &schema))?;
+            Ok(Transformed::new_transformed(name.restore(settled.data), settled.transformed))
+        })?;
+        if node.transformed { node.map_data(LogicalPlan::recompute_schema) } else { Ok(node) }
+    })?;
+    Ok(plan.data)
+}
+
+fn meant(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    match expr {
+        Expr::BinaryExpr(binary) => operation(binary, schema),
+        Expr::ScalarFunction(mut function) => {
+            // What has no type yet (a reference to a query around this one) is left to DataFusion.
+            let types: Result<Vec<DataType>> = function.args.iter().map(|arg| arg.get_type(schema)).collect();
+            let Ok(types) = types else { return Ok(Transformed::no(Expr::ScalarFunction(function))) };
+            if let Some(time) = times::function(&function, &types)? {
+                return Ok(Transformed::yes(time));
+            }
+            if let Some(list) = lists::function(&function, &types)? {
+                return Ok(Transformed::yes(list));
+            }
+            match (function.func.name(), types.as_slice()) {
+                ("round", [kind]) if kind.is_floating() => {
+                    return Ok(Transformed::yes(functions::to_even(function.args.remove(0))));
+                }
+                ("ceil" | "floor" | "round", [DataType::Decimal128(digits @ ..38, scale), ..]) => {
+                    let wider = DataType::Decimal128(digits + 1, *scale);
+                    function.args[0] = cast(function.args[0].clone(), wider);
+                }
+                ("concat" | "concat_ws", kinds) => {
+                    let texts = function.args.into_iter().zip(kinds).map(|(arg, kind)| text(arg, kind));
+                    function.args = texts.collect::<Result<_>>()?;
+                }
+                _ => return Ok(Transformed::no(Expr::ScalarFunction(function))),
+            }
+            Ok(Transformed::yes(Expr::ScalarFunction(function)))
+        }
+        Expr::AggregateFunction(mut function) if function.func.name() == "avg" => {
+            let kind = function.params.args.first().map(|arg| arg.get_type(schema));
+            let Some(Ok(DataType::Decimal128(digits, scale))) = kind else {
+                return Ok(Transformed::no(Expr::AggregateFunction(function)));
+            };
+            // The average has four digits more.
+            let more = (AVERAGE_SCALE - 4 - scale).max(0);
+            let digits = digits.saturating_add(more.unsigned_abs());
+            if more > 0 && digits <= 38 {
+                let arg = function.params.args.remove(0);
+                function.params.args.insert(0, cast(arg, DataType::Decimal128(digits, scale + more)));
+            }
+            Ok(Transformed::yes(Expr::AggregateFunction(function)))
+        }
+        other => Ok(Transformed::no(other)),
+    }
+}
+
+/// Digits behind the point of an average of decimals.
+const AVERAGE_SCALE: i8 = 16;
+
+fn operation(binary: BinaryExpr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    let BinaryExpr { left, op, right } = binary;
+    let (Ok(of_left), Ok(of_right)) = (left.get_type(schema), right.get_type(schema)) else {
+        return Ok(Transformed::no(Expr::BinaryExpr(BinaryExpr { left, op, right })));
+    };
+    let is_interval = |kind: &DataType| matches!(kind, DataType::Interval(_));
+    let binary = |left: Expr, right: Expr| {
+        Ok(Transformed::yes(Expr::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right)))))
+    };
+    match (op, &of_left, &of_right) {
+        (Operator::Plus | Operator::Minus, DataType::Date32, length) if is_interval(length) => {
+            binary(cast(*left, timestamp_type()), *right)
+        }
+        (Operator::Plus, length, DataType::Date32) if is_interval(length) => {
+            binary(*left, cast(*right, timestamp_type()))
+        }
+        (Operator::Multiply, length, times) if is_interval(length) && times.is_integer() => {
+            Ok(Transformed::yes(functions::multiple(*left, cast(*right, DataType::Int64))))
+        }
+        (Operator::Multiply, times, length) if is_interval(length) && times.is_integer() => {
+            Ok(Transformed::yes(functions::multiple(*right, cast(*left, DataType::Int64))))
+        }
+        (Operator::Multiply | Operator::Divide, length, other) | (Operator::Multiply, other, length)
+            if is_interval(length) && other.is_numeric() =>
+        {
+            plan_err!("an interval times a fraction cannot be computed; multiply one of a smaller unit by a whole number")
+        }
+        (Operator::Divide, left_kind, right_kind) if left_kind.is_decimal() || right_kind.is_decimal() => {
+            match (as_decimal(*left.clone(), left_kind), as_decimal(*right.clone(), right_kind)) {
+                (Some(left), Some(right)) => Ok(Transformed::yes(functions::quotient(left, right))),
+                _ => binary(*left, *right),
+            }
+        }
+        (op, left_kind, right_kind) if is_comparison(op) && left_kind.is_decimal() && right_kind.is_floating() => {
+            binary(cast(*left, DataType::Float64), *right)
+        }
+        (op, left_kind, right_kind) if is_comparison(op) && left_kind.is_floating() && right_kind.is_decimal() => {
+            binary(*left, cast(*right, DataType::Float64))
+        }
+        _ => Ok(Transformed::no(Expr::BinaryExpr(BinaryExpr { left, op, right }))),
+    }
+}
+
+/// `expr` of the type `kind` as a decimal, if it is an exact number.
+fn as_decimal(expr: Expr, kind: &DataType) -> Option<Expr> {
+    let digits = match kind {
+        DataType::Decimal128(..) => return Some(expr),
+        DataType::Int8 | DataType::UInt8 => 3,
+        DataType::Int16 | DataType::UInt16 => 5,
+        DataType::Int32 | DataType::UInt32 => 10,
+        DataType::Int64 | DataType::UInt64 => 20,
+        _ => return None,
+    };
+    Some(cast(expr, DataType::Decimal128(digits, 0)))
+}
+
+/// `expr` of the type `kind` as `concat` writes it.
+fn text(expr: Expr, kind: &DataType) -> Result<Expr> {
+    Ok(match kind {
+        DataType::Boolean | DataType::Float32 | DataType::Float64 => functions::text_of(expr),
+        DataType::Timestamp(..) => functions::text_of(cast(expr, timestamp_type())),
+        DataType::Interval(_) | DataType::Duration(_) => return no_text(),
+        _ => expr,
+    })
+}
+
+/// Intervals have no text.
+pub(super) fn no_text<T>() -> Result<T> {
+    plan_err!("an interval cannot be written as a text; write extract(epoch FROM …), its length in seconds")
+}
