@@ -30,6 +30,9 @@ use frame::{Place, Range};
 use plan::{Plan, supports};
 use slide::{Ground, Slide, Values};
 
+/// A function's results by row number, as bits.
+type Results = Vec<Option<i128>>;
+
 use crate::aggregate::Function;
 use crate::driver::{Logic, drive};
 use crate::image::Image;
@@ -124,7 +127,7 @@ pub(crate) struct WindowLogic {
     /// Of each row: its copies, each feed's value, each function's value, and its place among this epoch's changes.
     copies: Lane,
     values: Vec<Values>,
-    shown: Vec<Values>,
+    shown: Vec<Results>,
     marks: Vec<u32>,
 }
 
@@ -165,7 +168,7 @@ struct Change {
 struct Emitted {
     partitions: Vec<u32>,
     rows: Vec<u32>,
-    values: Vec<Values>,
+    values: Vec<Results>,
     diffs: Vec<i64>,
 }
 
@@ -185,7 +188,7 @@ impl WindowLogic {
             rows: KeyTable::new(&rows).of_rows(),
             copies: Lane::default(),
             values: vec![Values::new(); plan.feeds.len()],
-            shown: vec![Values::new(); plan.outputs.len()],
+            shown: vec![Results::new(); plan.outputs.len()],
             marks: Vec::new(),
             plan,
             spec,
@@ -244,7 +247,8 @@ impl WindowLogic {
         let bound = self.rows.bound();
         self.copies.resize(bound);
         self.marks.resize(bound, UNMARKED);
-        self.values.iter_mut().chain(&mut self.shown).for_each(|values| values.resize(bound, None));
+        self.values.iter_mut().for_each(|values| values.resize(bound, None));
+        self.shown.iter_mut().for_each(|results| results.resize(bound, None));
     }
 
     fn copies_of(&self, row: u32) -> i64 {
@@ -272,7 +276,7 @@ impl WindowLogic {
                     if let Ok(at) = partition.entries.find(|known| known.cmp(&entry)) {
                         partition.entries.remove(at);
                     }
-                    let old: Values = self.shown.iter().map(|shown| shown[*row as usize]).collect();
+                    let old: Results = self.shown.iter().map(|shown| shown[*row as usize]).collect();
                     out.push(id, *row, &old, -before);
                 }
             }
@@ -294,7 +298,7 @@ impl WindowLogic {
             self.plan.frames.iter().map(|(frame, tallied)| Slide::new(*frame, tallied)).collect();
         let copies = |row: u32| i64::try_from(self.copies.at(row as usize)).unwrap_or(i64::MAX);
         let ground = Ground { entries, values: &self.values, copies: &copies };
-        let mut found: Values = vec![None; self.plan.outputs.len()];
+        let mut found: Results = vec![None; self.plan.outputs.len()];
         for range in ranges {
             let mut cursor = entries.seek(|entry| entry.place.limit() < range.first);
             let mut last = None;
@@ -351,11 +355,11 @@ impl WindowLogic {
 /// Remembers what is `found` for a row, of which there were `before` copies and are `after`, and emits how that differs
 /// from what was `shown`.
 fn show(
-    shown: &mut [Values],
-    found: &[Option<i64>],
+    shown: &mut [Results],
+    found: &[Option<i128>],
     row: u32,
     (before, after): (i64, i64),
-    mut emit: impl FnMut(&[Option<i64>], i64),
+    mut emit: impl FnMut(&[Option<i128>], i64),
 ) {
     let row = row as usize;
     let is_same = shown.iter().zip(found).all(|(shown, found)| shown[row] == *found);
@@ -366,7 +370,7 @@ fn show(
         return;
     }
     if before > 0 {
-        let old: Values = shown.iter().map(|shown| shown[row]).collect();
+        let old: Results = shown.iter().map(|shown| shown[row]).collect();
         emit(&old, -before);
     }
     emit(found, after);
@@ -389,7 +393,7 @@ fn decode(table: &KeyTable, ids: &[u32]) -> Vec<ArrayRef> {
 }
 
 impl Emitted {
-    fn push(&mut self, partition: u32, row: u32, values: &[Option<i64>], diff: i64) {
+    fn push(&mut self, partition: u32, row: u32, values: &[Option<i128>], diff: i64) {
         self.partitions.push(partition);
         self.rows.push(row);
         self.values.iter_mut().zip(values).for_each(|(column, value)| column.push(*value));
@@ -406,7 +410,7 @@ impl Logic for WindowLogic {
         drop(input);
         changes.sort_by_key(|change| change.partition);
         changes.iter().zip(0..).for_each(|(change, place)| self.marks[change.row as usize] = place);
-        let values = vec![Values::new(); self.plan.outputs.len()];
+        let values = vec![Results::new(); self.plan.outputs.len()];
         let mut emitted = Emitted { partitions: Vec::new(), rows: Vec::new(), values, diffs: Vec::new() };
         for same in changes.chunk_by(|one, other| one.partition == other.partition) {
             self.partition(same, &changes, &mut emitted);

@@ -10,7 +10,7 @@ use std::ops::ControlFlow;
 use catchment_contract::options::nearest;
 use catchment_contract::{Error, Result};
 use datafusion_sql::sqlparser::ast::{
-    DataType, Distinct, Expr, Function, GroupByExpr, Ident, Join, JoinOperator, ObjectName, Query, Select, SetExpr,
+    BinaryOperator, DataType, Distinct, Expr, Function, GroupByExpr, Ident, Join, JoinOperator, ObjectName, Query, Select, SetExpr,
     SetQuantifier, Spanned, TableFactor, Visit, Visitor,
 };
 use datafusion_sql::sqlparser::tokenizer::Span;
@@ -197,22 +197,19 @@ impl Inspector<'_> {
         }
     }
 
-    /// A cast to a text of a length, which would keep longer ones.
+    /// A cast that the planner would take for another one.
     fn cast(&self, data_type: &DataType, span: Span) -> Step {
-        let has_length = match data_type {
-            DataType::Varchar(length)
-            | DataType::CharacterVarying(length)
-            | DataType::CharVarying(length)
-            | DataType::Nvarchar(length)
-            | DataType::Char(length)
-            | DataType::Character(length) => length.is_some(),
-            _ => false,
+        let (message, hint) = match data_type {
+            DataType::Char(_) | DataType::Character(_) => {
+                (format!("a cast to {data_type} pads texts, which is not done"), "write CAST(… AS VARCHAR(n))")
+            }
+            DataType::Timestamp(Some(digits), _) if *digits != 6 => (
+                format!("a cast to {data_type} rounds times, which is not done"),
+                "write CAST(… AS TIMESTAMP), and date_trunc('second', …) around it",
+            ),
+            _ => return ControlFlow::Continue(()),
         };
-        if !has_length {
-            return ControlFlow::Continue(());
-        }
-        let message = format!("a cast to {data_type} does not cut texts");
-        ControlFlow::Break(self.text.error(self.at(span), message, "write left(CAST(… AS TEXT), n)"))
+        ControlFlow::Break(self.text.error(self.at(span), message, hint))
     }
 
     fn no_function(&self, name: &str, span: Span) -> Step {
@@ -327,6 +324,10 @@ impl Visitor for Inspector<'_> {
                 }
             }
             Expr::Cast { data_type, .. } => return self.cast(data_type, expr.span()),
+            Expr::BinaryOp { op: BinaryOperator::BitwiseXor, .. } => {
+                let message = "the operator ^ is a power in some databases and an exclusive or in others";
+                return ControlFlow::Break(self.text.error(self.at(expr.span()), message, "write power(a, b), or (a | b) - (a & b)"));
+            }
             Expr::Subquery(_) | Expr::Exists { .. } | Expr::InSubquery { .. } => {
                 self.mark(Construct::Subquery, expr.span());
             }

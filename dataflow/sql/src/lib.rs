@@ -23,6 +23,7 @@ pub mod catalog;
 mod check;
 mod custom;
 mod declared;
+mod dialect;
 mod explain;
 pub mod expr;
 pub mod extensions;

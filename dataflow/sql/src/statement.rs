@@ -17,6 +17,7 @@ use datafusion_sql::sqlparser::keywords::Keyword;
 use datafusion_sql::sqlparser::parser::{Parser, ParserError};
 use datafusion_sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 
+use crate::dialect::translated;
 use crate::precedence::restored;
 use crate::text::{Place, Text};
 
@@ -222,7 +223,7 @@ impl Reader<'_> {
         }
         self.keyword("AS", "CREATE VIEW name AS query")?;
         let query = self.parser.parse_query().map_err(|error| self.syntax(error))?;
-        Ok((name, Body::View { columns, query: restored(query) }))
+        Ok((name, Body::View { columns, query: translated(restored(query)) }))
     }
 
     /// The declared columns of a source, if there are any, and its primary key.

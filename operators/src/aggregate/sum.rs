@@ -4,7 +4,7 @@
 //! |---|---|---|---|
 //! | integers | 128-bit integer, cannot overflow | the output's integer type | `f64`: the exact sum, rounded, divided once |
 //! | floats | [`ExactSum`] | correctly rounded | correctly rounded sum, divided once |
-//! | decimals | 256-bit integer | the output's decimal | scaled up, divided, cut toward zero |
+//! | decimals | 256-bit integer | the output's decimal | scaled up, divided, rounded |
 //!
 //! The result over no values that are not null is null. **Overflow**: accumulators never wrap; a result that the output
 //! type cannot hold is null, and comes back as soon as a retraction brings it into range. (256-bit sums of decimals wrap
@@ -220,12 +220,18 @@ impl Accumulator for DecimalSum {
     }
 }
 
-/// `sum / divisor` moved from one scale to another, cut toward zero; none if 256 bits cannot hold it.
+/// `sum / divisor` moved from one scale to another, halves away from zero; none if 256 bits cannot hold it.
 fn rescale(sum: i256, from: i8, to: i8, divisor: i256) -> Option<i256> {
     let power = |exponent: i8| i256::from_i128(10).checked_pow(exponent.unsigned_abs().into());
-    if to >= from {
-        sum.checked_mul(power(to - from)?)?.checked_div(divisor)
-    } else {
-        sum.checked_div(divisor.checked_mul(power(from - to)?)?)
+    let (sum, divisor) = match to >= from {
+        true => (sum.checked_mul(power(to - from)?)?, divisor),
+        false => (sum, divisor.checked_mul(power(from - to)?)?),
+    };
+    let (whole, rest) = (sum.checked_div(divisor)?, sum.checked_rem(divisor)?);
+    let is_half = rest.wrapping_abs() >= divisor.checked_sub(rest.wrapping_abs())?;
+    match is_half {
+        true if sum < i256::ZERO => whole.checked_sub(i256::ONE),
+        true => whole.checked_add(i256::ONE),
+        false => Some(whole),
     }
 }

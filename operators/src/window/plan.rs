@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use catchment_contract::arrow::array::{Array, ArrayRef, Float64Array, Int64Array, UInt64Array};
+use catchment_contract::arrow::array::{Array, ArrayRef, Float64Array, Int64Array};
 use catchment_contract::arrow::buffer::NullBuffer;
 use catchment_contract::arrow::datatypes::DataType;
 use catchment_engine::{Updates, flatten};
@@ -10,7 +10,7 @@ use catchment_engine::{Updates, flatten};
 use super::frame::Frame;
 use super::slide::{Sum, Tallied, Tally};
 use super::{WindowFunction, WindowSpec};
-use crate::aggregate::{Function, cast_to, true_rows};
+use crate::aggregate::{Function, cast_to, integers, true_rows};
 use crate::image::Image;
 
 /// The functions of a window, taken apart.
@@ -110,15 +110,14 @@ impl Feed {
 }
 
 impl Output {
-    /// The function's value as 64 bits that [`Output::column`] understands; none is null.
-    pub(super) fn evaluate(&self, tally: &Tally) -> Option<i64> {
-        let double = |value: f64| value.to_bits() as i64;
+    /// The function's value as bits that [`Output::column`] understands; none is null.
+    pub(super) fn evaluate(&self, tally: &Tally) -> Option<i128> {
+        let double = |value: f64| i128::from(value.to_bits());
         match self.function {
-            Function::CountRows | Function::Count => Some(tally.count),
+            Function::CountRows | Function::Count => Some(tally.count.into()),
             _ if tally.count <= 0 => None,
             Function::Sum => match &tally.sum {
-                Sum::Integers(sum) if self.is_unsigned() => u64::try_from(*sum).ok().map(|sum| sum as i64),
-                Sum::Integers(sum) => i64::try_from(*sum).ok(),
+                Sum::Integers(sum) => Some(*sum),
                 Sum::Doubles(sum) => Some(double(sum.value())),
                 Sum::No => None,
             },
@@ -127,30 +126,24 @@ impl Output {
                 Sum::Doubles(sum) => Some(double(sum.value() / tally.count as f64)),
                 Sum::No => None,
             },
-            Function::Min => tally.values.first().copied(),
-            Function::Max => tally.values.last().copied(),
+            Function::Min => tally.values.first().copied().map(i128::from),
+            Function::Max => tally.values.last().copied().map(i128::from),
             Function::Median => tally.values.median().map(double),
             Function::Mad => tally.values.mad().map(double),
         }
     }
 
-    fn is_unsigned(&self) -> bool {
-        self.data_type == DataType::UInt64
-    }
-
     /// Values of [`Output::evaluate`] as a column.
-    pub(super) fn column(&self, bits: &[Option<i64>]) -> ArrayRef {
+    pub(super) fn column(&self, bits: &[Option<i128>]) -> ArrayRef {
         let doubles = || bits.iter().map(|bits| bits.map(|bits| f64::from_bits(bits as u64))).collect::<Float64Array>();
+        // What was made of 64 bits.
+        let whole = || bits.iter().map(|bits| bits.map(|bits| bits as i64)).collect::<Int64Array>();
         let column: ArrayRef = match self.function {
-            Function::CountRows | Function::Count => Arc::new(bits.iter().copied().collect::<Int64Array>()),
-            Function::Sum if self.is_unsigned() => {
-                let values = bits.iter().map(|bits| bits.map(|bits| bits as u64));
-                Arc::new(values.collect::<UInt64Array>())
-            }
-            Function::Sum if self.input.is_integer() => Arc::new(bits.iter().copied().collect::<Int64Array>()),
+            Function::CountRows | Function::Count => Arc::new(whole()),
+            Function::Sum if self.input.is_integer() => return integers(bits.iter().copied(), &self.data_type),
             Function::Min | Function::Max => {
                 let image = Image::of(&self.input).expect("a spec is checked before it is planned");
-                image.decode(bits.iter().copied().collect(), &self.input)
+                image.decode(whole(), &self.input)
             }
             Function::Sum | Function::Avg | Function::Median | Function::Mad => Arc::new(doubles()),
         };

@@ -5,7 +5,7 @@ use catchment_contract::{Error, Result};
 use catchment_operators::{Aggregate as AggregateColumn, AggregateSpec, Function};
 use datafusion_common::{DFSchema, ScalarValue};
 use datafusion_expr::expr::AggregateFunction;
-use datafusion_expr::{Aggregate, Distinct, Expr, cast};
+use datafusion_expr::{Aggregate, Distinct, Expr, ExprSchemable, cast};
 
 use super::{Flow, Lowering, columns_of, readable};
 use crate::expr::Expression;
@@ -13,8 +13,22 @@ use crate::functions;
 use crate::graph::{Column, Node, Op};
 use crate::inspect::Construct;
 
-/// In which sums of integers are computed: no number of rows makes it overflow.
-const WIDE: DataType = DataType::Decimal128(38, 0);
+/// In what sums and averages are computed: no number of rows makes it overflow. What `output` cannot hold is a reject.
+pub(super) fn wide(function: Function, output: DataType) -> DataType {
+    match (function, &output) {
+        (Function::Sum, kind) if kind.is_integer() => DataType::Decimal128(38, 0),
+        (Function::Sum | Function::Avg, DataType::Decimal128(_, scale)) => DataType::Decimal256(76, *scale),
+        _ => output,
+    }
+}
+
+/// What an average is computed of: integers as they are, though the planner casts them to doubles.
+pub(super) fn averaged<'e>(argument: &'e Expr, schema: &DFSchema) -> &'e Expr {
+    match argument {
+        Expr::Cast(cast) if cast.expr.get_type(schema).is_ok_and(|kind| kind.is_integer()) => &cast.expr,
+        other => other,
+    }
+}
 
 impl Lowering<'_> {
     pub(super) fn aggregate(&mut self, aggregate: &Aggregate) -> Result<Flow> {
@@ -33,9 +47,7 @@ impl Lowering<'_> {
         for (index, expr) in aggr_expr.iter().enumerate() {
             let output = schema.field(keys + index).data_type().clone();
             let mut column = self.aggregate_column(expr, output, input.schema(), &mut inputs)?;
-            if column.function == Function::Sum && column.output.is_integer() {
-                column.output = WIDE;
-            }
+            column.output = wide(column.function, column.output);
             aggregates.push(column);
         }
         let names = inputs.columns.iter().enumerate().map(|(index, expression)| {
@@ -76,7 +88,10 @@ impl Lowering<'_> {
     }
 
     /// `flow` as `columns`. A sum of integers that its type cannot hold is a reject: it is computed with more digits.
-    fn narrowed(&self, flow: Flow, columns: Vec<Column>) -> Result<Flow> {
+    pub(super) fn narrowed(&self, flow: Flow, columns: Vec<Column>) -> Result<Flow> {
+        if flow.columns.iter().zip(&columns).all(|(wide, column)| wide.data_type == column.data_type) {
+            return Ok(Flow { columns, ..flow });
+        }
         let mut expressions = Vec::new();
         for (place, (wide, column)) in flow.columns.iter().zip(&columns).enumerate() {
             let field = Field::new(&column.name, wide.data_type.clone(), true);
@@ -100,7 +115,10 @@ impl Lowering<'_> {
         let Expr::AggregateFunction(AggregateFunction { func, params }) = expr.clone().unalias_nested().data else {
             return Err(Error::bug(format!("\"{expr}\" is no aggregate")));
         };
-        let argument = params.args.first();
+        let argument = match (func.name(), params.args.first()) {
+            ("avg", Some(argument)) => Some(averaged(argument, schema)),
+            (_, argument) => argument,
+        };
         let counts_rows = match argument {
             Some(Expr::Literal(value, _)) => !value.is_null(),
             Some(_) => false,

@@ -4,10 +4,11 @@ use catchment_contract::arrow::datatypes::{DataType, TimeUnit};
 use catchment_contract::{Error, Result};
 use catchment_operators::window::{Bound, Frame};
 use catchment_operators::{Function, Order, WindowFunction as Column, WindowSpec};
-use datafusion_common::{DFSchemaRef, ScalarValue};
+use datafusion_common::{DFSchema, DFSchemaRef, ScalarValue};
 use datafusion_expr::expr::{NullTreatment, WindowFunction, WindowFunctionParams};
 use datafusion_expr::{Expr, Window, WindowFrame, WindowFrameBound, WindowFrameUnits};
 
+use super::group::{averaged, wide};
 use super::{Flow, Lowering, columns_of};
 use crate::functions;
 use crate::graph::{Node, Op};
@@ -56,9 +57,8 @@ impl Lowering<'_> {
             open = rest;
         }
         let kept: Vec<usize> = (0..width).chain(places).collect();
-        let mut flow = flow.pick(&kept);
-        flow.columns = columns_of(&window.schema);
-        Ok(flow)
+        let flow = flow.pick(&kept);
+        self.narrowed(flow, columns_of(&window.schema))
     }
 
     /// `flow`, of which the first `width` columns are kept, with the functions `calls` over one partitioning and order.
@@ -73,7 +73,7 @@ impl Lowering<'_> {
         let mut expressions = self.compile_all(partition_by, schema)?;
         expressions.extend(self.compile_all(order_by.iter().map(|sort| &sort.expr), schema)?);
         for call in calls {
-            expressions.extend(self.compile_all(argument(call), schema)?);
+            expressions.extend(self.compile_all(argument(call).map(|argument| exact(call, argument, schema)), schema)?);
             expressions.extend(self.compile_all(call.params.filter.as_deref(), schema)?);
         }
         let (label, key) = (flow.label.clone(), flow.key.clone());
@@ -95,8 +95,9 @@ impl Lowering<'_> {
             let frame = self.frame(call, order_type.as_ref(), unique)?;
             let input = argument(call).and_then(|_| places.next());
             let filter = call.params.filter.as_ref().and_then(|_| places.next());
-            let output = output_type(call, window, schema)?;
-            functions.push(Column { function: self.window_function(call)?, input, filter, frame, output });
+            let function = self.window_function(call)?;
+            let output = wide(function, output_type(call, window, schema)?);
+            functions.push(Column { function, input, filter, frame, output });
         }
         let spec = WindowSpec { partition: partition.to_vec(), order, functions, types };
         spec.check().map_err(|error| {
@@ -228,6 +229,11 @@ fn argument(call: &WindowFunction) -> Option<&Expr> {
         Some(Expr::Literal(value, _)) if call.fun.name() == "count" && !value.is_null() => None,
         argument => argument,
     }
+}
+
+/// `argument` of `call`, integers as they are.
+fn exact<'e>(call: &WindowFunction, argument: &'e Expr, schema: &DFSchema) -> &'e Expr {
+    if call.fun.name() == "avg" { averaged(argument, schema) } else { argument }
 }
 
 /// The type of a function's column.
