@@ -15,8 +15,8 @@ use std::ops::ControlFlow;
 use datafusion_sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion_sql::sqlparser::ast::{
     BinaryOperator, CaseWhen, CharacterLength, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentList, FunctionArguments, Ident, ObjectName, Query, Select, SelectItem, UnaryOperator, Value, VisitMut,
-    VisitorMut,
+    FunctionArgumentList, FunctionArguments, Ident, ObjectName, Query, Select, SelectItem, UnaryOperator, Value,
+    VisitMut, VisitorMut,
 };
 
 /// `query` in the planner's notation.
@@ -152,10 +152,8 @@ fn any(parts: impl Iterator<Item = Expr>) -> Option<Expr> {
 
 fn sign(of: &Expr) -> Expr {
     let zero = || number("0");
-    let when = |op: BinaryOperator, result: Expr| CaseWhen {
-        condition: binary(nested(of.clone()), op, zero()),
-        result,
-    };
+    let when =
+        |op: BinaryOperator, result: Expr| CaseWhen { condition: binary(nested(of.clone()), op, zero()), result };
     let minus = Expr::UnaryOp { op: UnaryOperator::Minus, expr: Box::new(number("1")) };
     Expr::Case {
         case_token: AttachedToken::empty(),
@@ -194,7 +192,8 @@ fn spelled(text: &str) -> Option<String> {
             _ => ("", word),
         };
         let parts: Vec<&str> = time.split(':').collect();
-        let is_number = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+        let is_number =
+            |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
         let (hours, minutes, seconds) = match parts.as_slice() {
             [hours, minutes] => (*hours, *minutes, "0"),
             [hours, minutes, seconds] => (*hours, *minutes, *seconds),

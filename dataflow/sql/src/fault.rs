@@ -31,7 +31,12 @@ impl Subject<'_> {
         if let Some(column) = found.ambiguous {
             let place = self.landmarks.name(&column).unwrap_or(self.place);
             let message = format!("view \"{}\": two columns are called \"{column}\"", self.view);
-            let hint = "write which one is meant (relation.column), or give one of them another name with AS";
+            let hint = match self.landmarks.merges(&column) {
+                true => {
+                    "name it outside of a query that only joins: SELECT … FROM (SELECT * FROM … FULL JOIN … USING (…)) WHERE …"
+                }
+                false => "write which one is meant (relation.column), or give one of them another name with AS",
+            };
             return self.text.error(place, message, hint);
         }
         let (message, given) = readable(&found.message);
@@ -83,7 +88,8 @@ impl Subject<'_> {
 
 /// A message of the planner's without the noise, and its hint if it has one: ours have the form `message; hint`.
 fn readable(message: &str) -> (String, Option<String>) {
-    let mut line = without_internals(message.lines().next().unwrap_or_default());
+    let message = in_sql(message.lines().next().unwrap_or_default());
+    let mut line = without_internals(&message);
     while let Some((prefix, rest)) = line.split_once(": ")
         && NOISE.contains(&prefix)
     {
@@ -97,6 +103,40 @@ fn readable(message: &str) -> (String, Option<String>) {
         Some((message, hint)) => (clause(message), Some(hint.to_string())),
         None => (clause(line), None),
     }
+}
+
+/// `line` with types as SQL calls them, and without the names of functions that no query names.
+fn in_sql(line: &str) -> String {
+    const WORDS: [(&str, &str); 27] = [
+        ("Timestamp(µs, \"UTC\")", "TIMESTAMP"),
+        ("Timestamp(ns, \"UTC\")", "TIMESTAMP in nanoseconds"),
+        ("Timestamp(ns)", "TIMESTAMP in nanoseconds"),
+        ("Timestamp(µs)", "TIMESTAMP"),
+        ("Interval(MonthDayNano)", "INTERVAL"),
+        ("Duration(µs)", "INTERVAL"),
+        ("Duration(ns)", "INTERVAL"),
+        ("Time64(ns)", "TIME"),
+        ("Utf8View", "TEXT"),
+        ("LargeUtf8", "TEXT"),
+        ("Utf8", "TEXT"),
+        ("UInt64", "BIGINT UNSIGNED"),
+        ("UInt32", "INTEGER UNSIGNED"),
+        ("Int64", "BIGINT"),
+        ("Int32", "INTEGER"),
+        ("Int16", "SMALLINT"),
+        ("Int8", "TINYINT"),
+        ("Float64", "DOUBLE"),
+        ("Float32", "REAL"),
+        ("Boolean", "BOOLEAN"),
+        ("Date32", "DATE"),
+        ("Decimal128", "DECIMAL"),
+        ("Decimal256", "DECIMAL"),
+        ("failed to call 'regex_match_dyn_scalar' Compute error: ", ""),
+        ("Failed to call 'regex_match_dyn_scalar' Compute error: ", ""),
+        ("user-defined coercion failed with: Error during planning", "cannot be called so"),
+        ("Unsupported ast node in sqltorel", "there is an expression that is not known"),
+    ];
+    WORDS.into_iter().fold(line.to_string(), |line, (theirs, ours)| line.replace(theirs, ours))
 }
 
 /// `line` up to where it goes on to print a structure of the planner's.

@@ -10,8 +10,8 @@ use std::ops::ControlFlow;
 use catchment_contract::options::nearest;
 use catchment_contract::{Error, Result};
 use datafusion_sql::sqlparser::ast::{
-    BinaryOperator, DataType, Distinct, Expr, Function, GroupByExpr, Ident, Join, JoinOperator, ObjectName, Query, Select, SetExpr,
-    SetQuantifier, Spanned, TableFactor, Visit, Visitor,
+    BinaryOperator, DataType, Distinct, Expr, Function, GroupByExpr, Ident, Join, JoinConstraint, JoinOperator,
+    ObjectName, Query, Select, SetExpr, SetQuantifier, Spanned, TableFactor, Visit, Visitor,
 };
 use datafusion_sql::sqlparser::tokenizer::Span;
 
@@ -47,6 +47,8 @@ pub struct Landmarks {
     names: Vec<(String, Place)>,
     /// The last parts of names with a qualifier.
     qualified: Vec<String>,
+    /// The columns that `USING` of outer joins merges.
+    merged: Vec<String>,
     relations: Vec<String>,
 }
 
@@ -75,6 +77,11 @@ impl Landmarks {
     /// The columns that the query names with their relation.
     pub fn qualified(&self) -> &[String] {
         &self.qualified
+    }
+
+    /// Whether the query merges columns called `name` by `USING`.
+    pub fn merges(&self, name: &str) -> bool {
+        self.merged.iter().any(|known| known == name)
     }
 
     /// The relations that the query reads, each as often as it is named.
@@ -225,6 +232,13 @@ impl Inspector<'_> {
     fn joins(&mut self, joins: &[Join]) -> Step {
         for join in joins {
             self.mark(Construct::Join, join.relation.span());
+            if let JoinOperator::FullOuter(JoinConstraint::Using(names))
+            | JoinOperator::Right(JoinConstraint::Using(names))
+            | JoinOperator::RightOuter(JoinConstraint::Using(names)) = &join.join_operator
+            {
+                let last = names.iter().filter_map(|name| name.0.last()?.as_ident());
+                self.landmarks.merged.extend(last.map(plain));
+            }
             let refused = match &join.join_operator {
                 JoinOperator::AsOf { .. } => "ASOF JOIN",
                 JoinOperator::CrossApply | JoinOperator::OuterApply => "APPLY",
@@ -326,7 +340,11 @@ impl Visitor for Inspector<'_> {
             Expr::Cast { data_type, .. } => return self.cast(data_type, expr.span()),
             Expr::BinaryOp { op: BinaryOperator::BitwiseXor, .. } => {
                 let message = "the operator ^ is a power in some databases and an exclusive or in others";
-                return ControlFlow::Break(self.text.error(self.at(expr.span()), message, "write power(a, b), or (a | b) - (a & b)"));
+                return ControlFlow::Break(self.text.error(
+                    self.at(expr.span()),
+                    message,
+                    "write power(a, b), or (a | b) - (a & b)",
+                ));
             }
             Expr::Subquery(_) | Expr::Exists { .. } | Expr::InSubquery { .. } => {
                 self.mark(Construct::Subquery, expr.span());

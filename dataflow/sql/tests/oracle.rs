@@ -53,7 +53,7 @@ const QUERIES: &[&str] = &[
     "SELECT id, words(body) AS list, array_to_string(words(body), '+') AS joined FROM posts",
     "SELECT id, NOT (score > 1) AS low, score IS NULL AS missing, (score > 0 AND grp = 'a') IS TRUE AS sure FROM posts",
     "SELECT id, TRY_CAST(body AS BIGINT) AS number, CAST(score AS VARCHAR) AS text FROM posts",
-    "SELECT id, date_part('hour', at) AS h, at::date - INTERVAL '1' DAY AS before FROM posts",
+    "SELECT id, date_part('hour', at) AS h, CAST(at::date - INTERVAL '1' DAY AS DATE) AS before FROM posts",
     // Lists.
     "SELECT id, unnest(words(body)) AS word FROM posts",
     "SELECT id, unnest(youtube_video_ids(concat_ws(' ', grp, body))) AS video FROM posts WHERE score > -2",

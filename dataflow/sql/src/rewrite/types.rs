@@ -118,7 +118,9 @@ fn operation(binary: BinaryExpr, schema: &DFSchema) -> Result<Transformed<Expr>>
         (Operator::Multiply | Operator::Divide, length, other) | (Operator::Multiply, other, length)
             if is_interval(length) && other.is_numeric() =>
         {
-            plan_err!("an interval times a fraction cannot be computed; multiply one of a smaller unit by a whole number")
+            plan_err!(
+                "an interval times a fraction cannot be computed; multiply one of a smaller unit by a whole number"
+            )
         }
         (Operator::Divide, left_kind, right_kind) if left_kind.is_decimal() || right_kind.is_decimal() => {
             match (as_decimal(*left.clone(), left_kind), as_decimal(*right.clone(), right_kind)) {

@@ -87,7 +87,9 @@ mod tests {
 
     #[test]
     fn dates_and_days_are_each_other() {
-        for (text, days_of) in [((1970, 1, 1), 0), ((2000, 2, 29), 11_016), ((1, 1, 1), -719_162), ((0, 12, 31), -719_163)] {
+        for (text, days_of) in
+            [((1970, 1, 1), 0), ((2000, 2, 29), 11_016), ((1, 1, 1), -719_162), ((0, 12, 31), -719_163)]
+        {
             let (year, month, day) = text;
             assert_eq!(days(year, month, day), days_of);
             assert_eq!(Date::of(days_of), Date { days: days_of, year, month, day });
@@ -105,7 +107,10 @@ mod tests {
         assert_eq!(of(2023, 1, 1).iso_week(), (2022, 52));
         assert_eq!(of(2020, 12, 31).iso_week(), (2020, 53));
         assert_eq!(of(2024, 1, 31).iso_weekday(), 3);
-        assert_eq!([of(2000, 1, 1), of(2001, 1, 1), of(1, 1, 1), of(0, 1, 1), of(-100, 1, 1)].map(Date::century), [20, 21, 1, -1, -2]);
+        assert_eq!(
+            [of(2000, 1, 1), of(2001, 1, 1), of(1, 1, 1), of(0, 1, 1), of(-100, 1, 1)].map(Date::century),
+            [20, 21, 1, -1, -2]
+        );
         assert_eq!(of(2001, 1, 1).millennium(), 3);
     }
 }

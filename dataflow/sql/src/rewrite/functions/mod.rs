@@ -172,7 +172,8 @@ impl ScalarUDFImpl for Internal {
     fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
         let data_type = match (self.function, args.arg_fields) {
             (Function::Part, [_, value]) => {
-                let name = args.scalar_arguments.first().copied().flatten().and_then(|name| name.try_as_str().flatten());
+                let name =
+                    args.scalar_arguments.first().copied().flatten().and_then(|name| name.try_as_str().flatten());
                 match name.and_then(|name| Part::of(name, value.data_type())) {
                     Some(part) => part.output(),
                     None => return internal_err!("no part of a time was checked"),

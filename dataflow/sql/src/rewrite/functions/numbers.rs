@@ -45,7 +45,9 @@ pub(super) fn quotients(left: &ArrayRef, right: &ArrayRef) -> Result<ArrayRef> {
     let (left, right) = (left.as_primitive::<Decimal128Type>(), right.as_primitive::<Decimal128Type>());
     // The result's scale is not below the left's; a right scale below 0 does not come from SQL.
     let shift = u32::from((scale - of_left + of_right).unsigned_abs());
-    let Some(power) = i256::from_i128(10).checked_pow(shift) else { return exec_err!("a quotient has too many digits") };
+    let Some(power) = i256::from_i128(10).checked_pow(shift) else {
+        return exec_err!("a quotient has too many digits");
+    };
     let divided = left.iter().zip(right).map(|pair| match pair {
         (Some(_), Some(0)) => exec_err!("divide by zero error"),
         (Some(left), Some(right)) => quotient(left, right, power).map(Some),
@@ -84,7 +86,9 @@ mod tests {
             Arc::new(array.expect("a decimal"))
         };
         let of = |left: ArrayRef, right: ArrayRef| {
-            quotients(&left, &right).map(|made| made.as_primitive::<Decimal128Type>().value(0)).map_err(|e| e.to_string())
+            quotients(&left, &right)
+                .map(|made| made.as_primitive::<Decimal128Type>().value(0))
+                .map_err(|e| e.to_string())
         };
         assert_eq!(of(array(1, 10, 2), array(3, 1, 0)), Ok(33_333_333_333_333));
         assert_eq!(of(array(200, 10, 2), array(3, 1, 0)), Ok(6_666_666_666_666_667));

@@ -21,7 +21,9 @@ pub(super) fn of(values: &ArrayRef) -> Result<ArrayRef> {
         DataType::Timestamp(TimeUnit::Microsecond, _) => {
             written(values.as_primitive::<TimestampMicrosecondType>().iter(), time)
         }
-        DataType::Boolean => written(values.as_boolean().iter(), |text, value| text.push(if value { 't' } else { 'f' })),
+        DataType::Boolean => {
+            written(values.as_boolean().iter(), |text, value| text.push(if value { 't' } else { 'f' }))
+        }
         other => return internal_err!("{other} has no text of its own"),
     })
 }
@@ -46,7 +48,13 @@ pub(super) fn written<T>(values: impl Iterator<Item = Option<T>>, write: impl Fn
 /// `value`, whose shortest digits are those of `scientific`; with an exponent below 10⁻⁴ and from 10^`plain` on.
 fn float(text: &mut String, value: f64, scientific: &str, plain: i32) {
     if !value.is_finite() {
-        text.push_str(if value.is_nan() { "NaN" } else if value > 0.0 { "Infinity" } else { "-Infinity" });
+        text.push_str(if value.is_nan() {
+            "NaN"
+        } else if value > 0.0 {
+            "Infinity"
+        } else {
+            "-Infinity"
+        });
         return;
     }
     let (mantissa, exponent) = scientific.split_once('e').unwrap_or((scientific, "0"));

@@ -328,7 +328,8 @@ mod tests {
     #[test]
     fn parts_of_times_and_lengths() {
         let time = DataType::Timestamp(TimeUnit::Microsecond, None);
-        let check = |part: &str, expect: f64| assert_eq!(Part::of(part, &time).expect(part).of_time(AT), expect, "{part}");
+        let check =
+            |part: &str, expect: f64| assert_eq!(Part::of(part, &time).expect(part).of_time(AT), expect, "{part}");
         check("second", 45.123_456);
         check("milliseconds", 45_123.456);
         check("microseconds", 45_123_456.0);
@@ -338,7 +339,10 @@ mod tests {
         assert_eq!(Part::of("hour", &DataType::Date32), None);
         assert_eq!(Part::of("bogus", &time), None);
         let length = IntervalMonthDayNano::new(14, 3, 3_723_000_000_000);
-        assert_eq!([Part::Year, Part::Month, Part::Day, Part::Hour].map(|part| part.of_interval(length)), [1.0, 2.0, 3.0, 1.0]);
+        assert_eq!(
+            [Part::Year, Part::Month, Part::Day, Part::Hour].map(|part| part.of_interval(length)),
+            [1.0, 2.0, 3.0, 1.0]
+        );
         assert_eq!(Part::Epoch.of_interval(length), (365.25 + 63.0) * 86_400.0 + 3_723.0);
     }
 }

@@ -23,7 +23,9 @@ fn meant(expr: Expr, to: DataType, schema: &DFSchema, make: fn(Expr, DataType) -
     let from = expr.get_type(schema)?;
     Ok(match (&from, &to) {
         (_, DataType::Timestamp(_, Some(zone))) if !matches!(zone.as_ref(), "UTC" | "+00:00" | "Z") => {
-            return plan_err!("times are in UTC, not in the zone \"{zone}\"; leave AT TIME ZONE out, or add an INTERVAL");
+            return plan_err!(
+                "times are in UTC, not in the zone \"{zone}\"; leave AT TIME ZONE out, or add an INTERVAL"
+            );
         }
         (DataType::Timestamp(..) | DataType::Date32 | DataType::Date64, DataType::Timestamp(..)) => {
             instant(expr, &from, make)

@@ -9,7 +9,8 @@ use datafusion_expr::{Expr, lit, when};
 pub(super) fn function(function: &ScalarFunction, types: &[DataType]) -> Result<Option<Expr>> {
     let args = || function.args.clone();
     let all = |func| Some(Expr::ScalarFunction(ScalarFunction::new_udf(func, args())));
-    let is_list = matches!(types.first(), Some(DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..)));
+    let is_list =
+        matches!(types.first(), Some(DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..)));
     Ok(match (function.func.name(), function.args.as_slice()) {
         ("array_remove", [_, _]) => all(datafusion_functions_nested::remove::array_remove_all_udf()),
         ("array_replace", [_, _, _]) => all(datafusion_functions_nested::replace::array_replace_all_udf()),
