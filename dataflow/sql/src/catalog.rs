@@ -16,6 +16,7 @@ use datafusion_expr::{AggregateUDF, HigherOrderUDF, ScalarUDF, TableSource, Wind
 use crate::extensions::check_name;
 use crate::functions::table::{Function, Kind};
 use crate::functions::{self, Library};
+use crate::rewrite::Intervals;
 
 // The relation of input that could not become rows, and of rows that a view could not compute.
 use catchment_contract::reject::{REJECTS, rejects_schema};
@@ -151,9 +152,10 @@ impl Catalog {
     }
 }
 
-/// The planners that DataFusion's own sessions use: they give operators, `EXTRACT` and the like their functions.
+/// Ours, and the planners that DataFusion's own sessions use: they give operators, `EXTRACT` and the like their functions.
 fn planners() -> Vec<Arc<dyn ExprPlanner>> {
     vec![
+        Arc::new(Intervals),
         Arc::new(datafusion_functions::core::planner::CoreFunctionPlanner::default()),
         Arc::new(datafusion_functions_nested::planner::NestedFunctionPlanner),
         Arc::new(datafusion_functions_nested::planner::FieldAccessPlanner),

@@ -58,14 +58,14 @@ impl VisitorMut for Translating {
 
 fn translation(expr: &Expr) -> Option<Expr> {
     match expr {
-        Expr::BinaryOp { left, op, right } => compared(row(left)?, op, row(right)?),
-        Expr::IsDistinctFrom(left, right) => same(row(left)?, row(right)?).map(not),
-        Expr::IsNotDistinctFrom(left, right) => same(row(left)?, row(right)?),
+        Expr::BinaryOp { left, op, right } => compared(&row(left)?, op, &row(right)?),
+        Expr::IsDistinctFrom(left, right) => same(&row(left)?, &row(right)?).map(not),
+        Expr::IsNotDistinctFrom(left, right) => same(&row(left)?, &row(right)?),
         Expr::IsNull(of) => all(row(of)?.iter().map(|part| Expr::IsNull(Box::new(part.clone())))),
         Expr::IsNotNull(of) => all(row(of)?.iter().map(|part| Expr::IsNotNull(Box::new(part.clone())))),
         Expr::InList { expr, list, negated } => {
             let of = row(expr)?;
-            let equal = list.iter().map(|item| compared(of, &BinaryOperator::Eq, row(item)?));
+            let equal = list.iter().map(|item| compared(&of, &BinaryOperator::Eq, &row(item)?));
             let found = any(equal.collect::<Option<Vec<_>>>()?.into_iter())?;
             Some(if *negated { not(found) } else { found })
         }
@@ -103,9 +103,10 @@ fn translation(expr: &Expr) -> Option<Expr> {
 }
 
 /// The parts of a row: `(a, b)` or `ROW(a, b)`.
-fn row(expr: &Expr) -> Option<&[Expr]> {
+fn row(expr: &Expr) -> Option<Vec<Expr>> {
     match expr {
-        Expr::Tuple(parts) => Some(parts),
+        Expr::Tuple(parts) => Some(parts.clone()),
+        Expr::Function(function) if is_named(function, "row") => arguments(function),
         _ => None,
     }
 }
@@ -271,7 +272,8 @@ mod tests {
         check("SELECT (a, b) = (1, 2)", "SELECT ((a = 1) AND (b = 2))");
         check("SELECT (a, b) <> (1, 2)", "SELECT ((a <> 1) OR (b <> 2))");
         check("SELECT (a, b) <= (1, 2)", "SELECT ((a < 1) OR ((a = 1) AND (b <= 2)))");
-        check("SELECT (a, b) NOT IN ((1, 2))", "SELECT (NOT ((((a = 1) AND (b = 2)))))");
+        check("SELECT (a, b) NOT IN ((1, 2))", "SELECT (NOT (((((a = 1) AND (b = 2))))))");
+        check("SELECT ROW(a, b) = (1, 2)", "SELECT ((a = 1) AND (b = 2))");
         check("SELECT (a, b) IS NULL", "SELECT ((a IS NULL) AND (b IS NULL))");
         check("SELECT mod(a, b + 1)", "SELECT ((a) % (b + 1))");
         check("SELECT sign(a)", "SELECT CASE WHEN (a) > 0 THEN 1 WHEN (a) < 0 THEN -1 WHEN (a) = 0 THEN 0 END");

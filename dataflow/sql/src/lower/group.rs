@@ -12,6 +12,7 @@ use crate::expr::Expression;
 use crate::functions;
 use crate::graph::{Column, Node, Op};
 use crate::inspect::Construct;
+use crate::rewrite::PLAIN_FLOAT;
 
 /// In what sums and averages are computed: no number of rows makes it overflow. What `output` cannot hold is a reject.
 pub(super) fn wide(function: Function, output: DataType) -> DataType {
@@ -25,6 +26,14 @@ pub(super) fn wide(function: Function, output: DataType) -> DataType {
 /// What an average is computed of: integers as they are, though the planner casts them to doubles.
 pub(super) fn averaged<'e>(argument: &'e Expr, schema: &DFSchema) -> &'e Expr {
     match argument {
+        // One zero and one NaN, as different values are counted by.
+        Expr::ScalarFunction(function) if function.func.name() == PLAIN_FLOAT => match function.args.as_slice() {
+            [cast @ Expr::Cast(_)] => match averaged(cast, schema) {
+                inner if inner != cast => inner,
+                _ => argument,
+            },
+            _ => argument,
+        },
         Expr::Cast(cast) if cast.expr.get_type(schema).is_ok_and(|kind| kind.is_integer()) => &cast.expr,
         other => other,
     }

@@ -1,14 +1,18 @@
-//! Numbers in a query beside decimals are decimals.
+//! Numbers in a query are exact where that can be seen.
 //!
 //! `1.5` is read as a double, and a decimal beside a double becomes one: `price = 99999.99` would compare two doubles that
-//! are no such number. In SQL the literal is exact, so here it becomes a decimal where its other side is one.
+//! are no such number. In SQL the literal is exact, so here it becomes a decimal where its other side is one, and where
+//! arithmetic of exact numbers is compared, rounded, cast or written: `0.1 + 0.2 = 0.3`, `CAST(n / 2.0 AS INT)`. A result
+//! that is only shown stays a double.
 
 use datafusion_common::tree_node::{Transformed, TreeNode};
 use datafusion_common::{DFSchema, Result, ScalarValue};
-use datafusion_expr::expr::InList;
+use datafusion_expr::expr::{Cast, InList};
 use datafusion_expr::expr_rewriter::NamePreserver;
 use datafusion_expr::utils::merge_schema;
-use datafusion_expr::{Between, BinaryExpr, Expr, ExprSchemable, LogicalPlan};
+use datafusion_expr::{Between, BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator};
+
+use super::meaning::is_comparison;
 
 /// `plan` with its literals made exact.
 pub(super) fn exact(plan: LogicalPlan) -> Result<LogicalPlan> {
@@ -34,6 +38,7 @@ fn beside_decimals(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             let (left, right) = match (of_left, of_right) {
                 (true, false) => (*left, decimal(*right)),
                 (false, true) => (decimal(*left), *right),
+                (false, false) if is_comparison(op) => all_exact([*left, *right], schema).into(),
                 _ => (*left, *right),
             };
             Transformed::yes(Expr::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right))))
@@ -42,12 +47,62 @@ fn beside_decimals(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             let (low, high) = (Box::new(decimal(*low)), Box::new(decimal(*high)));
             Transformed::yes(Expr::Between(Between { expr, negated, low, high }))
         }
+        Expr::Between(Between { expr, negated, low, high }) => {
+            let [expr, low, high] = all_exact([*expr, *low, *high], schema).map(Box::new);
+            Transformed::yes(Expr::Between(Between { expr, negated, low, high }))
+        }
         Expr::InList(InList { expr, list, negated }) if is_decimal(&expr) => {
             let list = list.into_iter().map(decimal).collect();
             Transformed::yes(Expr::InList(InList { expr, list, negated }))
         }
+        Expr::InList(InList { expr, list, negated }) => {
+            let all: Option<Vec<Expr>> =
+                [expr.as_ref()].into_iter().chain(&list).map(|item| exact_number(item, schema)).collect();
+            let (expr, list) = match all {
+                Some(mut all) => (Box::new(all.remove(0)), all),
+                None => (expr, list),
+            };
+            Transformed::yes(Expr::InList(InList { expr, list, negated }))
+        }
+        Expr::Cast(Cast { expr, field }) if !field.data_type().is_floating() => {
+            let [expr] = all_exact([*expr], schema).map(Box::new);
+            Transformed::yes(Expr::Cast(Cast { expr, field }))
+        }
+        Expr::ScalarFunction(mut function)
+            if matches!(function.func.name(), "round" | "ceil" | "floor" | "trunc") && !function.args.is_empty() =>
+        {
+            let [number] = all_exact([function.args[0].clone()], schema);
+            function.args[0] = number;
+            Transformed::yes(Expr::ScalarFunction(function))
+        }
         other => Transformed::no(other),
     })
+}
+
+/// `exprs` as exact numbers, if all can be; else as they are.
+fn all_exact<const N: usize>(exprs: [Expr; N], schema: &DFSchema) -> [Expr; N] {
+    let exact: Option<Vec<Expr>> = exprs.iter().map(|expr| exact_number(expr, schema)).collect();
+    exact.and_then(|exact| exact.try_into().ok()).unwrap_or(exprs)
+}
+
+/// `expr` with its literals as decimals, if it is arithmetic of literals, integers and decimals.
+fn exact_number(expr: &Expr, schema: &DFSchema) -> Option<Expr> {
+    match expr {
+        Expr::Literal(ScalarValue::Float64(Some(value)), _) => Some(Expr::Literal(as_written(*value)?, None)),
+        Expr::Negative(inner) => Some(Expr::Negative(Box::new(exact_number(inner, schema)?))),
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) if is_arithmetic(*op) => {
+            let (left, right) = (exact_number(left, schema)?, exact_number(right, schema)?);
+            Some(Expr::BinaryExpr(BinaryExpr::new(Box::new(left), *op, Box::new(right))))
+        }
+        other => {
+            let is_exact = other.get_type(schema).is_ok_and(|kind| kind.is_integer() || kind.is_decimal());
+            is_exact.then(|| other.clone())
+        }
+    }
+}
+
+fn is_arithmetic(op: Operator) -> bool {
+    matches!(op, Operator::Plus | Operator::Minus | Operator::Multiply | Operator::Divide | Operator::Modulo)
 }
 
 /// A double that was written as a number, as the decimal that was written; anything else as it is.

@@ -7,7 +7,7 @@
 //! [`analyse`], on a view's query alone:
 //! 1. `unnest`: an order of columns that is the same in each run;
 //!    `using`: the columns of `USING` in outer joins;
-//! 2. `literals`: numbers beside decimals are decimals;
+//! 2. `literals`: numbers are exact where that can be seen;
 //! 3. `types`: what depends on the types of the query as it is written;
 //! 4. DataFusion's type coercion;
 //! 5. `meaning`: operators and casts whose evaluation means something else in SQL;
@@ -50,9 +50,11 @@ use datafusion_optimizer::optimize_unions::OptimizeUnions;
 use datafusion_optimizer::propagate_empty_relation::PropagateEmptyRelation;
 use datafusion_optimizer::{Optimizer, OptimizerContext, OptimizerRule};
 
+pub(crate) use functions::PLAIN_FLOAT;
 pub(crate) use may_fail::{cast_may_fail, function_may_fail, may_fail, negation_may_fail, operator_may_fail};
 pub(crate) use nulls::column_never_null;
 pub(crate) use ties::Keys;
+pub(crate) use types::Intervals;
 
 /// What the query `plan` means, its types made to fit. `qualified` are the columns that it names with their relation, `keys`
 /// those of the relations that it reads.

@@ -4,25 +4,34 @@
 //! | query | evaluated as |
 //! |---|---|
 //! | a date plus or minus an interval | of the date's midnight |
-//! | an interval times a whole number | the interval as often |
+//! | an interval times a whole number | the interval as often ([`Intervals`], as soon as it is planned) |
 //! | a quotient of decimals | rounded to 16 digits behind the point |
 //! | `avg` of decimals | with 16 digits behind the point |
 //! | a decimal beside a float | as a float |
 //! | `round(float)` | halves to the even number |
 //! | `ceil`, `floor`, `round` of decimals | with one digit more, so that the result fits |
 //! | `date_trunc`, `date_part`, `extract`, `to_char` | for every time, with PostgreSQL's units, parts and patterns |
+//! | `ln`, `log` | a fault for what has no logarithm |
+//! | `to_hex` of an `INT` | of its 32 bits |
 //! | `concat`, `concat_ws` | of texts as PostgreSQL writes them |
+//! | a union of dates and times | of times |
 //! | lists: `array_remove`, `array_replace`, `array_length`, `x[i]` | of all that is equal; null for an empty list; null below 1 |
 
 mod lists;
 mod times;
 
+use std::sync::Arc;
+
 use catchment_contract::arrow::datatypes::DataType;
 use datafusion_common::tree_node::{Transformed, TreeNode};
 use datafusion_common::{DFSchema, Result, plan_err};
 use datafusion_expr::expr_rewriter::NamePreserver;
+use datafusion_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
 use datafusion_expr::utils::merge_schema;
-use datafusion_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, cast};
+use datafusion_expr::{
+    BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, Projection, Union, bitwise_and, cast, lit,
+};
+use datafusion_sql::sqlparser::ast::BinaryOperator;
 
 use super::functions;
 use super::meaning::is_comparison;
@@ -38,9 +47,41 @@ pub(super) fn settled(plan: LogicalPlan) -> Result<LogicalPlan> {
             let settled = expr.transform_up(|expr| meant(expr, &schema))?;
             Ok(Transformed::new_transformed(name.restore(settled.data), settled.transformed))
         })?;
-        if node.transformed { node.map_data(LogicalPlan::recompute_schema) } else { Ok(node) }
+        let node = if node.transformed { node.map_data(LogicalPlan::recompute_schema)? } else { node };
+        match node.data {
+            LogicalPlan::Union(union) => Ok(Transformed::yes(of_instants(union)?)),
+            other => Ok(Transformed::new_transformed(other, node.transformed)),
+        }
     })?;
     Ok(plan.data)
+}
+
+/// `union` with dates as times where other inputs have times.
+fn of_instants(union: Union) -> Result<LogicalPlan> {
+    let is_time = |input: &Arc<LogicalPlan>, place: usize| {
+        matches!(input.schema().field(place).data_type(), DataType::Timestamp(..))
+    };
+    let columns = 0..union.schema.fields().len();
+    let mixed: Vec<bool> = columns
+        .map(|place| {
+            let same = |input| is_time(input, place) == is_time(&union.inputs[0], place);
+            !union.inputs.iter().all(same)
+        })
+        .collect();
+    if !mixed.contains(&true) {
+        return Ok(LogicalPlan::Union(union));
+    }
+    let inputs = union.inputs.into_iter().map(|input| {
+        let exprs = super::columns(input.schema()).into_iter().zip(&mixed).zip(input.schema().iter());
+        let exprs = exprs.map(|((column, mixed), (relation, field))| match field.data_type() {
+            DataType::Date32 if *mixed => {
+                cast(column, timestamp_type()).alias_qualified(relation.cloned(), field.name())
+            }
+            _ => column,
+        });
+        Ok(Arc::new(LogicalPlan::Projection(Projection::try_new(exprs.collect(), input)?)))
+    });
+    Ok(LogicalPlan::Union(Union::try_new_with_loose_types(inputs.collect::<Result<_>>()?)?))
 }
 
 fn meant(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
@@ -64,6 +105,14 @@ fn meant(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
                     let wider = DataType::Decimal128(digits + 1, *scale);
                     function.args[0] = cast(function.args[0].clone(), wider);
                 }
+                ("ln" | "log" | "log2" | "log10", kinds) if kinds.iter().all(DataType::is_numeric) => {
+                    let args = function.args.into_iter();
+                    function.args = args.map(|arg| functions::positive(cast(arg, DataType::Float64))).collect();
+                }
+                ("to_hex", [DataType::Int8 | DataType::Int16 | DataType::Int32]) => {
+                    let wide = cast(function.args.remove(0), DataType::Int64);
+                    function.args.push(bitwise_and(wide, lit(i64::from(u32::MAX))));
+                }
                 ("concat" | "concat_ws", kinds) => {
                     let texts = function.args.into_iter().zip(kinds).map(|(arg, kind)| text(arg, kind));
                     function.args = texts.collect::<Result<_>>()?;
@@ -79,8 +128,8 @@ fn meant(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             };
             // The average has four digits more.
             let more = (AVERAGE_SCALE - 4 - scale).max(0);
-            let digits = digits.saturating_add(more.unsigned_abs());
-            if more > 0 && digits <= 38 {
+            let digits = digits.saturating_add(more.unsigned_abs()).min(38);
+            if more > 0 {
                 let arg = function.params.args.remove(0);
                 function.params.args.insert(0, cast(arg, DataType::Decimal128(digits, scale + more)));
             }
@@ -109,19 +158,6 @@ fn operation(binary: BinaryExpr, schema: &DFSchema) -> Result<Transformed<Expr>>
         (Operator::Plus, length, DataType::Date32) if is_interval(length) => {
             binary(*left, cast(*right, timestamp_type()))
         }
-        (Operator::Multiply, length, times) if is_interval(length) && times.is_integer() => {
-            Ok(Transformed::yes(functions::multiple(*left, cast(*right, DataType::Int64))))
-        }
-        (Operator::Multiply, times, length) if is_interval(length) && times.is_integer() => {
-            Ok(Transformed::yes(functions::multiple(*right, cast(*left, DataType::Int64))))
-        }
-        (Operator::Multiply | Operator::Divide, length, other) | (Operator::Multiply, other, length)
-            if is_interval(length) && other.is_numeric() =>
-        {
-            plan_err!(
-                "an interval times a fraction cannot be computed; multiply one of a smaller unit by a whole number"
-            )
-        }
         (Operator::Divide, left_kind, right_kind) if left_kind.is_decimal() || right_kind.is_decimal() => {
             match (as_decimal(*left.clone(), left_kind), as_decimal(*right.clone(), right_kind)) {
                 (Some(left), Some(right)) => Ok(Transformed::yes(functions::quotient(left, right))),
@@ -135,6 +171,32 @@ fn operation(binary: BinaryExpr, schema: &DFSchema) -> Result<Transformed<Expr>>
             binary(*left, cast(*right, DataType::Float64))
         }
         _ => Ok(Transformed::no(Expr::BinaryExpr(BinaryExpr { left, op, right }))),
+    }
+}
+
+/// Operators that DataFusion has no types for.
+#[derive(Debug)]
+pub(crate) struct Intervals;
+
+impl ExprPlanner for Intervals {
+    /// An interval times a number.
+    fn plan_binary_op(&self, expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
+        let (Ok(left), Ok(right)) = (expr.left.get_type(schema), expr.right.get_type(schema)) else {
+            return Ok(PlannerResult::Original(expr));
+        };
+        let is_interval = |kind: &DataType| matches!(kind, DataType::Interval(_));
+        let (interval, times, kind) = match (&expr.op, is_interval(&left), is_interval(&right)) {
+            (BinaryOperator::Multiply | BinaryOperator::Divide, true, false) => (expr.left, expr.right, right),
+            (BinaryOperator::Multiply, false, true) => (expr.right, expr.left, left),
+            _ => return Ok(PlannerResult::Original(expr)),
+        };
+        if expr.op != BinaryOperator::Multiply || !kind.is_integer() {
+            return plan_err!(
+                "an interval can only be multiplied by a whole number; \
+                 write an interval of a smaller unit, such as INTERVAL '1 minute' * 90"
+            );
+        }
+        Ok(PlannerResult::Planned(functions::multiple(interval, cast(times, DataType::Int64))))
     }
 }
 

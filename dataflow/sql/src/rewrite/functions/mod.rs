@@ -54,6 +54,11 @@ pub(super) fn to_even(value: Expr) -> Expr {
     call(Function::ToEven, vec![value])
 }
 
+/// `value`, a double, which fails where it is not above zero.
+pub(super) fn positive(value: Expr) -> Expr {
+    call(Function::Positive, vec![value])
+}
+
 /// `value`, a float, a time in microseconds or a truth, as PostgreSQL writes it; a truth as `concat` does.
 pub(super) fn text_of(value: Expr) -> Expr {
     call(Function::TextOf, vec![value])
@@ -112,6 +117,7 @@ enum Function {
     ShiftRight,
     PlainFloat,
     ToEven,
+    Positive,
     TextOf,
     Quotient,
     Cut,
@@ -120,7 +126,7 @@ enum Function {
 }
 
 /// The functions and what they are called.
-const FUNCTIONS: [(Function, &str); 12] = [
+const FUNCTIONS: [(Function, &str); 13] = [
     (Function::OnlyRow, "only_row"),
     (Function::IntervalLength, "interval_length"),
     (Function::Multiple, "interval_multiple"),
@@ -128,6 +134,7 @@ const FUNCTIONS: [(Function, &str); 12] = [
     (Function::ShiftRight, "shift_right"),
     (Function::PlainFloat, PLAIN_FLOAT),
     (Function::ToEven, "round_to_even"),
+    (Function::Positive, "above_zero"),
     (Function::TextOf, "text_of"),
     (Function::Quotient, "quotient"),
     (Function::Cut, "date_trunc"),
@@ -159,7 +166,7 @@ impl ScalarUDFImpl for Internal {
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
         match (self.function, types) {
             (Function::OnlyRow, [value, _])
-            | (Function::PlainFloat | Function::ToEven, [value])
+            | (Function::PlainFloat | Function::ToEven | Function::Positive, [value])
             | (Function::Cut, [_, value])
             | (Function::Multiple, [value, _]) => Ok(value.clone()),
             (Function::TextOf | Function::ToChar, _) => Ok(DataType::Utf8View),
@@ -208,6 +215,7 @@ impl ScalarUDFImpl for Internal {
             (Function::IntervalLength, [interval]) => Arc::new(lengths(interval)?),
             (Function::Multiple, [intervals, times]) => multiples(intervals, times)?,
             (Function::ToEven, [values]) => numbers::to_even(values)?,
+            (Function::Positive, [values]) => numbers::positive(values)?,
             (Function::Quotient, [left, right]) => numbers::quotients(left, right)?,
             (Function::TextOf, [values]) => text::of(values)?,
             (Function::Cut, [_, times]) => match name(0).and_then(Unit::of) {

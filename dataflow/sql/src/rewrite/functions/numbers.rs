@@ -24,6 +24,18 @@ pub(super) fn to_even(values: &ArrayRef) -> Result<ArrayRef> {
     internal_err!("{} is no float", values.data_type())
 }
 
+/// `values`, all of which are above zero or null.
+pub(super) fn positive(values: &ArrayRef) -> Result<ArrayRef> {
+    let Some(floats) = values.as_primitive_opt::<Float64Type>() else {
+        return internal_err!("{} is no double", values.data_type());
+    };
+    match floats.iter().flatten().find(|value| *value <= 0.0) {
+        Some(0.0) => exec_err!("zero has no logarithm"),
+        Some(_) => exec_err!("a negative number has no logarithm"),
+        None => Ok(values.clone()),
+    }
+}
+
 /// The type of the quotient of two decimals.
 pub(super) fn quotient_type(left: &DataType, right: &DataType) -> Result<DataType> {
     match (left, right) {
