@@ -120,7 +120,7 @@ pub const SCALARS: &[Op] = &[
     (F, &[F], "abs({0})", ""),
     (F, &[F], "floor({0})", ""),
     (F, &[F], "ceil({0})", ""),
-    (F, &[F], "round({0})", ""),
+    (F, &[F], "round({0})", "round_even({0}, 0)"),
     // Text.
     (T, &[T, T], "({0} || {1})", ""),
     (T, &[T, T], "concat({0}, {1})", ""),
@@ -150,7 +150,7 @@ pub const SCALARS: &[Op] = &[
     (S, &[S], "({0} + INTERVAL '1 month')", ""),
     (S, &[D], "CAST({0} AS TIMESTAMP)", ""),
     (D, &[S], "CAST({0} AS DATE)", ""),
-    (D, &[D], "({0} + INTERVAL '1 day')", "CAST({0} + INTERVAL '1 day' AS DATE)"),
+    (D, &[D], "CAST({0} + INTERVAL '1 day' AS DATE)", ""),
     (D, &[D], "CAST(date_trunc('month', {0}) AS DATE)", ""),
 ];
 

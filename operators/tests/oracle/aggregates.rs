@@ -40,7 +40,12 @@ fn evaluate(aggregate: &Aggregate, types: &[DataType], rows: &[(&Row, i64)]) -> 
             DataType::Float64 => float(sum),
             _ => Value::Int(integer),
         },
-        Function::Avg if is_decimal => Value::Int(integer * 10_000 / count),
+        Function::Avg if is_decimal => {
+            // Halves go away from zero.
+            let scaled = integer * 10_000;
+            let (whole, rest) = (scaled / count, scaled % count);
+            Value::Int(if rest.abs() * 2 >= count { whole + scaled.signum() } else { whole })
+        }
         Function::Avg if matches!(types[input], DataType::Float64 | DataType::Float32) => float(sum / count as f64),
         Function::Avg => float(integer as f64 / count as f64),
         Function::Min => values.iter().map(|(value, _)| value.clone()).min().unwrap(),
