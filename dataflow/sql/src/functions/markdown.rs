@@ -7,7 +7,7 @@ use super::table::{Function, Kind, SECTIONS, Section};
 const HEAD: &str = "# Functions
 
 Every function that a query may call. DataFusion computes most of them; what they make of one row is bounded. Where a function
-fails, the row is a reject of its view with the reason; a function is null where an argument is null unless it says otherwise.
+fails, the row is a reject of its view, with the reason.
 
 This page is written from the table in `dataflow/sql/src/functions/table`:
 `CATCHMENT_RENEW=1 cargo test -p catchment-sql --test functions` writes it anew.

@@ -15,6 +15,7 @@ struct Oracle {
     end: Regex,
     hit: Regex,
     host: Regex,
+    dotted: Regex,
     slashes: Regex,
     named: Regex,
     delimiter: Regex,
@@ -45,6 +46,7 @@ impl Oracle {
             end: bytes(r#"[\t\n\x0b\f\r "')<>]"#),
             hit: bytes("youtu"),
             host: bytes("^[a-z0-9.-]{0,253}"),
+            dotted: bytes(r"^be.*\.[a-z0-9]"),
             slashes: bytes(&format!("^{slash}+")),
             named: bytes(&format!("^(embed|shorts|live|watch|vi|v|e){slash}")),
             delimiter: bytes(&format!("^{}", encoded("[?&#!;]", "3F|26|23|21|3B"))),
@@ -79,7 +81,7 @@ impl Oracle {
             let rest = &link[*after..];
             let name = String::from_utf8_lossy(self.host.find(rest).map_or(&b""[..], |name| name.as_bytes()));
             let name = name.to_lowercase();
-            let other = Regex::new(r"^be.*\.[a-z0-9]").unwrap().is_match(name.as_bytes());
+            let other = self.dotted.is_match(name.as_bytes());
             let is_host = name == ".be" || other;
             is_link |= is_host;
             let behind = if is_host { after + name.len() } else { *after };
