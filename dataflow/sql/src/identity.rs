@@ -5,7 +5,7 @@
 //! each run and each build, whatever the planner calls things, however the text is laid out, whatever else the job holds.
 //!
 //! It is made of the operators that the view alone has, with the relations that it reads as leaves, in the notation of
-//! [`crate::notation`]. An identity's text is, in lines:
+//! `crate::notation`. An identity's text is, in lines:
 //!
 //! ```text
 //! catchment relation 1                                         the format

@@ -19,8 +19,10 @@
 //! - [`identity`]: what a relation is made of, in short.
 
 mod alone;
+mod assemble;
 pub mod catalog;
 mod check;
+mod checked;
 mod custom;
 mod declared;
 mod dialect;
@@ -39,11 +41,11 @@ mod plan;
 mod precedence;
 mod render;
 mod rewrite;
+mod shared;
 pub mod stage;
 pub mod statement;
 pub mod text;
 mod unlisted;
-mod whole;
 
 pub use check::{Registry, check, check_with};
 pub use explain::{Format, explain};

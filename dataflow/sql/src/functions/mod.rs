@@ -1,7 +1,7 @@
 //! Functions: which there are, what can fail, and what bounds their results.
 //!
 //! All of it stands in one [`table`], a line each: the planner finds functions by it, messages name them from it, and
-//! `docs/functions.md` is [written](markdown) from it. What is not in the table is no function, whatever DataFusion has.
+//! `docs/functions.md` is [written](markdown()) from it. What is not in the table is no function, whatever DataFusion has.
 
 mod bounded;
 mod limits;

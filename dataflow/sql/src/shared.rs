@@ -11,7 +11,7 @@ use datafusion_common::DataFusionError;
 use datafusion_expr::LogicalPlan;
 
 use crate::catalog::RelationId;
-use crate::check::Checker;
+use crate::checked::Checked;
 use crate::graph::{Graph, NodeId};
 use crate::job::Built;
 use crate::lower::{Flow, Leaf, Lowering};
@@ -19,7 +19,7 @@ use crate::plan::{columns_read, inline, narrow, relations_of};
 use crate::rewrite::optimise;
 
 /// The plans of all relations that are nodes of their own.
-pub(crate) struct Whole {
+pub(crate) struct Shared {
     /// Optimised plans of the views that are nodes, with what they read as leaves.
     roots: BTreeMap<RelationId, LogicalPlan>,
     /// The columns of each relation that some reader wants.
@@ -38,46 +38,46 @@ pub(crate) struct Lowered {
     pub rejects: NodeId,
 }
 
-impl Whole {
-    pub fn plan(checker: &Checker<'_>) -> Result<Whole> {
-        let mut whole = Whole { roots: BTreeMap::new(), wanted: BTreeMap::new(), live: BTreeSet::new() };
+impl Shared {
+    pub fn of(checked: &Checked<'_>) -> Result<Shared> {
+        let mut shared = Shared { roots: BTreeMap::new(), wanted: BTreeMap::new(), live: BTreeSet::new() };
         let mut readers: BTreeMap<RelationId, usize> = BTreeMap::new();
-        for relation in checker.sinks.iter().map(|sink| &sink.relation) {
-            whole.live.insert(*relation);
+        for relation in checked.sinks.iter().map(|sink| &sink.relation) {
+            shared.live.insert(*relation);
             // A sink's relation is a node, however many others read it.
             *readers.entry(*relation).or_default() += 2;
-            whole.wanted.entry(*relation).or_default().extend(checker.listed(*relation));
+            shared.wanted.entry(*relation).or_default().extend(checked.listed(*relation));
         }
-        for (index, view) in checker.views.iter().enumerate().rev() {
-            if whole.live.contains(&RelationId::View(index)) {
-                for relation in relations_of(&view.plan).map_err(|error| checker.fault(index, &error))? {
-                    whole.live.insert(relation);
+        for (index, view) in checked.views.iter().enumerate().rev() {
+            if shared.live.contains(&RelationId::View(index)) {
+                for relation in relations_of(&view.plan).map_err(|error| checked.fault(index, &error))? {
+                    shared.live.insert(relation);
                     *readers.entry(relation).or_default() += 1;
                 }
             }
         }
-        let shared = |relation: &RelationId| readers.get(relation).is_some_and(|readers| *readers > 1);
-        for index in (0..checker.views.len()).rev() {
+        let is_shared = |relation: &RelationId| readers.get(relation).is_some_and(|readers| *readers > 1);
+        for index in (0..checked.views.len()).rev() {
             let relation = RelationId::View(index);
-            if shared(&relation) && whole.wanted.contains_key(&relation) {
-                let plan = whole.root(checker, index, &shared).map_err(|error| checker.fault(index, &error))?;
-                whole.roots.insert(relation, plan);
+            if is_shared(&relation) && shared.wanted.contains_key(&relation) {
+                let plan = shared.root(checked, index, &is_shared).map_err(|error| checked.fault(index, &error))?;
+                shared.roots.insert(relation, plan);
             }
         }
-        Ok(whole)
+        Ok(shared)
     }
 
     /// The plan of a view that is a node; notes what it reads.
     fn root(
         &mut self,
-        checker: &Checker<'_>,
+        checked: &Checked<'_>,
         index: usize,
-        shared: &dyn Fn(&RelationId) -> bool,
+        is_shared: &dyn Fn(&RelationId) -> bool,
     ) -> Result<LogicalPlan, DataFusionError> {
         let relation = RelationId::View(index);
         let wanted: Vec<usize> = self.wanted[&relation].iter().copied().collect();
-        let plan = inline_unshared(checker, checker.views[index].plan.clone(), shared)?;
-        let plan = optimise(narrow(plan, &wanted)?, checker.catalog.config())?;
+        let plan = inline_unshared(checked, checked.views[index].plan.clone(), is_shared)?;
+        let plan = optimise(narrow(plan, &wanted)?, checked.catalog.config())?;
         for (relation, columns) in columns_read(&plan)? {
             self.wanted.entry(relation).or_default().extend(columns);
         }
@@ -100,24 +100,24 @@ impl Whole {
     ///
     /// # Errors
     /// For a construct that cannot be kept up to date.
-    pub fn lower(&self, checker: &Checker<'_>) -> Result<Lowered> {
+    pub fn lower(&self, checked: &Checked<'_>) -> Result<Lowered> {
         let mut graph = Graph::default();
-        let mut leaves = self.leaves(checker, &mut graph);
+        let mut leaves = self.leaves(checked, &mut graph);
         let rejects = leaves[&RelationId::Rejects].node;
         let mut built = Vec::new();
         for (relation, plan) in &self.roots {
             let RelationId::View(index) = *relation else { continue };
-            let subject = checker.subject(index);
-            let node = Lowering::new(&mut graph, &leaves, &subject, checker.catalog.config()).view(plan)?;
+            let subject = checked.subject(index);
+            let node = Lowering::new(&mut graph, &leaves, &subject, checked.catalog.config()).view(plan)?;
             let columns = self.wanted[relation].iter().copied().collect();
             leaves.insert(*relation, Leaf { node, columns });
             built.push(Built { relation: *relation, node, plan: plan.display_indent().to_string() });
         }
         let mut outputs: Vec<(String, NodeId)> = Vec::new();
-        for relation in checker.sinks.iter().map(|sink| sink.relation) {
-            let name = checker.facts_of(relation).name;
+        for relation in checked.sinks.iter().map(|sink| sink.relation) {
+            let name = checked.facts_of(relation).name;
             if !outputs.iter().any(|(known, _)| *known == name) {
-                let node = only(&mut graph, &leaves[&relation], &checker.listed(relation), &name)?;
+                let node = only(&mut graph, &leaves[&relation], &checked.listed(relation), &name)?;
                 outputs.push((name, node));
             }
         }
@@ -132,13 +132,13 @@ impl Whole {
     }
 
     /// The rejects and the sources that are read.
-    fn leaves(&self, checker: &Checker<'_>, graph: &mut Graph) -> BTreeMap<RelationId, Leaf> {
+    fn leaves(&self, checked: &Checked<'_>, graph: &mut Graph) -> BTreeMap<RelationId, Leaf> {
         let mut leaves = BTreeMap::new();
         let mut add = |relation: RelationId, columns: Vec<usize>| {
-            leaves.insert(relation, Leaf::add(graph, relation, &checker.facts_of(relation), columns));
+            leaves.insert(relation, Leaf::add(graph, relation, &checked.facts_of(relation), columns));
         };
         add(RelationId::Rejects, (0..rejects_schema().fields().len()).collect());
-        for (index, (_, source)) in checker.sources.iter().enumerate() {
+        for (index, (_, source)) in checked.sources.iter().enumerate() {
             let (columns, read) = self.projection(index, source.as_ref());
             if read {
                 add(RelationId::Source(index), columns);
@@ -158,15 +158,15 @@ fn only(graph: &mut Graph, leaf: &Leaf, listed: &[usize], relation: &str) -> Res
 
 /// `plan` with the views inlined that it alone reads, and constants.
 fn inline_unshared(
-    checker: &Checker<'_>,
+    checked: &Checked<'_>,
     plan: LogicalPlan,
-    shared: &dyn Fn(&RelationId) -> bool,
+    is_shared: &dyn Fn(&RelationId) -> bool,
 ) -> Result<LogicalPlan, DataFusionError> {
     inline(plan, &|relation| match relation {
-        RelationId::View(index) if checker.views[index].constant => checker.constant_view(relation),
-        RelationId::View(index) if !shared(&relation) => {
-            let inner = checker.views[index].plan.clone();
-            Some(inline_unshared(checker, inner.clone(), shared).unwrap_or(inner))
+        RelationId::View(index) if checked.views[index].constant => checked.constant_view(relation),
+        RelationId::View(index) if !is_shared(&relation) => {
+            let inner = checked.views[index].plan.clone();
+            Some(inline_unshared(checked, inner.clone(), is_shared).unwrap_or(inner))
         }
         _ => None,
     })
