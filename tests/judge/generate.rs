@@ -3,8 +3,8 @@
 use rand::Rng;
 use rand::rngs::StdRng;
 
-use super::ops::{AGGREGATES, DIVISORS, Kind, LETTERS, LIKES, Op, REGEXES, SCALARS, WIDE, WINDOWS};
-use super::sql::{Arg, Expr, From, Item, Query, Select, Type, wide};
+use super::ops::{AGGREGATES, DIVISORS, Kind, LETTERS, LIKES, Op, REGEXES, SCALARS, WINDOWS};
+use super::sql::{Arg, Expr, From, Item, Query, Select, Type};
 use super::world::TEXTS;
 
 /// What can be named where an expression stands: columns by qualified name.
@@ -34,7 +34,7 @@ impl<'a> Generator<'a> {
     }
 
     fn any_type(&mut self) -> Type {
-        self.pick(Type::all())
+        self.pick(&Type::ALL)
     }
 
     /// A query; derived tables nest at most `depth` deep.
@@ -203,7 +203,7 @@ impl<'a> Generator<'a> {
             Expr::of(Type::Bool, template, sides.to_vec())
         };
         let mut on = pair(self);
-        if wide() && self.chance(0.2) {
+        if self.chance(0.2) {
             on = Expr::of(Type::Bool, "{0} AND {1}", vec![on, pair(self)]);
         }
         scope.extend(other);
@@ -248,7 +248,7 @@ impl<'a> Generator<'a> {
     fn subquery_condition(&mut self, scope: &Scope, depth: usize) -> Expr {
         let data_type = self.any_type();
         let value = self.expr(data_type, scope, 1);
-        match self.random.random_range(0..if wide() { 6 } else { 5 }) {
+        match self.random.random_range(0..6) {
             0 | 1 => {
                 let query = self.query_of(depth, &[data_type]);
                 Expr {
@@ -360,13 +360,10 @@ impl<'a> Generator<'a> {
 
     /// An operation of `ops` that gives `wanted`, or anything.
     fn operation(&mut self, ops: &[Op], wanted: Option<Type>, scope: &Scope, depth: usize) -> Expr {
-        let fits = |(result, kinds, ..): &&Op| {
-            let known = |kind: &Kind| wide() || *kind != Kind::Of(Type::Float);
-            let result_fits = wanted.is_none_or(|wanted| *result == Kind::Same || *result == Kind::Of(wanted));
-            result_fits && known(result) && kinds.iter().all(known)
+        let fits = |(result, ..): &&Op| {
+            wanted.is_none_or(|wanted| *result == Kind::Same || *result == Kind::Of(wanted))
         };
-        let more = if wide() && std::ptr::eq(ops, SCALARS) { WIDE } else { &[] };
-        let fits: Vec<&Op> = ops.iter().chain(more).filter(fits).collect();
+        let fits: Vec<&Op> = ops.iter().filter(fits).collect();
         let (result, kinds, ours, duckdb) = *fits[self.random.random_range(0..fits.len())];
         let same = match (result, wanted) {
             (Kind::Same, Some(wanted)) => wanted,

@@ -7,8 +7,7 @@
 //!
 //! - `JUDGE_SEED=n` runs that seed alone, and makes each finding small;
 //! - `JUDGE_SECONDS=n` runs seeds from `JUDGE_FROM` (default 1000) on for so many seconds, and makes each finding small;
-//! - without either, the seeds of CI;
-//! - `JUDGE_WIDE=1` adds what is known to be answered wrongly still.
+//! - without either, the seeds of CI.
 //!
 //! Without DuckDB the forms are still compared.
 

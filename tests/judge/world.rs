@@ -37,7 +37,7 @@ impl Table {
             columns.push(("id".to_string(), Type::Int));
         }
         for number in 0..random.random_range(1 + usize::from(!keyed)..5) {
-            columns.push((format!("c{number}"), Type::all()[random.random_range(0..Type::all().len())]));
+            columns.push((format!("c{number}"), Type::ALL[random.random_range(0..Type::ALL.len())]));
         }
         Table { name: name.to_string(), columns, keyed }
     }
