@@ -360,9 +360,8 @@ impl<'a> Generator<'a> {
 
     /// An operation of `ops` that gives `wanted`, or anything.
     fn operation(&mut self, ops: &[Op], wanted: Option<Type>, scope: &Scope, depth: usize) -> Expr {
-        let fits = |(result, ..): &&Op| {
-            wanted.is_none_or(|wanted| *result == Kind::Same || *result == Kind::Of(wanted))
-        };
+        let fits =
+            |(result, ..): &&Op| wanted.is_none_or(|wanted| *result == Kind::Same || *result == Kind::Of(wanted));
         let fits: Vec<&Op> = ops.iter().filter(fits).collect();
         let (result, kinds, ours, duckdb) = *fits[self.random.random_range(0..fits.len())];
         let same = match (result, wanted) {

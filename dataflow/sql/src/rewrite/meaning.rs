@@ -44,6 +44,9 @@ fn meant(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         Expr::Like(like) if like.escape_char.is_some_and(|escape| escape != '\\') => {
             Transformed::yes(Expr::Like(like::with_backslashes(like)?))
         }
+        Expr::Literal(value, metadata) if matches!(value.data_type(), DataType::Timestamp(..)) => {
+            Transformed::yes(Expr::Literal(casts::time(&value)?, metadata))
+        }
         Expr::Cast(cast) => Transformed::yes(casts::cast(cast, schema)?),
         Expr::TryCast(cast) => Transformed::yes(casts::try_cast(cast, schema)?),
         Expr::Negative(inner) if inner.get_type(schema)?.is_integer() => {

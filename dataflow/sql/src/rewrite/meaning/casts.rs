@@ -2,7 +2,7 @@
 //! are PostgreSQL's.
 
 use catchment_contract::arrow::datatypes::DataType;
-use datafusion_common::{DFSchema, Result, plan_err};
+use datafusion_common::{DFSchema, Result, ScalarValue, plan_err};
 use datafusion_expr::expr::{Cast, TryCast};
 use datafusion_expr::{Expr, ExprSchemable, cast as cast_to, try_cast as try_cast_to};
 
@@ -30,7 +30,8 @@ fn meant(expr: Expr, to: DataType, schema: &DFSchema, make: fn(Expr, DataType) -
         (DataType::Timestamp(..) | DataType::Date32 | DataType::Date64, DataType::Timestamp(..)) => {
             instant(expr, &from, make)
         }
-        (from, DataType::Timestamp(..)) if is_text(from) => make(expr, timestamp_type()),
+        (from, DataType::Timestamp(..)) if is_text(from) || from.is_null() => make(expr, timestamp_type()),
+        (_, DataType::Timestamp(..)) => make(make(expr, to), timestamp_type()),
         (from, to) if from.is_floating() && to.is_integer() => make(functions::to_even(expr), to.clone()),
         (DataType::Decimal128(digits, scale @ 1..), to) if to.is_integer() => {
             let whole = digits.saturating_sub(scale.unsigned_abs()) + 1;
@@ -41,6 +42,11 @@ fn meant(expr: Expr, to: DataType, schema: &DFSchema, make: fn(Expr, DataType) -
         (DataType::Interval(_) | DataType::Duration(_), to) if is_text(to) => return types::no_text(),
         _ => make(expr, to),
     })
+}
+
+/// `value`, a time, in microseconds.
+pub(super) fn time(value: &ScalarValue) -> Result<ScalarValue> {
+    value.cast_to(&timestamp_type())
 }
 
 /// `expr`, a time or date of the type `from`, in microseconds.
