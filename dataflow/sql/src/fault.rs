@@ -88,6 +88,11 @@ impl Subject<'_> {
 
 /// A message of the planner's without the noise, and its hint if it has one: ours have the form `message; hint`.
 fn readable(message: &str) -> (String, Option<String>) {
+    if message.contains("regex parse error") {
+        // What is wrong stands below the expression, which is shown.
+        let wrong = message.lines().find_map(|line| line.strip_prefix("error: ")).unwrap_or("it is none");
+        return (format!("a regular expression does not parse: {wrong}"), None);
+    }
     let message = in_sql(message.lines().next().unwrap_or_default());
     let mut line = without_internals(&message);
     while let Some((prefix, rest)) = line.split_once(": ")
@@ -153,6 +158,7 @@ fn without_internals(line: &str) -> &str {
         ": Invalid argument error",
         ". No function matches the given name",
         ". This issue was",
+        " to the signature ",
     ];
     let end = markers.into_iter().filter_map(|marker| match marker {
         " { " => shown(marker),

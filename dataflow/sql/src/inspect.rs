@@ -11,7 +11,7 @@ use catchment_contract::options::nearest;
 use catchment_contract::{Error, Result};
 use datafusion_sql::sqlparser::ast::{
     BinaryOperator, DataType, Distinct, Expr, Function, GroupByExpr, Ident, Join, JoinConstraint, JoinOperator,
-    ObjectName, Query, Select, SetExpr, SetQuantifier, Spanned, TableFactor, Visit, Visitor,
+    ObjectName, Query, Select, SetExpr, SetQuantifier, Spanned, TableFactor, UnaryOperator, Visit, Visitor,
 };
 use datafusion_sql::sqlparser::tokenizer::Span;
 
@@ -219,6 +219,11 @@ impl Inspector<'_> {
         ControlFlow::Break(self.text.error(self.at(span), message, hint))
     }
 
+    /// Refuses `expr`, which is written another way.
+    fn replaced(&self, expr: &Expr, what: &str, hint: &str) -> Step {
+        ControlFlow::Break(self.text.error(self.at(expr.span()), what, hint))
+    }
+
     fn no_function(&self, name: &str, span: Span) -> Step {
         let word = name.split('_').next();
         let alike: Vec<&str> = self.catalog.function_names().filter(|known| known.split('_').next() == word).collect();
@@ -315,7 +320,10 @@ impl Visitor for Inspector<'_> {
             TableFactor::Table { args: Some(_), .. } | TableFactor::TableFunction { .. } => "a table function",
             TableFactor::Function { .. } => "a table function",
             TableFactor::Table { sample: Some(_), .. } => "TABLESAMPLE",
-            TableFactor::Derived { lateral: true, .. } => "LATERAL",
+            TableFactor::Derived { lateral: true, .. } => {
+                let hint = "write a join: JOIN (SELECT key, max(x) AS x FROM … GROUP BY key) q ON q.key = …";
+                return self.refuse(factor.span(), "LATERAL", hint);
+            }
             TableFactor::Pivot { .. } | TableFactor::Unpivot { .. } => "PIVOT",
             TableFactor::MatchRecognize { .. } => "MATCH_RECOGNIZE",
             TableFactor::UNNEST { .. } => {
@@ -339,12 +347,18 @@ impl Visitor for Inspector<'_> {
             }
             Expr::Cast { data_type, .. } => return self.cast(data_type, expr.span()),
             Expr::BinaryOp { op: BinaryOperator::BitwiseXor, .. } => {
-                let message = "the operator ^ is a power in some databases and an exclusive or in others";
-                return ControlFlow::Break(self.text.error(
-                    self.at(expr.span()),
-                    message,
-                    "write power(a, b), or (a | b) - (a & b)",
-                ));
+                let what = "the operator ^ is a power in some databases and an exclusive or in others";
+                return self.replaced(expr, what, "write power(a, b), or (a | b) - (a & b)");
+            }
+            Expr::BinaryOp { op: BinaryOperator::PGOverlap, .. } => {
+                return self.replaced(expr, "there is no operator &&", "write array_has_any(a, b)");
+            }
+            Expr::UnaryOp { op: UnaryOperator::BitwiseNot, .. } => {
+                return self.replaced(expr, "there is no operator ~ of numbers", "write -1 - a");
+            }
+            Expr::Collate { .. } => {
+                let what = "texts have no collation: they are compared by their bytes";
+                return self.replaced(expr, what, "leave COLLATE out");
             }
             Expr::Subquery(_) | Expr::Exists { .. } | Expr::InSubquery { .. } => {
                 self.mark(Construct::Subquery, expr.span());

@@ -143,6 +143,23 @@ fn what_would_mean_something_else() {
     view("SELECT at AT TIME ZONE 'Europe/Berlin' AS x FROM posts", "line 3, column", "times are in UTC");
     view("SELECT (at - TIMESTAMP '2026-01-01')::text AS x FROM posts", "line 3, column", "extract(epoch FROM …)");
     view("SELECT at + INTERVAL '1 day' * 1.5 AS x FROM posts", "line 3, column", "a whole number");
+    view("SELECT ~id AS x FROM posts", "line 3, column 25: there is no operator ~", "write -1 - a");
+    view(
+        "SELECT body COLLATE \"C\" AS x FROM posts",
+        "line 3, column 25: texts have no collation",
+        "leave COLLATE out",
+    );
+    view("SELECT to_date(body, 'YYYY-MM-DD') AS x FROM posts", "line 3, column 25: view \"v\": to_date()", "'%Y-%m-%d");
+    view(
+        "SELECT id FROM posts WHERE body ~ '(a|'",
+        "line 3, column 1: view \"v\": a regular expression does not",
+        "unclosed",
+    );
+    view(
+        "SELECT p.id, q.n FROM posts p, LATERAL (SELECT max(n) AS n FROM events WHERE grp = p.grp) q",
+        "line 3, column",
+        "LATERAL cannot be kept up to date; write a join: JOIN (SELECT key",
+    );
     view("SELECT id ^ 2 AS x FROM posts", "line 3, column 25: the operator ^", "write power(a, b)");
     view(
         "SELECT date_trunc('bogus', at) AS x FROM posts",

@@ -6,6 +6,7 @@
 //! | a date plus or minus an interval | of the date's midnight |
 //! | an interval times a whole number | the interval as often ([`Intervals`], as soon as it is planned) |
 //! | a quotient of decimals | rounded to 16 digits behind the point |
+//! | sums, differences and products of decimals | a fault where a result has more than 38 digits |
 //! | `avg` of decimals | with 16 digits behind the point |
 //! | a decimal beside a float | as a float |
 //! | `round(float)` | halves to the even number |
@@ -164,6 +165,12 @@ fn operation(binary: BinaryExpr, schema: &DFSchema) -> Result<Transformed<Expr>>
                 _ => binary(*left, *right),
             }
         }
+        (Operator::Plus | Operator::Minus | Operator::Multiply, left_kind, right_kind)
+            if digits(op, left_kind, right_kind).is_some_and(|digits| digits > DIGITS_MAX) =>
+        {
+            let result = Expr::BinaryExpr(BinaryExpr { left, op, right });
+            Ok(Transformed::yes(functions::fitting(result)))
+        }
         (op, left_kind, right_kind) if is_comparison(op) && left_kind.is_decimal() && right_kind.is_floating() => {
             binary(cast(*left, DataType::Float64), *right)
         }
@@ -172,6 +179,25 @@ fn operation(binary: BinaryExpr, schema: &DFSchema) -> Result<Transformed<Expr>>
         }
         _ => Ok(Transformed::no(Expr::BinaryExpr(BinaryExpr { left, op, right }))),
     }
+}
+
+/// Digits of a decimal.
+const DIGITS_MAX: i16 = 38;
+
+/// How many digits a sum, difference or product of exact numbers may have, one of which is a decimal.
+fn digits(op: Operator, left: &DataType, right: &DataType) -> Option<i16> {
+    let of = |kind: &DataType| match decimal_of(kind)? {
+        DataType::Decimal128(digits, scale) => Some((i16::from(digits), i16::from(scale))),
+        _ => None,
+    };
+    let ((left_digits, left_scale), (right_digits, right_scale)) = (of(left)?, of(right)?);
+    if !left.is_decimal() && !right.is_decimal() {
+        return None;
+    }
+    Some(match op {
+        Operator::Multiply => left_digits + right_digits,
+        _ => (left_digits - left_scale).max(right_digits - right_scale) + left_scale.max(right_scale) + 1,
+    })
 }
 
 /// Operators that DataFusion has no types for.
@@ -202,15 +228,21 @@ impl ExprPlanner for Intervals {
 
 /// `expr` of the type `kind` as a decimal, if it is an exact number.
 fn as_decimal(expr: Expr, kind: &DataType) -> Option<Expr> {
+    let decimal = decimal_of(kind)?;
+    Some(if decimal == *kind { expr } else { cast(expr, decimal) })
+}
+
+/// The decimals that hold all values of the type `kind`, if these are exact numbers.
+fn decimal_of(kind: &DataType) -> Option<DataType> {
     let digits = match kind {
-        DataType::Decimal128(..) => return Some(expr),
+        DataType::Decimal128(..) => return Some(kind.clone()),
         DataType::Int8 | DataType::UInt8 => 3,
         DataType::Int16 | DataType::UInt16 => 5,
         DataType::Int32 | DataType::UInt32 => 10,
         DataType::Int64 | DataType::UInt64 => 20,
         _ => return None,
     };
-    Some(cast(expr, DataType::Decimal128(digits, 0)))
+    Some(DataType::Decimal128(digits, 0))
 }
 
 /// `expr` of the type `kind` as `concat` writes it.

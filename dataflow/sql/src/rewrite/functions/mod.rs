@@ -64,6 +64,11 @@ pub(super) fn text_of(value: Expr) -> Expr {
     call(Function::TextOf, vec![value])
 }
 
+/// `value`, a decimal, which fails where it has more than 38 digits.
+pub(super) fn fitting(value: Expr) -> Expr {
+    call(Function::Fitting, vec![value])
+}
+
 /// `left / right` of decimals.
 pub(super) fn quotient(left: Expr, right: Expr) -> Expr {
     call(Function::Quotient, vec![left, right])
@@ -118,6 +123,7 @@ enum Function {
     PlainFloat,
     ToEven,
     Positive,
+    Fitting,
     TextOf,
     Quotient,
     Cut,
@@ -126,7 +132,7 @@ enum Function {
 }
 
 /// The functions and what they are called.
-const FUNCTIONS: [(Function, &str); 13] = [
+const FUNCTIONS: [(Function, &str); 14] = [
     (Function::OnlyRow, "only_row"),
     (Function::IntervalLength, "interval_length"),
     (Function::Multiple, "interval_multiple"),
@@ -135,6 +141,7 @@ const FUNCTIONS: [(Function, &str); 13] = [
     (Function::PlainFloat, PLAIN_FLOAT),
     (Function::ToEven, "round_to_even"),
     (Function::Positive, "above_zero"),
+    (Function::Fitting, "of_38_digits"),
     (Function::TextOf, "text_of"),
     (Function::Quotient, "quotient"),
     (Function::Cut, "date_trunc"),
@@ -166,7 +173,7 @@ impl ScalarUDFImpl for Internal {
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
         match (self.function, types) {
             (Function::OnlyRow, [value, _])
-            | (Function::PlainFloat | Function::ToEven | Function::Positive, [value])
+            | (Function::PlainFloat | Function::ToEven | Function::Positive | Function::Fitting, [value])
             | (Function::Cut, [_, value])
             | (Function::Multiple, [value, _]) => Ok(value.clone()),
             (Function::TextOf | Function::ToChar, _) => Ok(DataType::Utf8View),
@@ -216,6 +223,7 @@ impl ScalarUDFImpl for Internal {
             (Function::Multiple, [intervals, times]) => multiples(intervals, times)?,
             (Function::ToEven, [values]) => numbers::to_even(values)?,
             (Function::Positive, [values]) => numbers::positive(values)?,
+            (Function::Fitting, [values]) => numbers::fitting(values)?,
             (Function::Quotient, [left, right]) => numbers::quotients(left, right)?,
             (Function::TextOf, [values]) => text::of(values)?,
             (Function::Cut, [_, times]) => match name(0).and_then(Unit::of) {

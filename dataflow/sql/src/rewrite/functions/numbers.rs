@@ -36,6 +36,15 @@ pub(super) fn positive(values: &ArrayRef) -> Result<ArrayRef> {
     }
 }
 
+/// `values`, all of which have as many digits as a decimal may have.
+pub(super) fn fitting(values: &ArrayRef) -> Result<ArrayRef> {
+    let Some(decimals) = values.as_primitive_opt::<Decimal128Type>() else { return Ok(values.clone()) };
+    match decimals.iter().flatten().any(|value| value.unsigned_abs() >= 10_u128.pow(DIGITS_MAX.into())) {
+        true => exec_err!("a decimal has more than {DIGITS_MAX} digits"),
+        false => Ok(values.clone()),
+    }
+}
+
 /// The type of the quotient of two decimals.
 pub(super) fn quotient_type(left: &DataType, right: &DataType) -> Result<DataType> {
     match (left, right) {

@@ -22,7 +22,7 @@ pub(super) fn try_cast(cast: TryCast, schema: &DFSchema) -> Result<Expr> {
 fn meant(expr: Expr, to: DataType, schema: &DFSchema, make: fn(Expr, DataType) -> Expr) -> Result<Expr> {
     let from = expr.get_type(schema)?;
     Ok(match (&from, &to) {
-        (_, DataType::Timestamp(_, Some(zone))) if !matches!(zone.as_ref(), "UTC" | "+00:00" | "Z") => {
+        (_, DataType::Timestamp(_, Some(zone))) if !matches!(zone.as_ref(), "UTC" | "+00:00" | "+00" | "Z") => {
             return plan_err!(
                 "times are in UTC, not in the zone \"{zone}\"; leave AT TIME ZONE out, or add an INTERVAL"
             );
@@ -30,7 +30,8 @@ fn meant(expr: Expr, to: DataType, schema: &DFSchema, make: fn(Expr, DataType) -
         (DataType::Timestamp(..) | DataType::Date32 | DataType::Date64, DataType::Timestamp(..)) => {
             instant(expr, &from, make)
         }
-        (from, DataType::Timestamp(..)) if is_text(from) || from.is_null() => make(expr, timestamp_type()),
+        (DataType::Null, DataType::Timestamp(..)) => make(expr, timestamp_type()),
+        (from, DataType::Timestamp(..)) if is_text(from) => make(with_seconds(expr), timestamp_type()),
         (_, DataType::Timestamp(..)) => make(make(expr, to), timestamp_type()),
         (from, to) if from.is_floating() && to.is_integer() => make(functions::to_even(expr), to.clone()),
         (DataType::Decimal128(digits, scale @ 1..), to) if to.is_integer() => {
@@ -52,6 +53,18 @@ pub(super) fn time(value: &ScalarValue) -> Result<ScalarValue> {
 /// `expr`, a time or date of the type `from`, in microseconds.
 fn instant(expr: Expr, from: &DataType, make: fn(Expr, DataType) -> Expr) -> Expr {
     if *from == timestamp_type() { expr } else { make(expr, timestamp_type()) }
+}
+
+/// `expr` with seconds if it is a time of day without them, `2024-01-31 12:30`, which SQL knows and DataFusion does not.
+fn with_seconds(expr: Expr) -> Expr {
+    let Expr::Literal(value, metadata) = &expr else { return expr };
+    let Some(text) = value.try_as_str().flatten() else { return expr };
+    let text = text.trim();
+    let lacks = text.get(10..).is_some_and(|time| {
+        let digits = |place: usize| time.as_bytes().get(place).is_some_and(u8::is_ascii_digit);
+        time.len() == 6 && time.as_bytes()[3] == b':' && [1, 2, 4, 5].into_iter().all(digits)
+    });
+    if lacks { Expr::Literal(ScalarValue::Utf8(Some(format!("{text}:00"))), metadata.clone()) } else { expr }
 }
 
 fn text(expr: Expr, to: &DataType) -> Expr {

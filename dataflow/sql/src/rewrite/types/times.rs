@@ -14,6 +14,16 @@ pub(super) fn function(function: &ScalarFunction, types: &[DataType]) -> Result<
         ("date_trunc", [unit, time], [_, of]) => truncated(unit, time, of),
         ("date_part", [part, value], [_, of]) => part_of(part, value, of),
         ("to_char", [time, pattern], [of, _]) => written(time, pattern, of),
+        (name @ ("to_date" | "to_timestamp"), [_, patterns @ ..], _) => {
+            // They read strftime's patterns; by any other no text is a time.
+            let foreign = patterns.iter().filter_map(constant).find(|pattern| !is_strftime(pattern));
+            match foreign {
+                Some(pattern) => plan_err!(
+                    "{name}() does not know the pattern '{pattern}'; write one of strftime's: '%Y-%m-%d %H:%M:%S'"
+                ),
+                None => Ok(None),
+            }
+        }
         _ => Ok(None),
     }
 }
