@@ -37,6 +37,8 @@ impl Shape {
         let text = skip_blank(head);
         match text.first() {
             Some(b'{' | b'[') => {}
+            // Strings that hold JSON.
+            Some(b'"') if text.starts_with(b"\"{\\\"") => return Shape::Lines,
             _ => return other_text(text).map_or(Shape::Lines, Shape::Alien),
         }
         if text[0] == b'[' && !begins_json(line(text)) {
@@ -192,6 +194,7 @@ mod tests {
         check("{\"id\":\"a\",\"bo\n{\"id\":\"b\"}\n", Shape::Lines);
         check("{\"id\":\"a\"\n{\"id\":\"b\"}\n", Shape::Lines);
         check("Fetching, please wait\n{\"id\":\"b\"}\n", Shape::Lines);
+        check("\"{\\\"id\\\":1}\"\n\"{\\\"id\\\":2}\"\n", Shape::Lines);
         check("rubbish\n{\"id\":\"b\"}\n", Shape::Lines);
         check("rubbish\n", Shape::Lines);
         check("{\n  \"kind\": \"Listing\"\n}", Shape::Values);

@@ -21,7 +21,7 @@ use memchr::{memchr, memchr_iter};
 use serde::de::{DeserializeSeed, IgnoredAny};
 
 use super::columns::{Column, Kind, Made};
-use super::judge::bare;
+use super::judge::{bare, links_to_itself};
 use super::plan::Plan;
 use super::record;
 use super::scan::{Found, Node, Row, What};
@@ -145,7 +145,13 @@ impl<'a> Work<'a> {
             Ok(true) => {}
             Ok(false) => {
                 self.found.truncate(first);
-                return self.reject(line, text.as_bytes(), "not a JSON object".to_owned());
+                // A string that holds JSON: it was written twice over.
+                let inner = sonic_rs::from_str::<String>(text).ok().filter(|inner| inner.starts_with(['{', '[']));
+                match inner.filter(|_| self.mend) {
+                    Some(inner) => self.mended.push((start, start + whole.len(), inner.replace('\n', " "))),
+                    None => self.reject(line, text.as_bytes(), "not a JSON object".to_owned()),
+                }
+                return;
             }
             Err(reason) => {
                 self.found.truncate(first);
@@ -168,6 +174,12 @@ impl<'a> Work<'a> {
                 self.found.truncate(first);
                 let _ = self.scan(line, text, false);
             }
+        }
+        if let [row] = &mut self.found.rows[first..]
+            && row.clues.torn
+            && self.found.sheet.str(first, Plan::ID).is_some_and(|id| links_to_itself(text, id))
+        {
+            row.what = What::Record(Some(Kind::Comments));
         }
         let is_empty = self.found.rows[first..].iter().all(|row| row.what == What::Container);
         if is_empty && self.found.lists > lists {

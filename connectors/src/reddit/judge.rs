@@ -5,7 +5,7 @@
 //! 2. A `link_id`: only comments have one. A `parent_id`, unless there is a title.
 //! 3. A `title` without a `body` makes a submission, a `body` without a `title` a comment; null and empty ones do not count,
 //!    nor do the words that exports write for null. With both, or neither, the fields decide that submissions or comments
-//!    alone have, then an empty title or body.
+//!    alone have, then a link that leads to the comment ([`links_to_itself`]), an empty title or body.
 //! 4. With nothing of all that it may be either, and is taken for the source's kind.
 //!
 //! From 3 on it must look like Reddit: an `id` of base 36, or a `subreddit`; none of the fields that users, subreddits,
@@ -26,6 +26,8 @@ pub(super) struct Clues {
     pub post: bool,
     /// It has a field, not null, that comments alone have.
     pub reply: bool,
+    /// It has a title and a body, and no field said whose the title is.
+    pub torn: bool,
     /// It has a field of something else.
     pub foreign: bool,
     /// It has a field that no table here knows.
@@ -101,6 +103,9 @@ fn id<'a>(found: &Found<'a>, row: usize) -> Option<Cell<'a>> {
 /// What the object in `row` is by its own fields and its own `kind`. Puts the id where it is looked for.
 pub(super) fn judge(plan: &Plan, found: &mut Found<'_>, row: usize, own_kind: Option<What>) -> What {
     let seen = look(plan, found, row, own_kind);
+    let filled = |slot: usize| found.sheet.str(row, slot).is_some_and(|text| !is_nothing(text));
+    let torn = matches!(seen, Seen::Likely(Kind::Submissions)) && filled(Plan::TITLE) && filled(Plan::BODY);
+    found.rows[row].clues.torn = torn;
     let Some(id) = id(found, row) else {
         if matches!(seen, Seen::Likely(Kind::Submissions)) && thread(found, row).is_some() {
             found.sheet.put(row, Plan::ID, found.sheet.cell(row, Plan::THREAD));
@@ -149,6 +154,16 @@ pub(super) fn judge(plan: &Plan, found: &mut Found<'_>, row: usize, own_kind: Op
         }
         Seen::Unseen => What::Record(None),
     }
+}
+
+/// Whether the record `text` with this id has a link to itself as a comment: `…/comments/SUBMISSION/TITLE/ID/`.
+pub(super) fn links_to_itself(text: &str, id: &str) -> bool {
+    let link = |field: &str| sonic_rs::from_str::<String>(sonic_rs::get(text, [field]).ok()?.as_raw_str()).ok();
+    ["permalink", "url", "link"].into_iter().filter_map(link).any(|link| {
+        let path = link.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/');
+        let behind = path.split_once("/comments/").map(|(_, behind)| behind.split('/'));
+        behind.is_some_and(|mut parts| parts.clone().count() >= 3 && parts.next_back() == Some(bare(id)))
+    })
 }
 
 enum Seen {

@@ -23,6 +23,8 @@ const MPEGTS_WRAP: f64 = (1_u64 << 33) as f64;
 /// Among how many of the first lines that are not empty the first time line is looked for.
 const HEAD_LINES: usize = 40;
 
+const FENCE: &str = "```";
+
 /// Which of the three a document is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
@@ -73,7 +75,10 @@ impl Form {
 /// A time line that cannot be read, by its number.
 pub(super) fn read(text: &str, form: Form) -> Result<Transcript, String> {
     // Unicode's own line ends, which no format names and some editors write.
-    let lines: Vec<&str> = text.split(['\n', '\u{85}', '\u{2028}', '\u{2029}']).collect();
+    let lines = text.split(['\n', '\u{85}', '\u{2028}', '\u{2029}']);
+    // Fences of Markdown around captions that somebody copied.
+    let is_fenced = text.starts_with(FENCE);
+    let lines: Vec<&str> = lines.map(|line| if is_fenced && line.starts_with(FENCE) { "" } else { line }).collect();
     let mut reader = Reader::new(form, &lines);
     for (index, line) in lines.iter().enumerate() {
         reader.line(index, line)?;

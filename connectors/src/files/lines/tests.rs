@@ -124,7 +124,7 @@ fn a_grown_file_is_read_on_from_its_position() {
         fs::write(folder.path(), pack(b"{1}\n{2}\n")).unwrap();
         let first = read(&folder, None);
         let at = first.last().unwrap().position.clone();
-        folder.append(&pack(b"{3}\n"));
+        folder.append(pack(b"{3}\n"));
         let from = folder.discover(&at).expect("grown");
         assert_eq!(from.as_ref(), Some(&at), "{name}");
         let second = read(&folder, from);

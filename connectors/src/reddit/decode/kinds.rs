@@ -38,6 +38,9 @@ fn a_comment_is_told_from_a_submission() {
     c(r#"{"id":"a","body":"b","title":"of the post","is_submitter":false}"#);
     c(r#"{"id":"a","body":"b","title":"of the post","submission_id":"p"}"#);
     c(r#"{"comment_id":"a","body":"b","post_id":"p"}"#);
+    c(r#"{"id":"a","body":"b","title":"of the post","permalink":"/r/s/comments/p/of_the_post/a/"}"#);
+    c(r#"{"id":"a","body":"b","title":"of the post","url":"https://www.reddit.com/r/s/comments/p/x/a?context=3"}"#);
+    s(r#"{"id":"a","body":"b","title":"t","permalink":"/r/s/comments/a/t/"}"#);
     s(r#"{"id":"a","title":"t","body":"nan","link_id":"nan","parent_id":"None"}"#);
     s(r#"{"post_id":"a","title":"t","score":1}"#);
     s(r#"{"id":"a","title":"t","submission_id":"a","body":"text of the post"}"#);
@@ -184,6 +187,7 @@ fn nearly_json_is_read() {
     ok("\u{1e}{\"id\":\"a\",\"body\":\"b\"}\n\u{feff}{\"id\":\"b\",\"body\":\"b\"}\n", &["a", "b"]);
     ok("{'id': 'a', 'body': \"it's\", 'author': None, 'stickied': False}\n", &["a"]);
     ok("[{\"id\":\"a\",\"body\":\"b\",},]\n", &["a"]);
+    ok("\"{\\\"id\\\":\\\"a\\\",\\n\\\"body\\\":\\\"b\\\"}\"\n", &["a"]);
     check("{\"id\":\"a\",\"body\":\"b\"} rubbish\n{\"id\":\"b\",\"body\":NaN}\n", &["b"], &["b"], [1, 1]);
     let decoded = decode(
         Kind::Comments,

@@ -102,6 +102,7 @@ fn webvtt_as_tools_and_people_leave_it() {
         ("WEBVTT\n\n-00:01.000 --> 00:01.000\none", &["-1+2 one"]),
         ("WEBVTT\n\n100:00:01.000-->100:00:02.000 align:start\none", &["360001+1 one"]),
         ("WEBVTT\n\n00:01.000 --&gt; 00:02.000\none", one),
+        ("```vtt\nWEBVTT\n\n00:01.000 --> 00:02.000\none\n```\n", one),
         // Segments of a stream, put together.
         (
             "WEBVTT\nX-TIMESTAMP-MAP=MPEGTS:900000,LOCAL:00:00:00.000\n\n00:01.000 --> 00:02.000\none\n\nWEBVTT\nX-TIMESTAMP-MAP=LOCAL:00:00:00.000,MPEGTS:990000\n\n00:01.000 --> 00:02.000\ntwo",
