@@ -2,6 +2,8 @@
 
 mod calendar;
 mod numbers;
+#[cfg(test)]
+mod oracle;
 mod text;
 mod times;
 mod to_char;
