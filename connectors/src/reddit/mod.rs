@@ -17,7 +17,7 @@
 //! - records inside records: `replies`, `children`, `comments` (as BDFR writes them);
 //! - snapshots of listings, `{"fetched_at":…,"listing":{…}}`;
 //! - exports by mongoexport (extended JSON) and by pandas (`NaN`, floats for numbers and flags, every column in every record);
-//! - JSON that is nearly JSON: see [`mend`](crate::json::mend).
+//! - JSON that is nearly JSON (see [`mend`](crate::json::mend)), and strings that hold it.
 //!
 //! A file of mixed kinds yields the records of the source's kind; those of other kinds, and things of Reddit that are
 //! neither (`more` stubs, subreddits), are passed over and counted as such. A record that nothing tells the kind of is taken
