@@ -1,7 +1,8 @@
 //! The job as a whole, from its sinks back to its sources.
 //!
-//! A view that only one other view reads is inlined into it. A view that a sink or several views read becomes a node of its
-//! own, with just the columns that its readers want. What the plans scan in the end is what the sources are asked to decode.
+//! A view that only one other view reads is inlined into it, unless a column of it may fail. A view that a sink or several
+//! views read becomes a node of its own, with just the columns that its readers want, and those that may fail: a row that
+//! fails is missing from the view, whoever reads it. What the plans scan in the end is what the sources are asked to decode.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,12 +12,12 @@ use datafusion_common::DataFusionError;
 use datafusion_expr::LogicalPlan;
 
 use crate::catalog::RelationId;
-use crate::checked::Checked;
+use crate::checked::{Checked, View};
 use crate::graph::{Graph, NodeId};
 use crate::job::Built;
 use crate::lower::{Flow, Leaf, Lowering};
 use crate::plan::{columns_read, inline, narrow, relations_of};
-use crate::rewrite::optimise;
+use crate::rewrite::{column_may_fail, optimise};
 
 /// The plans of all relations that are nodes of their own.
 pub(crate) struct Shared {
@@ -56,10 +57,18 @@ impl Shared {
                 }
             }
         }
-        let is_shared = |relation: &RelationId| readers.get(relation).is_some_and(|readers| *readers > 1);
+        let failing: Vec<Vec<usize>> = checked.views.iter().map(failing_columns).collect();
+        let is_shared = |relation: &RelationId| match relation {
+            RelationId::View(index) if !failing[*index].is_empty() => true,
+            relation => readers.get(relation).is_some_and(|readers| *readers > 1),
+        };
         for index in (0..checked.views.len()).rev() {
             let relation = RelationId::View(index);
-            if is_shared(&relation) && shared.wanted.contains_key(&relation) {
+            if !is_shared(&relation) {
+                continue;
+            }
+            if let Some(wanted) = shared.wanted.get_mut(&relation) {
+                wanted.extend(&failing[index]);
                 let plan = shared.root(checked, index, &is_shared).map_err(|error| checked.fault(index, &error))?;
                 shared.roots.insert(relation, plan);
             }
@@ -154,6 +163,12 @@ fn only(graph: &mut Graph, leaf: &Leaf, listed: &[usize], relation: &str) -> Res
     let places: Vec<usize> = places.collect::<Option<_>>().expect("a sink wants all listed columns");
     let picked = Flow::of(graph, leaf.node, relation).pick(&places).node(graph, relation);
     picked.map_err(|error| Error::bug(format!("cannot pick columns of \"{relation}\": {error}")))
+}
+
+/// The columns of a view that may fail for some row.
+fn failing_columns(view: &View) -> Vec<usize> {
+    let columns = view.plan.schema().fields().len();
+    (0..columns).filter(|column| !view.constant && column_may_fail(&view.plan, *column)).collect()
 }
 
 /// `plan` with the views inlined that it alone reads, and constants.

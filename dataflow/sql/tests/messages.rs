@@ -143,7 +143,7 @@ fn what_would_mean_something_else() {
     view("SELECT at AT TIME ZONE 'Europe/Berlin' AS x FROM posts", "line 3, column", "times are in UTC");
     view("SELECT (at - TIMESTAMP '2026-01-01')::text AS x FROM posts", "line 3, column", "extract(epoch FROM …)");
     view("SELECT at + INTERVAL '1 day' * 1.5 AS x FROM posts", "line 3, column", "a whole number");
-    view("SELECT ~id AS x FROM posts", "line 3, column 25: there is no operator ~", "write -1 - a");
+    view("SELECT ~id AS x FROM posts", "line 3, column 26: there is no operator ~", "write -1 - a");
     view(
         "SELECT body COLLATE \"C\" AS x FROM posts",
         "line 3, column 25: texts have no collation",

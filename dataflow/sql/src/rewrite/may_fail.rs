@@ -7,7 +7,7 @@ use catchment_contract::arrow::datatypes::DataType;
 use datafusion_common::DFSchema;
 use datafusion_common::Result;
 use datafusion_common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion_expr::{BinaryExpr, Expr, ExprSchemable, Operator, ScalarUDF};
+use datafusion_expr::{BinaryExpr, Distinct, Expr, ExprSchemable, LogicalPlan, Operator, ScalarUDF};
 
 use super::functions::is_total;
 use crate::functions;
@@ -20,6 +20,45 @@ pub(crate) fn may_fail(expr: &Expr, schema: &DFSchema) -> bool {
         Ok(if fails { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
     });
     fails || walked.is_err()
+}
+
+/// Whether the column `column` of `plan` may fail for some row. Errs on the side of yes. A row that fails is missing from the
+/// view, whether a reader wants the column or not: who else reads the view never changes an answer.
+pub(crate) fn column_may_fail(plan: &LogicalPlan, column: usize) -> bool {
+    match plan {
+        LogicalPlan::TableScan(_) | LogicalPlan::EmptyRelation(_) | LogicalPlan::Extension(_) => false,
+        LogicalPlan::SubqueryAlias(alias) => column_may_fail(&alias.input, column),
+        LogicalPlan::Projection(projection) => computed_may_fail(&projection.expr[column], &projection.input),
+        LogicalPlan::Filter(filter) => column_may_fail(&filter.input, column),
+        LogicalPlan::Sort(sort) => column_may_fail(&sort.input, column),
+        LogicalPlan::Limit(limit) => column_may_fail(&limit.input, column),
+        LogicalPlan::Distinct(Distinct::All(input)) => column_may_fail(input, column),
+        LogicalPlan::Union(union) => union.inputs.iter().any(|input| column_may_fail(input, column)),
+        LogicalPlan::Window(window) => match column.checked_sub(window.input.schema().fields().len()) {
+            None => column_may_fail(&window.input, column),
+            Some(function) => computed_may_fail(&window.window_expr[function], &window.input),
+        },
+        LogicalPlan::Aggregate(aggregate) => {
+            let mut columns = aggregate.group_expr.iter().chain(&aggregate.aggr_expr);
+            columns.nth(column).is_none_or(|expr| computed_may_fail(expr, &aggregate.input))
+        }
+        LogicalPlan::Join(join) => match column.checked_sub(join.left.schema().fields().len()) {
+            None => column_may_fail(&join.left, column),
+            Some(column) => column_may_fail(&join.right, column),
+        },
+        _ => true,
+    }
+}
+
+/// Whether `expr` over the output of `plan` may fail for some row, or something that it is made of.
+fn computed_may_fail(expr: &Expr, plan: &LogicalPlan) -> bool {
+    let one_row_at_most = |expr: &Expr| Ok(matches!(expr, Expr::ScalarSubquery(_)));
+    may_fail(expr, plan.schema())
+        || expr.exists(one_row_at_most).unwrap_or(true)
+        || expr
+            .column_refs()
+            .into_iter()
+            .any(|column| plan.schema().index_of_column(column).map_or(true, |column| column_may_fail(plan, column)))
 }
 
 fn node_may_fail(node: &Expr, schema: &DFSchema) -> Result<bool> {
