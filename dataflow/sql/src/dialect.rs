@@ -6,6 +6,8 @@
 //! | `(a, b) IN ((c, d), …)` | `(a, b) = (c, d) OR …` |
 //! | `(a, b) IS NULL` | all are null; `IS NOT NULL`: none is |
 //! | `mod(a, b)`, `sign(a)` | `a % b`, a `CASE` |
+//! | `a = ANY (ARRAY[b, c])`, and other comparisons, and `ALL` | `a IN (b, c)`, `a < b OR a < c` |
+//! | `CAST(x AS FLOAT)` | `CAST(x AS DOUBLE PRECISION)` |
 //! | `CAST(x AS VARCHAR(n))` | `left(CAST(x AS VARCHAR), n)` |
 //! | `INTERVAL '1 day 02:30'` | `INTERVAL '1 day 2 hours 30 minutes'` |
 //! | `SELECT generate_series(…)` | `SELECT unnest(generate_series(…))` |
@@ -14,7 +16,7 @@ use std::ops::ControlFlow;
 
 use datafusion_sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion_sql::sqlparser::ast::{
-    BinaryOperator, CaseWhen, CharacterLength, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
+    BinaryOperator, CaseWhen, CharacterLength, DataType, ExactNumberInfo, Expr, Function, FunctionArg, FunctionArgExpr,
     FunctionArgumentList, FunctionArguments, Ident, ObjectName, Query, Select, SelectItem, UnaryOperator, Value,
     VisitMut, VisitorMut,
 };
@@ -77,6 +79,28 @@ fn translation(expr: &Expr) -> Option<Expr> {
             [of] => Some(sign(of)),
             _ => None,
         },
+        Expr::AnyOp { left, compare_op, right, .. } => {
+            let items = elements(right)?;
+            match compare_op {
+                BinaryOperator::Eq => Some(in_list(left, items, false)),
+                op => any(items.into_iter().map(|item| binary(left.as_ref().clone(), op.clone(), item))),
+            }
+        }
+        Expr::AllOp { left, compare_op, right } => {
+            let items = elements(right)?;
+            match compare_op {
+                BinaryOperator::NotEq => Some(in_list(left, items, true)),
+                op => all(items.into_iter().map(|item| binary(left.as_ref().clone(), op.clone(), item))),
+            }
+        }
+        Expr::Cast { kind, expr, data_type: DataType::Float(digits), array, format } => {
+            let data_type = match digits {
+                ExactNumberInfo::Precision(..=24) => DataType::Real,
+                _ => DataType::DoublePrecision,
+            };
+            let (kind, expr, format) = (kind.clone(), expr.clone(), format.clone());
+            Some(Expr::Cast { kind, expr, data_type, array: *array, format })
+        }
         Expr::Cast { kind, expr, data_type, array: false, format: None } => {
             let length = text_length(data_type)?;
             let expr = Expr::Cast {
@@ -100,6 +124,19 @@ fn translation(expr: &Expr) -> Option<Expr> {
         }
         _ => None,
     }
+}
+
+/// The elements of a list that is written out and not empty.
+fn elements(list: &Expr) -> Option<Vec<Expr>> {
+    match list {
+        Expr::Nested(inner) => elements(inner),
+        Expr::Array(array) if !array.elem.is_empty() => Some(array.elem.clone()),
+        _ => None,
+    }
+}
+
+fn in_list(expr: &Expr, list: Vec<Expr>, negated: bool) -> Expr {
+    nested(Expr::InList { expr: Box::new(nested(expr.clone())), list, negated })
 }
 
 /// The parts of a row: `(a, b)` or `ROW(a, b)`.
@@ -283,6 +320,9 @@ mod tests {
             "SELECT INTERVAL '1 day -02 hours -30 minutes -4.5 seconds'".replace("-4.5", "-04.5").as_str(),
         );
         check("SELECT generate_series(1, a)", "SELECT unnest(generate_series(1, a)) AS generate_series");
+        check("SELECT a = ANY (ARRAY[1, b])", "SELECT ((a) IN (1, b))");
+        check("SELECT a <= ALL (ARRAY[1, b])", "SELECT ((a <= 1) AND (a <= b))");
+        check("SELECT CAST(a AS FLOAT), b::float(10)", "SELECT CAST(a AS DOUBLE PRECISION), b::REAL");
         check("SELECT a = 1, (a) IN (1)", "SELECT a = 1, (a) IN (1)");
     }
 }

@@ -11,7 +11,7 @@
 //! | a decimal beside a float | as a float |
 //! | `round(float)` | halves to the even number |
 //! | `ceil`, `floor`, `round` of decimals | with one digit more, so that the result fits |
-//! | `date_trunc`, `date_part`, `extract`, `to_char` | for every time, with PostgreSQL's units, parts and patterns |
+//! | `date_trunc`, `date_bin`, `date_part`, `extract`, `to_char` | for every time, with PostgreSQL's units, parts and patterns |
 //! | `ln`, `log` | a fault for what has no logarithm |
 //! | `to_hex` of an `INT` | of its 32 bits |
 //! | `concat`, `concat_ws` | of texts as PostgreSQL writes them |
@@ -25,12 +25,13 @@ use std::sync::Arc;
 
 use catchment_contract::arrow::datatypes::DataType;
 use datafusion_common::tree_node::{Transformed, TreeNode};
-use datafusion_common::{DFSchema, Result, plan_err};
+use datafusion_common::{DFSchema, Result, internal_err, plan_err};
+use datafusion_expr::expr::{InList, InSubquery};
 use datafusion_expr::expr_rewriter::NamePreserver;
 use datafusion_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
 use datafusion_expr::utils::merge_schema;
 use datafusion_expr::{
-    BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, Projection, Union, bitwise_and, cast, lit,
+    Between, BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, Projection, Union, bitwise_and, cast, lit,
 };
 use datafusion_sql::sqlparser::ast::BinaryOperator;
 
@@ -51,6 +52,21 @@ pub(super) fn settled(plan: LogicalPlan) -> Result<LogicalPlan> {
         let node = if node.transformed { node.map_data(LogicalPlan::recompute_schema)? } else { node };
         match node.data {
             LogicalPlan::Union(union) => Ok(Transformed::yes(of_instants(union)?)),
+            LogicalPlan::Join(mut join) => {
+                let (left, right) = (join.left.schema().clone(), join.right.schema().clone());
+                for (a, b) in &mut join.on {
+                    match (a.get_type(&left)?, b.get_type(&right)?) {
+                        (a_kind, b_kind) if a_kind.is_decimal() && b_kind.is_floating() => {
+                            *a = cast(a.clone(), DataType::Float64);
+                        }
+                        (a_kind, b_kind) if a_kind.is_floating() && b_kind.is_decimal() => {
+                            *b = cast(b.clone(), DataType::Float64);
+                        }
+                        _ => {}
+                    }
+                }
+                Ok(Transformed::yes(LogicalPlan::Join(join)))
+            }
             other => Ok(Transformed::new_transformed(other, node.transformed)),
         }
     })?;
@@ -88,6 +104,33 @@ fn of_instants(union: Union) -> Result<LogicalPlan> {
 fn meant(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     match expr {
         Expr::BinaryExpr(binary) => operation(binary, schema),
+        Expr::Between(Between { expr, negated, low, high }) => {
+            let mut all = of_floats(vec![*expr, *low, *high], schema).into_iter().map(Box::new);
+            let (Some(expr), Some(low), Some(high)) = (all.next(), all.next(), all.next()) else {
+                return internal_err!("BETWEEN has three operands");
+            };
+            Ok(Transformed::yes(Expr::Between(Between { expr, negated, low, high })))
+        }
+        Expr::InList(InList { expr, list, negated }) => {
+            let mut all = of_floats([*expr].into_iter().chain(list).collect(), schema);
+            let expr = Box::new(all.remove(0));
+            Ok(Transformed::yes(Expr::InList(InList { expr, list: all, negated })))
+        }
+        Expr::InSubquery(InSubquery { expr, mut subquery, negated }) => {
+            let (of_expr, inner) = (expr.get_type(schema), subquery.subquery.schema().field(0).data_type().clone());
+            let expr = match of_expr {
+                Ok(kind) if kind.is_decimal() && inner.is_floating() => Box::new(cast(*expr, DataType::Float64)),
+                Ok(kind) if kind.is_floating() && inner.is_decimal() => {
+                    let value = super::columns(subquery.subquery.schema())[0].clone();
+                    let value = cast(value, DataType::Float64).alias("value");
+                    let made = Projection::try_new(vec![value], subquery.subquery.clone())?;
+                    subquery.subquery = Arc::new(LogicalPlan::Projection(made));
+                    expr
+                }
+                _ => expr,
+            };
+            Ok(Transformed::yes(Expr::InSubquery(InSubquery { expr, subquery, negated })))
+        }
         Expr::ScalarFunction(mut function) => {
             // What has no type yet (a reference to a query around this one) is left to DataFusion.
             let types: Result<Vec<DataType>> = function.args.iter().map(|arg| arg.get_type(schema)).collect();
@@ -138,6 +181,16 @@ fn meant(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         }
         other => Ok(Transformed::no(other)),
     }
+}
+
+/// `exprs`, which are compared: decimals beside a float as floats.
+fn of_floats(exprs: Vec<Expr>, schema: &DFSchema) -> Vec<Expr> {
+    let is = |expr: &Expr, wanted: fn(&DataType) -> bool| expr.get_type(schema).is_ok_and(|kind| wanted(&kind));
+    if !exprs.iter().any(|expr| is(expr, DataType::is_floating)) {
+        return exprs;
+    }
+    let float = |expr| if is(&expr, DataType::is_decimal) { cast(expr, DataType::Float64) } else { expr };
+    exprs.into_iter().map(float).collect()
 }
 
 /// Digits behind the point of an average of decimals.

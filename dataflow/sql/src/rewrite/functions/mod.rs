@@ -81,6 +81,11 @@ pub(super) fn cut(unit: &str, time: Expr) -> Expr {
     call(Function::Cut, vec![lit(unit), time])
 }
 
+/// `time` cut to a multiple of `length` microseconds, which are more than none, from `origin` on; both in microseconds.
+pub(super) fn bin(length: i64, time: Expr, origin: Expr) -> Expr {
+    call(Function::Bin, vec![lit(length), time, origin])
+}
+
 /// The part called `part`, which is one, of a time in microseconds, a date or a length of time.
 pub(super) fn part(part: &str, value: Expr) -> Expr {
     call(Function::Part, vec![lit(part), value])
@@ -103,7 +108,7 @@ pub(crate) const PLAIN_FLOAT: &str = "plain_float";
 pub(crate) fn is_total(function: &ScalarUDF) -> bool {
     function.inner().downcast_ref::<Internal>().is_some_and(|internal| {
         use Function::*;
-        matches!(internal.function, PlainFloat | ToEven | TextOf | Cut | Part | ToChar)
+        matches!(internal.function, PlainFloat | ToEven | TextOf | Cut | Bin | Part | ToChar)
     })
 }
 
@@ -129,12 +134,13 @@ enum Function {
     TextOf,
     Quotient,
     Cut,
+    Bin,
     Part,
     ToChar,
 }
 
 /// The functions and what they are called.
-const FUNCTIONS: [(Function, &str); 14] = [
+const FUNCTIONS: [(Function, &str); 15] = [
     (Function::OnlyRow, "only_row"),
     (Function::IntervalLength, "interval_length"),
     (Function::Multiple, "interval_multiple"),
@@ -147,6 +153,7 @@ const FUNCTIONS: [(Function, &str); 14] = [
     (Function::TextOf, "text_of"),
     (Function::Quotient, "quotient"),
     (Function::Cut, "date_trunc"),
+    (Function::Bin, "date_bin"),
     (Function::Part, "date_part"),
     (Function::ToChar, "to_char"),
 ];
@@ -177,6 +184,7 @@ impl ScalarUDFImpl for Internal {
             (Function::OnlyRow, [value, _])
             | (Function::PlainFloat | Function::ToEven | Function::Positive | Function::Fitting, [value])
             | (Function::Cut, [_, value])
+            | (Function::Bin, [_, value, _])
             | (Function::Multiple, [value, _]) => Ok(value.clone()),
             (Function::TextOf | Function::ToChar, _) => Ok(DataType::Utf8View),
             (Function::Quotient, [left, right]) => numbers::quotient_type(left, right),
@@ -232,6 +240,7 @@ impl ScalarUDFImpl for Internal {
                 Some(unit) => times::cut(unit, times)?,
                 None => return internal_err!("no unit of a time was checked"),
             },
+            (Function::Bin, [lengths, times, origins]) => times::bins(lengths, times, origins)?,
             (Function::Part, [_, values]) => match name(0).and_then(|name| Part::of(name, values.data_type())) {
                 Some(part) => times::part(part, values)?,
                 None => return internal_err!("no part of a time was checked"),

@@ -7,6 +7,7 @@ use catchment_contract::arrow::datatypes::{
     DataType, Date32Type, DurationMicrosecondType, IntervalMonthDayNano, IntervalMonthDayNanoType, TimeUnit,
     TimestampMicrosecondType,
 };
+use datafusion_common::cast::as_int64_array;
 use datafusion_common::{Result, internal_err};
 
 use super::calendar::{DAY, Date, HOUR, MINUTE, SECOND, days, midnight};
@@ -99,6 +100,24 @@ pub(super) fn cut(unit: Unit, times: &ArrayRef) -> Result<ArrayRef> {
     let zone = times.timezone().map(str::to_string);
     let cut: TimestampMicrosecondArray = times.unary(|micros| unit.cut(micros));
     Ok(Arc::new(cut.with_timezone_opt(zone)))
+}
+
+/// Each of `times` cut to a multiple of its length from its origin on, all in microseconds.
+pub(super) fn bins(lengths: &ArrayRef, times: &ArrayRef, origins: &ArrayRef) -> Result<ArrayRef> {
+    let (Some(times), Some(origins)) =
+        (times.as_primitive_opt::<TimestampMicrosecondType>(), origins.as_primitive_opt::<TimestampMicrosecondType>())
+    else {
+        return internal_err!("{} is no time in microseconds", times.data_type());
+    };
+    let lengths = as_int64_array(lengths)?;
+    let bins = lengths.iter().zip(times).zip(origins).map(|((length, time), origin)| {
+        let (length, time, origin) = (i128::from(length?.max(1)), i128::from(time?), i128::from(origin?));
+        let bin = origin + (time - origin).div_euclid(length) * length;
+        // Only before all times of 64 bits may a bin begin outside of them.
+        Some(i64::try_from(bin).unwrap_or(i64::MIN))
+    });
+    let zone = times.timezone().map(str::to_string);
+    Ok(Arc::new(bins.collect::<TimestampMicrosecondArray>().with_timezone_opt(zone)))
 }
 
 /// What is asked of a time, a date or a length of time.

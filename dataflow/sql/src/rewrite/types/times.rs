@@ -1,9 +1,9 @@
-//! `date_trunc`, `date_part`, `extract` and `to_char`.
+//! `date_trunc`, `date_bin`, `date_part`, `extract` and `to_char`.
 
 use catchment_contract::arrow::datatypes::{DataType, IntervalUnit, TimeUnit};
 use datafusion_common::{Result, ScalarValue, plan_err};
 use datafusion_expr::expr::ScalarFunction;
-use datafusion_expr::{Expr, cast};
+use datafusion_expr::{Expr, cast, lit};
 
 use crate::catalog::timestamp_type;
 use crate::rewrite::functions::{self, Part, Pattern, Unit};
@@ -13,6 +13,8 @@ pub(super) fn function(function: &ScalarFunction, types: &[DataType]) -> Result<
     match (function.func.name(), function.args.as_slice(), types) {
         ("date_trunc", [unit, time], [_, of]) => truncated(unit, time, of),
         ("date_part", [part, value], [_, of]) => part_of(part, value, of),
+        ("date_bin", [stride, time], [_, of]) => binned(stride, time, of, None),
+        ("date_bin", [stride, time, origin], [_, of, of_origin]) => binned(stride, time, of, Some((origin, of_origin))),
         ("to_char", [time, pattern], [of, _]) => written(time, pattern, of),
         (name @ ("to_date" | "to_timestamp"), [_, patterns @ ..], _) => {
             // They read strftime's patterns; by any other no text is a time.
@@ -39,6 +41,29 @@ fn truncated(unit: &Expr, time: &Expr, of: &DataType) -> Result<Option<Expr>> {
         return plan_err!("date_trunc() has no unit \"{name}\"; its units are {}", Unit::names());
     }
     Ok(Some(functions::cut(&name, instant(time, of))))
+}
+
+fn binned(stride: &Expr, time: &Expr, of: &DataType, origin: Option<(&Expr, &DataType)>) -> Result<Option<Expr>> {
+    if !is_time(of) || !origin.is_none_or(|(_, of)| is_time(of)) {
+        // A time of day.
+        return Ok(None);
+    }
+    let stride = match stride {
+        Expr::Literal(value, _) => value.cast_to(&DataType::Interval(IntervalUnit::MonthDayNano))?,
+        _ => return plan_err!("date_bin() needs a length that is constant; write date_bin(INTERVAL '15 minutes', …)"),
+    };
+    let ScalarValue::IntervalMonthDayNano(Some(stride)) = stride else { return Ok(None) };
+    let length = i64::from(stride.days) * 86_400_000_000 + stride.nanoseconds / 1000;
+    if stride.months != 0 || length <= 0 {
+        return plan_err!(
+            "date_bin() takes a length above zero of days and less; write date_trunc('month', …) for months and years"
+        );
+    }
+    let origin = match origin {
+        Some((origin, of)) => instant(origin, of),
+        None => cast(lit(0_i64), timestamp_type()),
+    };
+    Ok(Some(functions::bin(length, instant(time, of), origin)))
 }
 
 fn part_of(part: &Expr, value: &Expr, of: &DataType) -> Result<Option<Expr>> {
