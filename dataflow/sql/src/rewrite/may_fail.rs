@@ -34,6 +34,10 @@ pub(crate) fn column_may_fail(plan: &LogicalPlan, column: usize) -> bool {
         LogicalPlan::Limit(limit) => column_may_fail(&limit.input, column),
         LogicalPlan::Distinct(Distinct::All(input)) => column_may_fail(input, column),
         LogicalPlan::Union(union) => union.inputs.iter().any(|input| column_may_fail(input, column)),
+        LogicalPlan::Unnest(unnest) => {
+            let of = unnest.dependency_indices.get(column);
+            of.is_none_or(|column| column_may_fail(&unnest.input, *column))
+        }
         LogicalPlan::Window(window) => match column.checked_sub(window.input.schema().fields().len()) {
             None => column_may_fail(&window.input, column),
             Some(function) => computed_may_fail(&window.window_expr[function], &window.input),
