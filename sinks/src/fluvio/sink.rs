@@ -345,7 +345,7 @@ impl FluvioSink {
                 let mut scratch = Vec::new();
                 for record in batch.records(&mut scratch)? {
                     let record = record?;
-                    let reason = format!("the record is too large for the broker of topic \"{}\"", self.spec.topic);
+                    let reason = format!("a record that is too large for the broker of topic \"{}\"", self.spec.topic);
                     self.rejects.push(reject(&self.spec.topic, record.key, record.value, reason));
                 }
             }
