@@ -28,6 +28,9 @@ pub(super) fn settle(plan: &Plan, sheet: &mut Sheet<'_>, row: usize) -> Result<(
     }
     for (index, slot) in plan.slots.iter().enumerate() {
         let cell = sheet.cell(row, index);
+        if cell == Cell::Missing {
+            continue;
+        }
         if slot.ty != Type::Text && cell.str(&sheet.arena.text).is_some_and(is_nothing) && slot.ty != Type::Json {
             sheet.put(row, index, Cell::Null);
             continue;
@@ -67,6 +70,9 @@ fn link_and_parent(plan: &Plan, sheet: &mut Sheet<'_>, row: usize) {
     }
     if sheet.cell(row, Plan::PARENT) == Cell::Null && sheet.str(row, Plan::LINK).is_some() {
         sheet.put(row, Plan::PARENT, sheet.cell(row, Plan::LINK));
+    }
+    if sheet.str(row, Plan::PARENT).is_some_and(|parent| bare(parent).len() < parent.len()) {
+        return;
     }
     let link = sheet.str(row, Plan::LINK).map(|link| bare(link).to_owned());
     prefix(sheet, row, Plan::PARENT, |id| if link.as_deref() == Some(id) { "t3_" } else { "t1_" });

@@ -143,11 +143,7 @@ impl<'s, 'a> Node<'s, 'a> {
                     self.found.sheet.put(row, slot, cell);
                 }
             }
-            Some(Key::Known) => {
-                self.found.rows[row].clues.known = true;
-                map.next_value::<IgnoredAny>()?;
-            }
-            Some(Key::Around) => drop(map.next_value::<IgnoredAny>()?),
+            Some(Key::Known | Key::Around) => drop(map.next_value::<IgnoredAny>()?),
             Some(Key::Post) => {
                 let some = map.next_value::<Option<IgnoredAny>>()?.is_some();
                 let clues = &mut self.found.rows[row].clues;
@@ -306,16 +302,25 @@ impl<'a> Visitor<'a> for Node<'_, 'a> {
         let row = self.begin();
         let mut wrap =
             Wrap { kind: Cell::Missing, fetched: Cell::Missing, container: false, inside: None, elsewhere: Vec::new() };
+        // Most fields are skipped: they stay in this loop.
+        let (mut known, mut unknown) = (false, false);
         while let Some(name) = map.next_key_seed(Name { plan: self.plan, wide: self.wide })? {
             match name.key {
                 Some(Key::Slot(slot)) => self.field(&mut map, row, usize::from(slot))?,
+                Some(Key::Known) => {
+                    known = true;
+                    map.next_value::<IgnoredAny>()?;
+                }
                 None if !self.wide => {
-                    self.found.rows[row].clues.unknown = true;
+                    unknown = true;
                     map.next_value::<IgnoredAny>()?;
                 }
                 _ => self.other(name, &mut map, row, &mut wrap)?,
             }
         }
+        let clues = &mut self.found.rows[row].clues;
+        clues.known |= known;
+        clues.unknown |= unknown;
         self.end(row, wrap);
         Ok(true)
     }
