@@ -22,7 +22,7 @@ use crate::lake::seal::FORMAT;
 use crate::lake::spec::{LakeSpec, Mode};
 use crate::lake::staged::StagedCommit;
 use crate::lake::table::{Table, blame};
-use crate::lake::vacuum::Vacuum;
+use crate::lake::vacuum::{Vacuum, stored_objects};
 use catchment_store::LakeStore;
 
 /// Rows held in memory before they are written to files: 64 MiB of them, some 300,000 comments.
@@ -41,8 +41,6 @@ pub struct LakeSink {
     /// Rows that readers see.
     rows: u64,
     vacuum: Vacuum,
-    /// Whether what earlier runs left is gone.
-    has_vacuumed: bool,
     /// Version of the newest checkpoint of the log, once looked for.
     log_checkpoint: Option<u64>,
     log_checkpoint_versions: u64,
@@ -73,16 +71,17 @@ impl LakeSink {
             unpublished: 0,
             rows: Totals::of(&entries).rows,
             vacuum: Vacuum::default(),
-            has_vacuumed: false,
             log_checkpoint: None,
             log_checkpoint_versions: CHECKPOINT_VERSIONS,
             rejects: Vec::new(),
             spec,
         };
-        match last {
+        let entries = match last {
             Some(last) => sink.resume(&last, entries)?,
             None => sink.start_over(context, entries)?,
-        }
+        };
+        let stored = stored_objects(&sink.table)?;
+        sink.vacuum.open(&sink.table, stored, &entries, sink.spec.retention_ms())?;
         if context.lease.may_remove()? {
             sink.table.lake().remove_unfinished(sink.table.name())?;
         }
@@ -102,19 +101,20 @@ impl LakeSink {
     }
 
     /// Brings the table to the state of the checkpoint that staged `last`.
-    fn resume(&mut self, last: &StagedCommit, mut entries: Vec<FileEntry>) -> Result<()> {
+    fn resume(&mut self, last: &StagedCommit, mut entries: Vec<FileEntry>) -> Result<Vec<FileEntry>> {
         if self.table.published() != Some(last.checkpoint) {
             self.commit(last)?;
             entries = self.table.entries()?;
         }
         self.staged = Some(last.checkpoint);
+        self.next.load(&self.table, entries.clone())?;
         self.rows = Totals::of(&entries).rows;
-        self.next.load(&self.table, entries)
+        Ok(entries)
     }
 
     /// No checkpoint knows the table. What a run wrote whose checkpoints are gone is replaced by the first commit, under
     /// another transaction id, for the numbers begin anew.
-    fn start_over(&mut self, context: &SinkContext, entries: Vec<FileEntry>) -> Result<()> {
+    fn start_over(&mut self, context: &SinkContext, entries: Vec<FileEntry>) -> Result<Vec<FileEntry>> {
         if let Some(number) = self.table.published().filter(|_| !context.may_replace) {
             let (table, job) = (self.table.name(), &context.job);
             return Err(Error::data(format!(
@@ -137,8 +137,8 @@ impl LakeSink {
                 "no checkpoint knows this table's rows: the first commit replaces them"
             );
         }
-        self.next.replace(entries.into_iter().map(|entry| entry.path).collect());
-        Ok(())
+        self.next.replace(entries.iter().map(|entry| entry.path.clone()).collect());
+        Ok(entries)
     }
 
     /// Rows and retractions of one batch, for a table that holds the view.
@@ -296,10 +296,6 @@ impl LakeSink {
     /// What is due after a publish.
     fn maintain(&mut self) -> Result<()> {
         compact(&mut self.table, &self.spec, &mut self.next)?;
-        if !self.has_vacuumed {
-            self.vacuum.first_round(&self.table, &self.next.unstaged(), self.spec.retention_ms())?;
-            self.has_vacuumed = true;
-        }
         let newest = match self.log_checkpoint {
             Some(version) => version,
             None => newest_checkpoint(&log_files(&self.table)?),

@@ -6,8 +6,7 @@
 //!
 //! Whether a file is old enough is known from the entries of the log, which carry the job's clock, or was seen: a file that
 //! a running sink sees unnamed for the first time is removed a retention later. Files that neither a version nor an entry
-//! names were left by a run that ended between staging and commit: they are removed after a run's first commit. To find them
-//! takes reading the log of a whole retention, which a start with nothing new does without.
+//! names were left by a run that ended between staging and commit: an open removes them, once it has fenced the table.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,26 +33,26 @@ type Stored = BTreeMap<Path, u64>;
 /// # Errors
 /// If the store fails.
 pub fn stored_objects(table: &Table) -> Result<Stored> {
+    let root = table.lake().full_path(table.name());
     let mut stored = Stored::new();
-    // The log beside them has as many files again, and is no concern here.
-    for folder in ["hot", "data", VECTORS] {
-        let objects = table.lake().list(&format!("{}/{folder}", table.name()))?;
-        stored.extend(objects.into_iter().map(|object| (table.lake().listed_path(&object.path), object.bytes)));
+    for object in table.lake().list(table.name())? {
+        let path = table.lake().listed_path(&object.path);
+        let folder = path.prefix_match(&root).and_then(|mut parts| parts.next().map(|part| part.as_ref().to_owned()));
+        if folder.is_some_and(|folder| matches!(folder.as_str(), "hot" | "data" | VECTORS)) {
+            stored.insert(path, object.bytes);
+        }
     }
     Ok(stored)
 }
 
 impl Vacuum {
-    /// Once in a run, with nothing staged and unpublished: removes what earlier runs left, and notes what is to be removed
-    /// later. `unstaged` are the sink's own new files.
+    /// At open, after the table was fenced: removes what earlier runs left, and notes what is to be removed later.
     ///
     /// # Errors
     /// If the store fails, or the log is damaged.
-    pub fn first_round(&mut self, table: &Table, unstaged: &BTreeSet<Path>, retention_ms: i64) -> Result<()> {
-        let live = live_objects(table, &table.entries()?)?;
-        let strange = stored_objects(table)?.into_keys();
-        let mut strange: BTreeSet<Path> =
-            strange.filter(|path| !live.contains(path) && !unstaged.contains(path)).collect();
+    pub fn open(&mut self, table: &Table, stored: Stored, entries: &[FileEntry], retention_ms: i64) -> Result<()> {
+        let live = live_objects(table, entries)?;
+        let mut strange: BTreeSet<Path> = stored.into_keys().filter(|path| !live.contains(path)).collect();
         if strange.is_empty() {
             return Ok(());
         }
