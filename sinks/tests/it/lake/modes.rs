@@ -251,7 +251,10 @@ fn a_table_gains_columns_with_its_view() {
     let mut sink = open(&new, &lake, Some((2, &last)));
     sink.write(vec![wide(7..8, None, Some(u64::MAX), 1), wide(8..9, None, Some(8), 1)], 3).unwrap();
     let reasons: Vec<String> = sink.take_rejects().into_iter().map(|reject| reject.reason).collect();
-    assert_eq!(reasons, ["lake table \"comments\" cannot hold it: column \"rank\" holds a value that Int64 cannot"]);
+    assert_eq!(
+        reasons,
+        ["lake table \"comments\" cannot hold it: column \"rank\" holds a value that does not fit Int64"]
+    );
     let last = checkpoint(&mut sink, 3).unwrap();
     assert_eq!(sink.figures().rows, 7);
     let mut sink = open(&new, &lake, Some((3, &last)));

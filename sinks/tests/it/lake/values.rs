@@ -234,7 +234,7 @@ fn values_that_no_stored_type_holds() {
         let mut table = Table::new(&facts(&columns, mode == "append"), &[("mode", mode)]);
         let refused = table.run(vec![changes(&columns, 1, 1)]);
         assert_eq!(refused.len(), 2, "{refused:?}");
-        assert!(refused[0].contains("column \"u\" holds a value that Int64 cannot"), "{refused:?}");
+        assert!(refused[0].contains("column \"u\" holds a value that does not fit Int64"), "{refused:?}");
         assert_eq!(table.rows(&["n"]), ["0"], "{mode}");
         assert_eq!(table.run(vec![changes(&columns, 2, 1)]).len(), 2);
         assert_eq!(table.rows(&["n"]).len(), 2, "{mode}");
