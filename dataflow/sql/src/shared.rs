@@ -17,7 +17,7 @@ use crate::graph::{Graph, NodeId};
 use crate::job::Built;
 use crate::lower::{Flow, Leaf, Lowering};
 use crate::plan::{columns_read, inline, narrow, relations_of};
-use crate::rewrite::{column_may_fail, optimise};
+use crate::rewrite::{columns_that_may_fail, optimise};
 
 /// The plans of all relations that are nodes of their own.
 pub(crate) struct Shared {
@@ -167,8 +167,11 @@ fn only(graph: &mut Graph, leaf: &Leaf, listed: &[usize], relation: &str) -> Res
 
 /// The columns of a view that may fail for some row.
 fn failing_columns(view: &View) -> Vec<usize> {
-    let columns = view.plan.schema().fields().len();
-    (0..columns).filter(|column| !view.constant && column_may_fail(&view.plan, *column)).collect()
+    if view.constant {
+        return Vec::new();
+    }
+    let columns = columns_that_may_fail(&view.plan).into_iter().enumerate();
+    columns.filter_map(|(column, may_fail)| may_fail.then_some(column)).collect()
 }
 
 /// `plan` with the views inlined that it alone reads, and constants.

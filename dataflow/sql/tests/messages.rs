@@ -451,6 +451,12 @@ fn long_and_deep_queries_are_planned_or_refused() {
     let values = (0..20_000).map(|n| format!("({n}, -{n})")).collect::<Vec<_>>().join(", ");
     check(&format!("CREATE VIEW v (a, b) AS VALUES {values}"), &|_| None, &common::registry())
         .unwrap_or_else(|error| panic!("{}", error.chain()));
+    // Each column is made of two, each of which is made of two.
+    let halved = (0..40).fold("SELECT 1.5e0 * id AS a, 2.5e0 * id AS b FROM posts".to_string(), |query, _| {
+        format!("SELECT greatest(a, b) AS a, least(a, b) AS b FROM ({query})")
+    });
+    check(&format!("{SOURCES}CREATE VIEW v AS {halved}"), &|_| None, &common::registry())
+        .unwrap_or_else(|error| panic!("{}", error.chain()));
     let nested = format!("CREATE VIEW v AS SELECT {}1{} AS a", "(".repeat(500), ")".repeat(500));
     assert!(message(&nested).contains("nested more than"), "{}", message(&nested));
 }

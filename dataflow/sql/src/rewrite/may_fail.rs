@@ -22,47 +22,66 @@ pub(crate) fn may_fail(expr: &Expr, schema: &DFSchema) -> bool {
     fails || walked.is_err()
 }
 
-/// Whether the column `column` of `plan` may fail for some row. Errs on the side of yes. A row that fails is missing from the
-/// view, whether a reader wants the column or not: who else reads the view never changes an answer.
-pub(crate) fn column_may_fail(plan: &LogicalPlan, column: usize) -> bool {
+/// Which columns of `plan` may fail for some row. Errs on the side of yes. A row that fails is missing from the view, whether
+/// a reader wants the column or not: who else reads the view never changes an answer.
+///
+/// Each node is looked at once, however many of its columns are made of one.
+pub(crate) fn columns_that_may_fail(plan: &LogicalPlan) -> Vec<bool> {
+    let width = plan.schema().fields().len();
     match plan {
-        LogicalPlan::TableScan(_) | LogicalPlan::EmptyRelation(_) | LogicalPlan::Extension(_) => false,
-        LogicalPlan::SubqueryAlias(alias) => column_may_fail(&alias.input, column),
-        LogicalPlan::Projection(projection) => computed_may_fail(&projection.expr[column], &projection.input),
-        LogicalPlan::Filter(filter) => column_may_fail(&filter.input, column),
-        LogicalPlan::Sort(sort) => column_may_fail(&sort.input, column),
-        LogicalPlan::Limit(limit) => column_may_fail(&limit.input, column),
-        LogicalPlan::Distinct(Distinct::All(input)) => column_may_fail(input, column),
-        LogicalPlan::Union(union) => union.inputs.iter().any(|input| column_may_fail(input, column)),
+        LogicalPlan::TableScan(_) | LogicalPlan::EmptyRelation(_) | LogicalPlan::Extension(_) => vec![false; width],
+        LogicalPlan::SubqueryAlias(alias) => columns_that_may_fail(&alias.input),
+        LogicalPlan::Filter(filter) => columns_that_may_fail(&filter.input),
+        LogicalPlan::Sort(sort) => columns_that_may_fail(&sort.input),
+        LogicalPlan::Limit(limit) => columns_that_may_fail(&limit.input),
+        LogicalPlan::Distinct(Distinct::All(input)) => columns_that_may_fail(input),
+        LogicalPlan::Projection(projection) => {
+            let inner = columns_that_may_fail(&projection.input);
+            computed(&projection.expr, &projection.input, &inner).collect()
+        }
+        LogicalPlan::Union(union) => {
+            let inputs: Vec<Vec<bool>> = union.inputs.iter().map(|input| columns_that_may_fail(input)).collect();
+            (0..width).map(|column| inputs.iter().any(|input| input[column])).collect()
+        }
         LogicalPlan::Unnest(unnest) => {
-            let of = unnest.dependency_indices.get(column);
-            of.is_none_or(|column| column_may_fail(&unnest.input, *column))
+            let inner = columns_that_may_fail(&unnest.input);
+            unnest.dependency_indices.iter().map(|column| inner[*column]).collect()
         }
-        LogicalPlan::Window(window) => match column.checked_sub(window.input.schema().fields().len()) {
-            None => column_may_fail(&window.input, column),
-            Some(function) => computed_may_fail(&window.window_expr[function], &window.input),
-        },
+        LogicalPlan::Window(window) => {
+            let inner = columns_that_may_fail(&window.input);
+            let functions: Vec<bool> = computed(&window.window_expr, &window.input, &inner).collect();
+            inner.into_iter().chain(functions).collect()
+        }
         LogicalPlan::Aggregate(aggregate) => {
-            let mut columns = aggregate.group_expr.iter().chain(&aggregate.aggr_expr);
-            columns.nth(column).is_none_or(|expr| computed_may_fail(expr, &aggregate.input))
+            let inner = columns_that_may_fail(&aggregate.input);
+            let exprs = aggregate.group_expr.iter().chain(&aggregate.aggr_expr);
+            let mut columns: Vec<bool> = computed(exprs, &aggregate.input, &inner).collect();
+            columns.resize(width, true);
+            columns
         }
-        LogicalPlan::Join(join) => match column.checked_sub(join.left.schema().fields().len()) {
-            None => column_may_fail(&join.left, column),
-            Some(column) => column_may_fail(&join.right, column),
-        },
-        _ => true,
+        LogicalPlan::Join(join) => {
+            let sides = [&join.left, &join.right].map(|side| columns_that_may_fail(side));
+            let columns = sides.concat();
+            if columns.len() == width { columns } else { vec![columns.contains(&true); width] }
+        }
+        _ => vec![true; width],
     }
 }
 
-/// Whether `expr` over the output of `plan` may fail for some row, or something that it is made of.
-fn computed_may_fail(expr: &Expr, plan: &LogicalPlan) -> bool {
+/// Which of `exprs` over the output of `plan`, of which the columns `inner` may fail, may fail.
+fn computed<'a>(
+    exprs: impl IntoIterator<Item = &'a Expr>,
+    plan: &LogicalPlan,
+    inner: &[bool],
+) -> impl Iterator<Item = bool> {
     let one_row_at_most = |expr: &Expr| Ok(matches!(expr, Expr::ScalarSubquery(_)));
-    may_fail(expr, plan.schema())
-        || expr.exists(one_row_at_most).unwrap_or(true)
-        || expr
-            .column_refs()
-            .into_iter()
-            .any(|column| plan.schema().index_of_column(column).map_or(true, |column| column_may_fail(plan, column)))
+    let schema = plan.schema();
+    exprs.into_iter().map(move |expr| {
+        let mut columns = expr.column_refs().into_iter().map(|column| schema.index_of_column(column));
+        may_fail(expr, schema)
+            || expr.exists(one_row_at_most).unwrap_or(true)
+            || columns.any(|column| column.map_or(true, |column| inner[column]))
+    })
 }
 
 fn node_may_fail(node: &Expr, schema: &DFSchema) -> Result<bool> {

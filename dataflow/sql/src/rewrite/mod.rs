@@ -52,7 +52,7 @@ use datafusion_optimizer::{Optimizer, OptimizerContext, OptimizerRule};
 
 pub(crate) use functions::PLAIN_FLOAT;
 pub(crate) use may_fail::{
-    cast_may_fail, column_may_fail, function_may_fail, may_fail, negation_may_fail, operator_may_fail,
+    cast_may_fail, columns_that_may_fail, function_may_fail, may_fail, negation_may_fail, operator_may_fail,
 };
 pub(crate) use nulls::column_never_null;
 pub(crate) use ties::Keys;
