@@ -158,6 +158,17 @@ const FUNCTIONS: [(Function, &str); 15] = [
     (Function::ToChar, "to_char"),
 ];
 
+impl Function {
+    /// The place of the argument that is a name or a pattern, the same for all rows.
+    fn named(self) -> Option<usize> {
+        match self {
+            Function::Cut | Function::Part => Some(0),
+            Function::ToChar => Some(1),
+            _ => None,
+        }
+    }
+}
+
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Internal {
     function: Function,
@@ -215,11 +226,14 @@ impl ScalarUDFImpl for Internal {
         if args.number_rows == 0 {
             return Ok(ColumnarValue::Array(new_empty_array(args.return_type())));
         }
-        let name = |place: usize| match args.args.get(place) {
+        // A name is read once, and not spread over the rows as other constants are.
+        let named = self.function.named();
+        let name = named.and_then(|place| match args.args.get(place) {
             Some(ColumnarValue::Scalar(value)) => value.try_as_str().flatten(),
             _ => None,
-        };
-        let arrays = ColumnarValue::values_to_arrays(&args.args)?;
+        });
+        let values = args.args.iter().enumerate().filter(|(place, _)| Some(*place) != named);
+        let arrays = values.map(|(_, value)| value.to_array(args.number_rows)).collect::<Result<Vec<_>>>()?;
         let result: ArrayRef = match (self.function, arrays.as_slice()) {
             (Function::OnlyRow, [value, rows]) => {
                 let rows = as_int64_array(rows)?;
@@ -236,16 +250,16 @@ impl ScalarUDFImpl for Internal {
             (Function::Fitting, [values]) => numbers::fitting(values)?,
             (Function::Quotient, [left, right]) => numbers::quotients(left, right)?,
             (Function::TextOf, [values]) => text::of(values)?,
-            (Function::Cut, [_, times]) => match name(0).and_then(Unit::of) {
+            (Function::Cut, [times]) => match name.and_then(Unit::of) {
                 Some(unit) => times::cut(unit, times)?,
                 None => return internal_err!("no unit of a time was checked"),
             },
             (Function::Bin, [lengths, times, origins]) => times::bins(lengths, times, origins)?,
-            (Function::Part, [_, values]) => match name(0).and_then(|name| Part::of(name, values.data_type())) {
+            (Function::Part, [values]) => match name.and_then(|name| Part::of(name, values.data_type())) {
                 Some(part) => times::part(part, values)?,
                 None => return internal_err!("no part of a time was checked"),
             },
-            (Function::ToChar, [times, _]) => match name(1) {
+            (Function::ToChar, [times]) => match name {
                 Some(pattern) => Pattern::of(pattern).write(times)?,
                 None => return internal_err!("no pattern was checked"),
             },
