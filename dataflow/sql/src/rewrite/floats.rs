@@ -7,31 +7,28 @@
 use std::sync::Arc;
 
 use catchment_contract::arrow::datatypes::DataType;
-use datafusion_common::tree_node::{Transformed, TreeNode};
+use datafusion_common::tree_node::Transformed;
 use datafusion_common::{DFSchema, Result, ScalarValue};
 use datafusion_expr::expr::{AggregateFunction, InList, Sort as SortExpr};
-use datafusion_expr::expr_rewriter::NamePreserver;
 use datafusion_expr::utils::merge_schema;
 use datafusion_expr::{
     Aggregate, Between, BinaryExpr, Case, Distinct, Expr, ExprSchemable, LogicalPlan, Projection, Sort, Window,
 };
 
 use super::meaning::is_comparison;
-use super::{columns, functions};
+use super::{columns, functions, with_expressions};
 
 /// `plan` with its floats made plain where they are compared.
 pub(super) fn plain(plan: LogicalPlan) -> Result<LogicalPlan> {
     let plan = plan.transform_up_with_subqueries(|node| {
         let schema = merge_schema(&node.inputs());
-        let names = NamePreserver::new(&node);
-        let node = node.map_expressions(|expr| {
-            let name = names.save(&expr);
-            let compared = expr.transform_up(|expr| compared(expr, &schema))?;
-            Ok(Transformed::new_transformed(name.restore(compared.data), compared.transformed))
-        })?;
+        let node = with_expressions(node, |expr| compared(expr, &schema))?;
         let changed = node.transformed;
         let node = node_compared(node.data, &schema)?;
-        if changed || node.transformed { node.map_data(LogicalPlan::recompute_schema) } else { Ok(node) }
+        match node.transformed {
+            true => node.map_data(LogicalPlan::recompute_schema),
+            false => Ok(Transformed::new_transformed(node.data, changed)),
+        }
     })?;
     Ok(plan.data)
 }

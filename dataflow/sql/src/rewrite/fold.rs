@@ -11,12 +11,11 @@ use datafusion_common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion_common::{DFSchema, Result, ScalarValue};
 use datafusion_expr::execution_props::ExecutionProps;
 use datafusion_expr::expr::ScalarFunction;
-use datafusion_expr::expr_rewriter::NamePreserver;
 use datafusion_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion_expr::utils::merge_schema;
 use datafusion_expr::{BinaryExpr, Expr, LogicalPlan, Operator, Volatility};
 
-use super::unwrap;
+use super::{unwrap, with_expressions};
 use crate::expr::Expression;
 
 /// Functions that are replaced by other expressions before they are evaluated; DataFusion evaluates some of them only so.
@@ -29,13 +28,7 @@ pub(super) fn constants(plan: LogicalPlan, config: &Arc<ConfigOptions>) -> Resul
     let plan = plan.transform_up_with_subqueries(|node| {
         let schema = Arc::new(merge_schema(&node.inputs()));
         let context = SimplifyContext::builder().with_schema(schema).with_config_options(config.clone()).build();
-        let names = NamePreserver::new(&node);
-        let node = node.map_expressions(|expr| {
-            let name = names.save(&expr);
-            let folded = expr.transform_up(|expr| fold(expr, &context, &props))?;
-            Ok(Transformed::new_transformed(name.restore(folded.data), folded.transformed))
-        })?;
-        if node.transformed { node.map_data(LogicalPlan::recompute_schema) } else { Ok(node) }
+        with_expressions(node, |expr| fold(expr, &context, &props))
     })?;
     Ok(plan.data)
 }

@@ -5,26 +5,20 @@
 //! arithmetic of exact numbers is compared, rounded, cast or written: `0.1 + 0.2 = 0.3`, `CAST(n / 2.0 AS INT)`. A result
 //! that is only shown stays a double.
 
-use datafusion_common::tree_node::{Transformed, TreeNode};
+use datafusion_common::tree_node::Transformed;
 use datafusion_common::{DFSchema, Result, ScalarValue};
 use datafusion_expr::expr::{Cast, InList};
-use datafusion_expr::expr_rewriter::NamePreserver;
 use datafusion_expr::utils::merge_schema;
 use datafusion_expr::{Between, BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator};
 
 use super::meaning::is_comparison;
+use super::with_expressions;
 
 /// `plan` with its literals made exact.
 pub(super) fn exact(plan: LogicalPlan) -> Result<LogicalPlan> {
     let plan = plan.transform_up_with_subqueries(|node| {
         let schema = merge_schema(&node.inputs());
-        let names = NamePreserver::new(&node);
-        let node = node.map_expressions(|expr| {
-            let name = names.save(&expr);
-            let exact = expr.transform_up(|expr| beside_decimals(expr, &schema))?;
-            Ok(Transformed::new_transformed(name.restore(exact.data), exact.transformed))
-        })?;
-        if node.transformed { node.map_data(LogicalPlan::recompute_schema) } else { Ok(node) }
+        with_expressions(node, |expr| beside_decimals(expr, &schema))
     })?;
     Ok(plan.data)
 }

@@ -14,26 +14,19 @@ mod like;
 mod similar;
 
 use catchment_contract::arrow::datatypes::{DataType, TimeUnit};
-use datafusion_common::tree_node::{Transformed, TreeNode};
+use datafusion_common::tree_node::Transformed;
 use datafusion_common::{DFSchema, Result, ScalarValue, plan_err};
 use datafusion_expr::expr::InList;
-use datafusion_expr::expr_rewriter::NamePreserver;
 use datafusion_expr::utils::merge_schema;
 use datafusion_expr::{Between, BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, cast};
 
-use super::functions;
+use super::{functions, with_expressions};
 
 /// `plan` with such operators replaced.
 pub(super) fn settled(plan: LogicalPlan) -> Result<LogicalPlan> {
     let plan = plan.transform_up_with_subqueries(|node| {
         let schema = merge_schema(&node.inputs());
-        let names = NamePreserver::new(&node);
-        let node = node.map_expressions(|expr| {
-            let name = names.save(&expr);
-            let settled = expr.transform_up(|expr| meant(expr, &schema))?;
-            Ok(Transformed::new_transformed(name.restore(settled.data), settled.transformed))
-        })?;
-        if node.transformed { node.map_data(LogicalPlan::recompute_schema) } else { Ok(node) }
+        with_expressions(node, |expr| meant(expr, &schema))
     })?;
     Ok(plan.data)
 }

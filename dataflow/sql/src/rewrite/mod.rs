@@ -42,6 +42,7 @@ use std::sync::Arc;
 use datafusion_common::config::ConfigOptions;
 use datafusion_common::tree_node::{Transformed, TreeNode};
 use datafusion_common::{DFSchema, FunctionalDependencies, Result};
+use datafusion_expr::expr_rewriter::NamePreserver;
 use datafusion_expr::{Expr, LogicalPlan};
 use datafusion_optimizer::analyzer::Analyzer;
 use datafusion_optimizer::eliminate_filter::EliminateFilter;
@@ -79,6 +80,21 @@ pub(crate) fn analyse(
     let plan = meaning::settled(plan)?;
     let plan = floats::plain(plan)?;
     ties::settled(plan, keys)
+}
+
+/// `node` with each of its expressions, and what they are made of from the inside out, as `settle` makes it; under the names
+/// that they had.
+fn with_expressions(
+    node: LogicalPlan,
+    mut settle: impl FnMut(Expr) -> Result<Transformed<Expr>>,
+) -> Result<Transformed<LogicalPlan>> {
+    let names = NamePreserver::new(&node);
+    let node = node.map_expressions(|expr| {
+        let name = names.save(&expr);
+        let settled = expr.transform_up(&mut settle)?;
+        Ok(Transformed::new_transformed(name.restore(settled.data), settled.transformed))
+    })?;
+    if node.transformed { node.map_data(LogicalPlan::recompute_schema) } else { Ok(node) }
 }
 
 /// The plan that is lowered.

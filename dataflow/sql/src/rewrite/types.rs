@@ -24,10 +24,9 @@ mod times;
 use std::sync::Arc;
 
 use catchment_contract::arrow::datatypes::DataType;
-use datafusion_common::tree_node::{Transformed, TreeNode};
+use datafusion_common::tree_node::Transformed;
 use datafusion_common::{DFSchema, Result, internal_err, plan_err};
 use datafusion_expr::expr::{InList, InSubquery};
-use datafusion_expr::expr_rewriter::NamePreserver;
 use datafusion_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
 use datafusion_expr::utils::merge_schema;
 use datafusion_expr::{
@@ -35,21 +34,15 @@ use datafusion_expr::{
 };
 use datafusion_sql::sqlparser::ast::BinaryOperator;
 
-use super::functions;
 use super::meaning::is_comparison;
+use super::{functions, with_expressions};
 use crate::catalog::timestamp_type;
 
 /// `plan` with such expressions replaced.
 pub(super) fn settled(plan: LogicalPlan) -> Result<LogicalPlan> {
     let plan = plan.transform_up_with_subqueries(|node| {
         let schema = merge_schema(&node.inputs());
-        let names = NamePreserver::new(&node);
-        let node = node.map_expressions(|expr| {
-            let name = names.save(&expr);
-            let settled = expr.transform_up(|expr| meant(expr, &schema))?;
-            Ok(Transformed::new_transformed(name.restore(settled.data), settled.transformed))
-        })?;
-        let node = if node.transformed { node.map_data(LogicalPlan::recompute_schema)? } else { node };
+        let node = with_expressions(node, |expr| meant(expr, &schema))?;
         match node.data {
             LogicalPlan::Union(union) => Ok(Transformed::yes(of_instants(union)?)),
             LogicalPlan::Join(mut join) => {
