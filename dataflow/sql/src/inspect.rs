@@ -10,14 +10,15 @@ use std::ops::ControlFlow;
 use catchment_contract::options::nearest;
 use catchment_contract::{Error, Result};
 use datafusion_sql::sqlparser::ast::{
-    BinaryOperator, DataType, Distinct, Expr, Function, GroupByExpr, Ident, Join, JoinConstraint, JoinOperator,
-    ObjectName, Query, Select, SetExpr, SetQuantifier, Spanned, TableFactor, UnaryOperator, Visit, Visitor,
+    BinaryOperator, DataType, Distinct, Expr, Function, GroupByExpr, Join, JoinConstraint, JoinOperator, ObjectName,
+    Query, Select, SetExpr, SetQuantifier, Spanned, TableFactor, UnaryOperator, Visit, Visitor,
 };
 use datafusion_sql::sqlparser::tokenizer::Span;
 
 use crate::catalog::Catalog;
 use crate::functions;
 use crate::functions::table::Kind;
+use crate::statement::plain;
 use crate::text::{Place, Text};
 
 /// A construct whose place is remembered.
@@ -112,11 +113,6 @@ struct Inspector<'a> {
 }
 
 type Step = ControlFlow<Error>;
-
-/// A name as SQL compares it.
-fn plain(ident: &Ident) -> String {
-    if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() }
-}
 
 impl Inspector<'_> {
     /// Where `span` begins; the view's place if it is nowhere.

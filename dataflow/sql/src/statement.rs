@@ -336,8 +336,7 @@ impl Reader<'_> {
         match &token.token {
             Token::Word(word) => {
                 let ident = Ident { value: word.value.clone(), quote_style: word.quote_style, span: token.span };
-                let text = if ident.quote_style.is_some() { ident.value } else { ident.value.to_lowercase() };
-                Ok(Name { text, place: self.place(&token) })
+                Ok(Name { text: plain(&ident), place: self.place(&token) })
             }
             _ => Err(self.unexpected(&token, what, "names are words, or anything in double quotes")),
         }
@@ -384,6 +383,11 @@ impl Reader<'_> {
             "check the words before this place: a comma, a parenthesis or a keyword may be missing or one too many";
         self.text.error(place, format!("syntax error: {}", clause(&message)), hint)
     }
+}
+
+/// A name as SQL compares it.
+pub(crate) fn plain(ident: &Ident) -> String {
+    if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() }
 }
 
 /// Takes sqlparser's ` at Line: 1, Column: 2` off a message.

@@ -13,6 +13,7 @@ use datafusion_sql::sqlparser::ast::{
 };
 
 use crate::catalog::Catalog;
+use crate::statement::plain;
 
 /// `query` with the unlisted columns of the sources in `catalog` excluded from its wildcards.
 pub(crate) fn excluded(mut query: Query, catalog: &Catalog) -> Query {
@@ -167,11 +168,6 @@ fn without(mut options: WildcardAdditionalOptions, columns: &[String]) -> Wildca
     }
     options.opt_exclude = (!names.is_empty()).then_some(ExcludeSelectItem::Multiple(names));
     options
-}
-
-/// A name as SQL compares it.
-fn plain(ident: &Ident) -> String {
-    if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() }
 }
 
 #[cfg(test)]

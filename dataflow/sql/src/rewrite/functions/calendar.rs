@@ -3,7 +3,7 @@
 pub(super) const SECOND: i64 = 1_000_000;
 pub(super) const MINUTE: i64 = 60 * SECOND;
 pub(super) const HOUR: i64 = 60 * MINUTE;
-pub(super) const DAY: i64 = 24 * HOUR;
+pub(in crate::rewrite) const DAY: i64 = 24 * HOUR;
 
 /// A day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

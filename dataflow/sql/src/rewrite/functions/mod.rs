@@ -23,6 +23,7 @@ use datafusion_expr::{
     ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility, lit,
 };
 
+pub(super) use calendar::DAY;
 pub(super) use times::{Part, Unit};
 pub(super) use to_char::Pattern;
 
@@ -306,13 +307,12 @@ fn plain(values: &ArrayRef) -> Result<ArrayRef> {
 }
 
 fn lengths(intervals: &ArrayRef) -> Result<Int64Array> {
-    const DAY_MICROSECONDS: i128 = 86_400_000_000;
     let Some(intervals) = intervals.as_primitive_opt::<IntervalMonthDayNanoType>() else {
         return internal_err!("{} is no interval", intervals.data_type());
     };
     let length = |interval: IntervalMonthDayNano| {
         let days = i128::from(interval.months) * 30 + i128::from(interval.days);
-        i64::try_from(days * DAY_MICROSECONDS + i128::from(interval.nanoseconds / 1000)).ok()
+        i64::try_from(days * i128::from(DAY) + i128::from(interval.nanoseconds / 1000)).ok()
     };
     let lengths: Option<Vec<Option<i64>>> =
         intervals.iter().map(|interval| interval.map_or(Some(None), |interval| length(interval).map(Some))).collect();

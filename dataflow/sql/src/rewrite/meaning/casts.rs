@@ -31,16 +31,16 @@ fn meant(expr: Expr, to: DataType, schema: &DFSchema, make: fn(Expr, DataType) -
             instant(expr, &from, make)
         }
         (DataType::Null, DataType::Timestamp(..)) => make(expr, timestamp_type()),
-        (from, DataType::Timestamp(..)) if is_text(from) => make(with_seconds(expr), timestamp_type()),
+        (from, DataType::Timestamp(..)) if from.is_string() => make(with_seconds(expr), timestamp_type()),
         (_, DataType::Timestamp(..)) => make(make(expr, to), timestamp_type()),
         (from, to) if from.is_floating() && to.is_integer() => make(functions::to_even(expr), to.clone()),
         (DataType::Decimal128(digits, scale @ 1..), to) if to.is_integer() => {
             let whole = digits.saturating_sub(scale.unsigned_abs()) + 1;
             make(cast_to(expr, DataType::Decimal128(whole, 0)), to.clone())
         }
-        (DataType::Float32 | DataType::Float64, to) if is_text(to) => text(functions::text_of(expr), to),
-        (DataType::Timestamp(..), to) if is_text(to) => text(functions::text_of(instant(expr, &from, cast_to)), to),
-        (DataType::Interval(_) | DataType::Duration(_), to) if is_text(to) => return types::no_text(),
+        (DataType::Float32 | DataType::Float64, to) if to.is_string() => text(functions::text_of(expr), to),
+        (DataType::Timestamp(..), to) if to.is_string() => text(functions::text_of(instant(expr, &from, cast_to)), to),
+        (DataType::Interval(_) | DataType::Duration(_), to) if to.is_string() => return types::no_text(),
         _ => make(expr, to),
     })
 }
@@ -69,8 +69,4 @@ fn with_seconds(expr: Expr) -> Expr {
 
 fn text(expr: Expr, to: &DataType) -> Expr {
     if *to == DataType::Utf8View { expr } else { cast_to(expr, to.clone()) }
-}
-
-fn is_text(kind: &DataType) -> bool {
-    matches!(kind, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
 }

@@ -53,7 +53,7 @@ fn binned(stride: &Expr, time: &Expr, of: &DataType, origin: Option<(&Expr, &Dat
         _ => return plan_err!("date_bin() needs a length that is constant; write date_bin(INTERVAL '15 minutes', …)"),
     };
     let ScalarValue::IntervalMonthDayNano(Some(stride)) = stride else { return Ok(None) };
-    let length = i64::from(stride.days) * 86_400_000_000 + stride.nanoseconds / 1000;
+    let length = i64::from(stride.days) * functions::DAY + stride.nanoseconds / 1000;
     if stride.months != 0 || length <= 0 {
         return plan_err!(
             "date_bin() takes a length above zero of days and less; write date_trunc('month', …) for months and years"
@@ -147,16 +147,8 @@ fn constant(expr: &Expr) -> Option<String> {
 }
 
 fn is_time(kind: &DataType) -> bool {
-    matches!(
-        kind,
-        DataType::Timestamp(..)
-            | DataType::Date32
-            | DataType::Date64
-            | DataType::Utf8
-            | DataType::Utf8View
-            | DataType::LargeUtf8
-            | DataType::Null
-    )
+    let is_of_time = matches!(kind, DataType::Timestamp(..) | DataType::Date32 | DataType::Date64 | DataType::Null);
+    is_of_time || kind.is_string()
 }
 
 /// `time` of the type `of` in microseconds.
