@@ -5,8 +5,8 @@
 //! ```
 //!
 //! - [`shape`] tells how a file is cut, [`split`] cuts values out of a stream, [`mend`] makes strict what is nearly JSON.
-//! - [`names`] looks fields up, [`value`] reads one (MongoDB's extended JSON too), [`cell`] has the values and their types,
-//!   [`sheet`] their rows, [`build`] the Arrow columns.
+//! - [`names`] looks fields up, [`value`] reads one (MongoDB's extended JSON too), [`walk`] those that are simple, [`cell`]
+//!   has the values and their types, [`sheet`] their rows, [`build`] the Arrow columns.
 //!
 //! **[`scalars_are!`].** A visitor that wants objects takes every scalar for the same.
 //!
@@ -26,6 +26,8 @@ pub(crate) mod shape;
 pub(crate) mod sheet;
 pub(crate) mod split;
 pub(crate) mod value;
+#[cfg(feature = "reddit")]
+pub(crate) mod walk;
 
 use catchment_contract::error::clause;
 

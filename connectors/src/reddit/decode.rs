@@ -29,6 +29,7 @@ use crate::files::position::Cut;
 use crate::json;
 use crate::json::cell::Cell;
 use crate::json::sheet::Sheet;
+use crate::json::walk::Order;
 
 const NO_RECORDS: &str =
     "arrays of plain values and no record, as in a table by rows; write it by records (pandas: orient='records')";
@@ -88,6 +89,8 @@ struct Work<'a> {
     /// Lines that can be mended: where they begin and end, and what they are then.
     mended: Vec<(usize, usize, String)>,
     mend: bool,
+    /// The order of fields, in which flat records are read; `None`: every line is scanned.
+    order: Option<Order>,
 }
 
 impl<'a> Work<'a> {
@@ -104,6 +107,7 @@ impl<'a> Work<'a> {
             others: 0,
             mended: Vec::new(),
             mend,
+            order: plan.flat.then(|| Order::new(plan.names())),
         };
         work.payload(bytes);
         work
@@ -190,6 +194,13 @@ impl<'a> Work<'a> {
 
     /// Scans one value onto the sheet. Whether it was an object or an array, or why it is no JSON.
     fn scan(&mut self, line: u64, text: &'a str, wide: bool) -> Result<bool, String> {
+        if let Some(order) = self.order.as_mut().filter(|_| !wide) {
+            let first = self.found.rows.len();
+            if Node::new(self.plan, &mut self.found, line, wide).flat(text, order).is_some() {
+                return Ok(true);
+            }
+            self.found.truncate(first);
+        }
         // Lone surrogates (half an emoji, cut off by somebody's script) become U+FFFD instead of costing the record.
         let mut parser = sonic_rs::Deserializer::from_str(text).utf8_lossy();
         Node::new(self.plan, &mut self.found, line, wide)
@@ -328,6 +339,8 @@ fn without_prefix<'a>(cell: Cell<'a>, text: &str) -> Cell<'a> {
     }
 }
 
+#[cfg(test)]
+mod flat;
 #[cfg(test)]
 mod kinds;
 #[cfg(test)]

@@ -47,6 +47,7 @@ use crate::json::shape::Shape;
 
 mod columns;
 mod decode;
+mod flat;
 mod judge;
 mod plan;
 mod record;

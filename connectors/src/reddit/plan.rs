@@ -144,6 +144,8 @@ pub(super) struct Plan {
     pub text: bool,
     /// Slot of `_meta` as a whole.
     pub meta: Option<usize>,
+    /// Flat records are read by hand: always, but in tests that compare.
+    pub flat: bool,
     names: Names<Key>,
 }
 
@@ -220,7 +222,12 @@ impl Plan {
         let text = columns.iter().any(|(column, _)| column.made == Made::Text);
         let meta = slots.iter().position(|slot| slot.field == "_meta");
         let names = names(&slots);
-        Plan { kind, slots, columns, text, meta, names }
+        Plan { kind, slots, columns, text, meta, flat: true, names }
+    }
+
+    /// What the names of fields mean.
+    pub(super) fn names(&self) -> &Names<Key> {
+        &self.names
     }
 
     /// What the field `name` means; `None` if nothing.

@@ -74,8 +74,8 @@ impl Found<'_> {
 
 /// Scans a value that may be or hold records.
 pub(super) struct Node<'s, 'a> {
-    plan: &'s Plan,
-    found: &'s mut Found<'a>,
+    pub plan: &'s Plan,
+    pub found: &'s mut Found<'a>,
     line: u64,
     depth: usize,
     wide: bool,
@@ -97,7 +97,7 @@ impl<'s, 'a> Node<'s, 'a> {
         Node { plan, found, line: *line, depth: *depth + 1, wide: *wide, key, listed, replies: false, text: None }
     }
 
-    fn begin(&mut self) -> usize {
+    pub(super) fn begin(&mut self) -> usize {
         let Node { line, key, listed, replies, .. } = *self;
         self.found.rows.push(Row { what: What::Part, line, key, listed, replies, clues: Clues::default() });
         let row = self.found.sheet.begin();
@@ -214,7 +214,7 @@ impl<'s, 'a> Node<'s, 'a> {
     }
 
     /// Settles what the object in `row` was.
-    fn end(&mut self, row: usize, wrap: Wrap<'a>) {
+    pub(super) fn end(&mut self, row: usize, wrap: Wrap<'a>) {
         let kind = wrap.kind.str(&self.found.sheet.arena.text).and_then(judge::kind);
         let inner = wrap.inside.filter(|inside| *inside < self.found.rows.len());
         let own = judge::judge(self.plan, self.found, row, if wrap.container { None } else { kind });
@@ -252,7 +252,7 @@ impl<'s, 'a> Node<'s, 'a> {
 }
 
 /// What an object tells of the records inside it.
-struct Wrap<'a> {
+pub(super) struct Wrap<'a> {
     kind: Cell<'a>,
     fetched: Cell<'a>,
     container: bool,
@@ -260,6 +260,13 @@ struct Wrap<'a> {
     inside: Option<usize>,
     /// Rows in fields that are not known, in a wide scan.
     elsewhere: Vec<Range<usize>>,
+}
+
+impl Default for Wrap<'_> {
+    /// Of an object that holds none.
+    fn default() -> Self {
+        Wrap { kind: Cell::Missing, fetched: Cell::Missing, container: false, inside: None, elsewhere: Vec::new() }
+    }
 }
 
 impl Wrap<'_> {
@@ -300,8 +307,7 @@ impl<'a> Visitor<'a> for Node<'_, 'a> {
             return Err(M::Error::custom(format_args!("nested more than {DEPTH_MAX} deep")));
         }
         let row = self.begin();
-        let mut wrap =
-            Wrap { kind: Cell::Missing, fetched: Cell::Missing, container: false, inside: None, elsewhere: Vec::new() };
+        let mut wrap = Wrap::default();
         // Most fields are skipped: they stay in this loop.
         let (mut known, mut unknown) = (false, false);
         while let Some(name) = map.next_key_seed(Name { plan: self.plan, wide: self.wide })? {
@@ -380,9 +386,9 @@ impl<'a> Visitor<'a> for Name<'_> {
 }
 
 /// The fields of `_meta` that belong to the record around it; anything but an object is passed over.
-struct MetaFields<'n, 's, 'a> {
-    node: &'n mut Node<'s, 'a>,
-    row: usize,
+pub(super) struct MetaFields<'n, 's, 'a> {
+    pub node: &'n mut Node<'s, 'a>,
+    pub row: usize,
 }
 
 impl<'a> DeserializeSeed<'a> for MetaFields<'_, '_, 'a> {

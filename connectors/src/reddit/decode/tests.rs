@@ -8,7 +8,7 @@ use rand::{Rng, SeedableRng};
 
 use super::*;
 
-fn payload(bytes: &[u8], position: &str) -> Payload {
+pub(super) fn payload(bytes: &[u8], position: &str) -> Payload {
     Payload {
         partition: Arc::from("p"),
         bytes: bytes.to_vec(),
@@ -19,7 +19,7 @@ fn payload(bytes: &[u8], position: &str) -> Payload {
     }
 }
 
-fn all(kind: Kind) -> Vec<usize> {
+pub(super) fn all(kind: Kind) -> Vec<usize> {
     (0..kind.schema().fields().len()).collect()
 }
 
