@@ -30,8 +30,8 @@ pub(crate) use exact_sum::ExactSum;
 use median::Medians;
 use min_max::{End, min_max};
 use of_distinct::OfDistinct;
-pub(crate) use sum::integers;
 use sum::sum;
+pub(crate) use sum::{integers, rescaled};
 
 use crate::driver::{Logic, drive};
 use crate::key_table::{KeyTable, flat_type};

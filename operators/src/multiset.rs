@@ -97,6 +97,13 @@ impl ToValue<i64> for i64 {
     }
 }
 
+impl ToValue<i128> for i128 {
+    #[inline]
+    fn to_value(&self) -> i128 {
+        *self
+    }
+}
+
 impl<V: for<'a> From<&'a [u8]>> ToValue<V> for [u8] {
     fn to_value(&self) -> V {
         self.into()
@@ -109,7 +116,7 @@ mod tests {
 
     #[test]
     fn a_large_multiset_keeps_its_ends() {
-        let mut values = Multiset::default();
+        let mut values = Multiset::<i64>::default();
         (0..1000).for_each(|value| values.add(&value, 1));
         values.add(&999, -1);
         values.add(&0, -2);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use catchment_contract::Run;
 use catchment_contract::arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int64Array, StringViewArray};
-use catchment_contract::arrow::datatypes::{DataType, Float64Type, Int64Type, UInt64Type};
+use catchment_contract::arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int64Type, UInt64Type};
 use catchment_engine::{Updates, flatten};
 
 use crate::driver::Logic;
@@ -70,6 +70,7 @@ fn cell(column: &ArrayRef, row: usize) -> String {
         DataType::Float64 => format!("{:?}", column.as_primitive::<Float64Type>().value(row)),
         DataType::UInt64 => column.as_primitive::<UInt64Type>().value(row).to_string(),
         DataType::Utf8View => column.as_string_view().value(row).into(),
+        DataType::Decimal128(_, _) => column.as_primitive::<Decimal128Type>().value_as_string(row),
         other => panic!("no cells of {other}"),
     }
 }

@@ -1,7 +1,7 @@
 //! Window aggregates: each row with aggregates of the rows around it.
 //!
 //! `count`, `sum`, `avg`, `min`, `max`, `median` and `mad` over `PARTITION BY … ORDER BY x RANGE BETWEEN … AND …`, where `x`
-//! is an integer, a date or a time. Rows of a partition with the same `x` are peers and have the same frame. Functions over
+//! is an integer, a decimal, a date or a time. Rows of a partition with the same `x` are peers and have the same frame. Functions over
 //! one partitioning and order share one state, whatever their frames.
 //!
 //! **What changes.** A row that comes, goes or changes its number of copies at `x = h` changes the values of those rows
@@ -9,17 +9,18 @@
 //! otherwise than before is retracted and inserted anew; nothing is said of the rest.
 //!
 //! **State**, a distinct row: its bytes and 27 (see [`crate::key_table`]), 16 in its partition's order, 8 for its copies,
-//! and 16 for each distinct input and for each function, whose value is remembered. **Cost** of an epoch: logarithmic a
+//! and 16 for each distinct input (32 if it is a decimal) and for each function, whose value is remembered. **Cost** of an epoch: logarithmic a
 //! changed row; a step of each frame for every row whose frame changed; and, wherever the walk starts anew, the rows of
 //! one frame. So a frame that reaches over a whole partition costs its partition's rows.
 
 pub mod frame;
+mod numbers;
 mod plan;
 mod slide;
 
 use std::sync::Arc;
 
-use catchment_contract::arrow::array::{Array, ArrayRef, Int64Array, UInt32Array};
+use catchment_contract::arrow::array::{ArrayRef, UInt32Array};
 use catchment_contract::arrow::datatypes::DataType;
 use catchment_contract::{Error, Result, Run};
 use catchment_engine::updates::take_rows;
@@ -27,7 +28,8 @@ use catchment_engine::{UpdateStream, Updates, flatten};
 
 pub use frame::{Bound, Frame};
 use frame::{Place, Range};
-use plan::{Plan, supports};
+use numbers::{Numbers, is_linear};
+use plan::{Feed, Plan, supports};
 use slide::{Ground, Slide, Values};
 
 /// A function's results by row number, as bits.
@@ -35,7 +37,6 @@ type Results = Vec<Option<i128>>;
 
 use crate::aggregate::Function;
 use crate::driver::{Logic, drive};
-use crate::image::Image;
 use crate::key_table::{KeyTable, flat_type};
 use crate::lanes::Lane;
 use crate::sorted_list::{SortedList, Weight};
@@ -52,8 +53,9 @@ pub struct WindowFunction {
     pub filter: Option<usize>,
     /// The rows that it is computed over.
     pub frame: Frame,
-    /// The type of the result: `Int64` for counts; `Int64`, `UInt64` or `Float64` for sums; a float for averages, medians
-    /// and deviations; the input's for `min` and `max`. A sum that does not fit is null.
+    /// The type of the result: `Int64` for counts; an integer, a decimal or `Float64` for sums; a float or, of decimals, a
+    /// decimal for averages; a float for medians and deviations; the input's for `min` and `max`. A sum that does not fit is
+    /// null; one of decimals beyond 128 bits is the greatest number of 128 bits, which has more digits than a `Decimal128`.
     pub output: DataType,
 }
 
@@ -77,10 +79,10 @@ impl WindowSpec {
     /// If a column has a type that cannot be ordered by or has no such function; says which, and what to write.
     pub fn check(&self) -> Result<()> {
         if let Some(order) = self.order
-            && Image::of(&self.type_of(order.column)).is_none_or(|image| !image.is_linear())
+            && !is_linear(&self.type_of(order.column))
         {
             let message = format!("OVER (ORDER BY …) a column of the type {}", self.type_of(order.column));
-            return Err(Error::user(message).with_hint("order by a time, a date or an integer"));
+            return Err(Error::user(message).with_hint("order by a time, a date, an integer or a decimal"));
         }
         for WindowFunction { function, input, frame, .. } in &self.functions {
             if let Some(input) = input.map(|input| self.type_of(input))
@@ -187,7 +189,7 @@ impl WindowLogic {
             partitions: Vec::new(),
             rows: KeyTable::new(&rows).of_rows(),
             copies: Lane::default(),
-            values: vec![Values::new(); plan.feeds.len()],
+            values: plan.feeds.iter().map(Feed::values).collect(),
             shown: vec![Results::new(); plan.outputs.len()],
             marks: Vec::new(),
             plan,
@@ -216,7 +218,7 @@ impl WindowLogic {
         self.partitions.resize_with(self.keys.bound(), Partition::default);
         self.resize();
         let order = self.spec.order.map(|order| (order, self.order_values(updates, order)));
-        let feeds: Vec<Int64Array> = self.plan.feeds.iter().map(|feed| feed.read(updates)).collect();
+        let feeds: Vec<Numbers> = self.plan.feeds.iter().map(|feed| feed.read(updates)).collect();
         for (index, row) in rows.into_iter().enumerate() {
             let slot = row as usize;
             let diff = updates.diffs().at(index);
@@ -224,30 +226,29 @@ impl WindowLogic {
                 self.marks[slot] = changes.len() as u32;
                 let place = match &order {
                     Some((Order { descending, nulls_first, .. }, values)) => {
-                        Place::new(values.is_valid(index).then(|| values.value(index)), *descending, *nulls_first)
+                        Place::new(values.at(index), *descending, *nulls_first)
                     }
                     None => Place::new(Some(0), false, false),
                 };
                 let before = self.copies_of(row);
                 changes.push(Change { partition: partitions[index], row, place, before });
                 for (values, feed) in self.values.iter_mut().zip(&feeds) {
-                    values[slot] = feed.is_valid(index).then(|| feed.value(index));
+                    feed.copy(index, values, slot);
                 }
             }
             self.copies.add_diff(slot, diff);
         }
     }
 
-    fn order_values(&self, updates: &Updates, order: Order) -> Int64Array {
-        let image = Image::of(&self.spec.type_of(order.column)).expect("the spec was checked");
-        image.encode(&flatten(updates.column(order.column)))
+    fn order_values(&self, updates: &Updates, order: Order) -> Numbers {
+        Numbers::of(&flatten(updates.column(order.column))).expect("the spec was checked")
     }
 
     fn resize(&mut self) {
         let bound = self.rows.bound();
         self.copies.resize(bound);
         self.marks.resize(bound, UNMARKED);
-        self.values.iter_mut().for_each(|values| values.resize(bound, None));
+        self.values.iter_mut().for_each(|values| values.resize(bound));
         self.shown.iter_mut().for_each(|results| results.resize(bound, None));
     }
 

@@ -2,7 +2,7 @@
 //!
 //! | input | accumulator | `sum` | `avg` |
 //! |---|---|---|---|
-//! | integers | 128-bit integer, cannot overflow | the output's integer type | `f64`: the exact sum, rounded, divided once |
+//! | integers | 128-bit integer, cannot overflow | the output's integer type or decimal | `f64`: the exact sum, rounded, divided once |
 //! | floats | [`ExactSum`] | correctly rounded | correctly rounded sum, divided once |
 //! | decimals | 256-bit integer | the output's decimal | scaled up, divided, rounded |
 //!
@@ -108,6 +108,12 @@ pub(crate) fn integers(values: impl Iterator<Item = Option<i128>>, output: &Data
         DataType::Float16 | DataType::Float32 | DataType::Float64 => {
             Arc::new(values.map(|value| Some(value? as f64)).collect::<Float64Array>())
         }
+        DataType::Decimal128(precision, 0) => {
+            let end = 10_i128.pow((*precision).into());
+            let fits = |value: &i128| -end < *value && *value < end;
+            let values: Decimal128Array = values.map(|value| value.filter(fits)).collect();
+            return Arc::new(values.with_data_type(output.clone()));
+        }
         DataType::Decimal32(_, _)
         | DataType::Decimal64(_, _)
         | DataType::Decimal128(_, _)
@@ -203,7 +209,7 @@ impl Accumulator for DecimalSum {
                 let group = *group as usize;
                 let count = self.counts.at(group);
                 let divisor = i256::from_i128(if self.is_average { count } else { 1 });
-                let result = if count > 0 { rescale(self.sums[group], self.scale, scale, divisor) } else { None };
+                let result = if count > 0 { rescaled(self.sums[group], self.scale, scale, divisor) } else { None };
                 result.filter(|value| Decimal256Type::is_valid_decimal_precision(*value, precision))
             })
             .collect();
@@ -221,7 +227,7 @@ impl Accumulator for DecimalSum {
 }
 
 /// `sum / divisor` moved from one scale to another, halves away from zero; none if 256 bits cannot hold it.
-fn rescale(sum: i256, from: i8, to: i8, divisor: i256) -> Option<i256> {
+pub(crate) fn rescaled(sum: i256, from: i8, to: i8, divisor: i256) -> Option<i256> {
     let power = |exponent: i8| i256::from_i128(10).checked_pow(exponent.unsigned_abs().into());
     let (sum, divisor) = match to >= from {
         true => (sum.checked_mul(power(to - from)?)?, divisor),

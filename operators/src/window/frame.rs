@@ -1,9 +1,9 @@
 //! Which rows a row's frame holds, and which rows' frames hold a row.
 //!
-//! A row's place in its partition is its order value as an integer that grows in the window's direction, between two
-//! classes for nulls. A frame runs from one bound to another, both inclusive; a bound is open, or lies a fixed distance
+//! A row's place in its partition is its order value as an integer that grows in the window's direction, between what
+//! stands for nulls. A frame runs from one bound to another, both inclusive; a bound is open, or lies a fixed distance
 //! from the row's own value. A null has no distance to anything but nulls, so its frame holds its peers, and what an open
-//! bound adds. Limits are computed in 128 bits: no distance wraps.
+//! bound adds. Values have 38 digits at most and distances 64 bits: in 128 bits neither wraps nor reaches a null.
 
 /// One end of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -11,7 +11,7 @@ pub enum Bound {
     /// `UNBOUNDED PRECEDING` or `UNBOUNDED FOLLOWING`: the partition's end.
     Unbounded,
     /// So many units after the row's own value in the window's direction, before it if negative; 0 is `CURRENT ROW` and
-    /// includes its peers. The unit is that of the order column's integers: microseconds, days, ones.
+    /// includes its peers. The unit is that of the order column's integers: microseconds, days, ones, a decimal's last digit.
     Offset(i64),
 }
 
@@ -35,25 +35,20 @@ impl Frame {
 }
 
 /// Nulls that come first.
-const NULL_FIRST: u8 = 0;
-/// Values.
-const VALUE: u8 = 1;
+const NULL_FIRST: i128 = i128::MIN;
 /// Nulls that come last.
-const NULL_LAST: u8 = 2;
+const NULL_LAST: i128 = i128::MAX;
 
-/// Where a row stands in its partition.
+/// Where a row stands in its partition: a limit in two halves, which need no more than 8 bytes' alignment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place {
-    class: u8,
-    value: i64,
+    high: i64,
+    low: u64,
 }
 
 /// A place that a bound may ask for: beyond what values reach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Limit {
-    class: u8,
-    value: i128,
-}
+pub(super) struct Limit(i128);
 
 /// Everything that is not before `first` and not after `last`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,31 +59,33 @@ pub(super) struct Range {
 
 impl Place {
     /// The place of an order value, if it is not null.
-    pub(super) fn new(value: Option<i64>, descending: bool, nulls_first: bool) -> Self {
-        match value {
+    pub(super) fn new(value: Option<i128>, descending: bool, nulls_first: bool) -> Self {
+        let limit = match value {
             // The complement turns the order around without overflow.
-            Some(value) => Place { class: VALUE, value: if descending { !value } else { value } },
-            None => Place { class: if nulls_first { NULL_FIRST } else { NULL_LAST }, value: 0 },
-        }
+            Some(value) if descending => !value,
+            Some(value) => value,
+            None if nulls_first => NULL_FIRST,
+            None => NULL_LAST,
+        };
+        Place { high: (limit >> 64) as i64, low: limit as u64 }
     }
 
     /// The same place as a limit.
     pub(super) fn limit(self) -> Limit {
-        Limit { class: self.class, value: self.value.into() }
+        Limit(i128::from(self.high) << 64 | i128::from(self.low))
     }
 
     fn moved(self, distance: i128) -> Limit {
-        let distance = if self.class == VALUE { distance } else { 0 };
-        Limit { class: self.class, value: i128::from(self.value) + distance }
+        match self.limit() {
+            null @ Limit(NULL_FIRST | NULL_LAST) => null,
+            Limit(value) => Limit(value + distance),
+        }
     }
 }
 
 impl Range {
     /// All places.
-    pub(super) const ALL: Range = Range {
-        first: Limit { class: NULL_FIRST, value: i128::MIN },
-        last: Limit { class: NULL_LAST, value: i128::MAX },
-    };
+    pub(super) const ALL: Range = Range { first: Limit(NULL_FIRST), last: Limit(NULL_LAST) };
 
     /// `place` alone.
     pub(super) fn of(place: Place) -> Self {
@@ -144,7 +141,9 @@ mod tests {
     #[test]
     fn holders_are_the_inverse_of_frames() {
         let ends = [i64::MIN, i64::MIN + 1, -3, -1, 0, 2, i64::MAX - 1, i64::MAX];
-        let mut places: Vec<Place> = ends.iter().map(|value| Place::new(Some(*value), false, false)).collect();
+        let decimals = [-10_i128.pow(38) + 1, 10_i128.pow(38) - 1];
+        let values = ends.iter().map(|value| i128::from(*value)).chain(decimals);
+        let mut places: Vec<Place> = values.map(|value| Place::new(Some(value), false, false)).collect();
         places.extend([Place::new(None, false, true), Place::new(None, false, false)]);
         let mut bounds: Vec<Bound> = ends.iter().map(|offset| Bound::Offset(*offset)).collect();
         bounds.push(Bound::Unbounded);
@@ -164,7 +163,7 @@ mod tests {
 
     #[test]
     fn ranges_that_overlap_are_joined() {
-        let range = |first: i64, last: i64| Range {
+        let range = |first: i128, last: i128| Range {
             first: Place::new(Some(first), false, false).limit(),
             last: Place::new(Some(last), false, false).limit(),
         };
@@ -178,7 +177,7 @@ mod tests {
 
     #[test]
     fn a_descending_window_turns_values_around() {
-        let place = |value| Place::new(Some(value), true, false);
+        let place = |value: i64| Place::new(Some(value.into()), true, false);
         assert!(place(i64::MAX) < place(0) && place(0) < place(i64::MIN));
         let frame = Frame { start: Bound::Offset(-2), end: Bound::Offset(0) };
         let range = Range::frame(&frame, place(10));

@@ -2,6 +2,8 @@
 //!
 //! Sums are exact, so what was taken out leaves no trace and the result does not depend on the way that the frame took.
 
+use catchment_contract::arrow::datatypes::i256;
+
 use super::frame::{Frame, Place, Range};
 use super::{Entries, Entry};
 use crate::aggregate::ExactSum;
@@ -14,8 +16,8 @@ pub(super) struct Tallied {
     pub feed: usize,
     /// The empty sum of the kind that is kept.
     pub sum: Sum,
-    /// Whether values are kept in order.
-    pub sorted: bool,
+    /// No values, of the kind that is kept in order.
+    pub sorted: Sorted,
 }
 
 /// What is known of the rows in a frame, for one feed.
@@ -25,7 +27,7 @@ pub(super) struct Tally {
     pub count: i64,
     pub sum: Sum,
     /// The values in order, where asked for.
-    pub values: Multiset<i64>,
+    pub sorted: Sorted,
 }
 
 /// A sum that forgets nothing.
@@ -35,10 +37,26 @@ pub(super) enum Sum {
     No,
     Integers(i128),
     Doubles(Box<ExactSum>),
+    /// Of values of 128 bits.
+    Wide(i256),
+}
+
+/// Values in order.
+#[derive(Clone, Debug)]
+pub(super) enum Sorted {
+    /// Nobody asks for them.
+    No,
+    Narrow(Multiset<i64>),
+    Wide(Multiset<i128>),
 }
 
 /// A feed's values by row number; none where the row does not count.
-pub(super) type Values = Vec<Option<i64>>;
+pub(super) enum Values {
+    /// Images.
+    Narrow(Vec<Option<i64>>),
+    /// Values of more than 64 bits, as they are.
+    Wide(Vec<Option<i128>>),
+}
 
 /// A frame on its way over a partition.
 pub(super) struct Slide<'a> {
@@ -66,22 +84,66 @@ impl Sum {
     pub(super) fn doubles() -> Self {
         Sum::Doubles(Box::default())
     }
+
+    pub(super) fn wide() -> Self {
+        Sum::Wide(i256::ZERO)
+    }
+}
+
+impl Sorted {
+    /// The least value.
+    pub(super) fn first(&self) -> Option<i128> {
+        match self {
+            Sorted::No => None,
+            Sorted::Narrow(values) => values.first().copied().map(i128::from),
+            Sorted::Wide(values) => values.first().copied(),
+        }
+    }
+
+    /// The greatest value.
+    pub(super) fn last(&self) -> Option<i128> {
+        match self {
+            Sorted::No => None,
+            Sorted::Narrow(values) => values.last().copied().map(i128::from),
+            Sorted::Wide(values) => values.last().copied(),
+        }
+    }
+}
+
+impl Values {
+    /// Grows or shrinks to `len` rows; new ones do not count.
+    pub(super) fn resize(&mut self, len: usize) {
+        match self {
+            Values::Narrow(values) => values.resize(len, None),
+            Values::Wide(values) => values.resize(len, None),
+        }
+    }
 }
 
 impl Tally {
     fn new(tallied: &Tallied) -> Self {
-        Tally { count: 0, sum: tallied.sum.clone(), values: Multiset::default() }
+        Tally { count: 0, sum: tallied.sum.clone(), sorted: tallied.sorted.clone() }
     }
 
-    fn add(&mut self, image: i64, diff: i64, sorted: bool) {
+    fn add(&mut self, image: i64, diff: i64) {
         self.count += diff;
         match &mut self.sum {
-            Sum::No => {}
+            Sum::No | Sum::Wide(_) => {}
             Sum::Integers(sum) => *sum += i128::from(image) * i128::from(diff),
             Sum::Doubles(sum) => sum.add(value(image), diff),
         }
-        if sorted {
-            self.values.add(&image, diff);
+        if let Sorted::Narrow(values) = &mut self.sorted {
+            values.add(&image, diff);
+        }
+    }
+
+    fn add_wide(&mut self, value: i128, diff: i64) {
+        self.count += diff;
+        if let Sum::Wide(sum) = &mut self.sum {
+            *sum = sum.wrapping_add(i256::from_i128(value).wrapping_mul(i256::from_i128(diff.into())));
+        }
+        if let Sorted::Wide(values) = &mut self.sorted {
+            values.add(&value, diff);
         }
     }
 }
@@ -123,8 +185,17 @@ impl<'a> Slide<'a> {
     fn add(&mut self, entry: Entry, sign: i64, ground: &Ground<'_>) {
         let diff = sign * (ground.copies)(entry.row);
         for (tally, tallied) in self.tallies.iter_mut().zip(self.tallied) {
-            if let Some(image) = ground.values[tallied.feed][entry.row as usize] {
-                tally.add(image, diff, tallied.sorted);
+            match &ground.values[tallied.feed] {
+                Values::Narrow(images) => {
+                    if let Some(image) = images[entry.row as usize] {
+                        tally.add(image, diff);
+                    }
+                }
+                Values::Wide(values) => {
+                    if let Some(value) = values[entry.row as usize] {
+                        tally.add_wide(value, diff);
+                    }
+                }
             }
         }
     }
