@@ -7,7 +7,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "the test tells calls that take long")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -156,7 +156,8 @@ struct Bench {
     found: Vec<String>,
     /// How many calls were evaluated.
     calls: usize,
-    failed: BTreeMap<String, usize>,
+    /// Why calls failed, by what was called.
+    failed: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl Bench {
@@ -235,7 +236,9 @@ impl Bench {
         }
         let faults = whole.iter().filter(|row| row.starts_with("fault")).count();
         if faults > 0 {
-            *self.failed.entry(what.to_string()).or_default() += faults;
+            let reasons =
+                whole.iter().filter(|row| row.starts_with("fault")).filter_map(|row| row.rsplit(" | ").next());
+            self.failed.entry(what.to_string()).or_default().extend(reasons.map(str::to_string));
             let usual = self.updates.take(&self.usual);
             let rows = if fallible { Vec::new() } else { self.run(&stages, &usual) };
             if let Some(row) = rows.iter().find(|row| row.starts_with("fault")) {
@@ -259,6 +262,9 @@ impl Bench {
     fn finish(mut self, calls_min: usize) {
         self.found.sort();
         println!("{} calls, {} kinds of calls failed for some row", self.calls, self.failed.len());
+        for (what, reasons) in &self.failed {
+            println!("{what}: {:.300}", reasons.iter().take(4).cloned().collect::<Vec<_>>().join("; "));
+        }
         assert!(self.calls >= calls_min, "only {} calls fit", self.calls);
         assert!(self.found.is_empty(), "{} findings\n{}", self.found.len(), self.found.join("\n"));
     }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use catchment_contract::arrow::array::{Array, AsArray, BooleanArray, Int64Array};
+use catchment_contract::arrow::array::{Array, AsArray, BooleanArray, Int64Array, new_empty_array};
 use catchment_contract::arrow::buffer::NullBuffer;
 use catchment_contract::arrow::compute::nullif;
 use catchment_contract::arrow::datatypes::{DataType, FieldRef, Int64Type};
@@ -67,6 +67,9 @@ impl ScalarUDFImpl for Bounded {
     }
 
     fn invoke_with_args(&self, mut arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        if self.limit == Limit::Rows && arguments.number_rows == 0 {
+            return Ok(ColumnarValue::Array(new_empty_array(arguments.return_type())));
+        }
         if let (Limit::Pad, [_, length, ..]) = (self.limit, arguments.args.as_mut_slice()) {
             *length = at_least_zero(length)?;
         }

@@ -59,6 +59,8 @@ pub enum Limit {
     /// `array_sort(list, order, nulls)`: nothing grows, but the function takes the first row's order for all rows, so that
     /// the order must be a constant.
     Order,
+    /// `array_positions(list, element)`: nothing grows, but the function makes a row where there is none.
+    Rows,
 }
 
 /// What a row asks for.
@@ -80,7 +82,7 @@ impl Limit {
             Limit::ListRepeat | Limit::ListResize => "the result would have more than 1,048,576 elements or 16 MiB",
             Limit::Series | Limit::Split => "the result would have more than 1,048,576 elements",
             Limit::Distance | Limit::Pairs => "it would take more than 100,000,000 comparisons",
-            Limit::Order => return None,
+            Limit::Order | Limit::Rows => return None,
         })
     }
 
@@ -121,7 +123,7 @@ impl Limit {
     /// What `row` asks for; `None` if an argument is null or of another type than is known here.
     fn amount(self, args: &Args, row: usize) -> Option<Amount> {
         Some(match self {
-            Limit::Order => return None,
+            Limit::Order | Limit::Rows => return None,
             // The function reserves four bytes a character for each row, nulls among them.
             Limit::Pad => Amount::Bytes(args.count(1, row)?.saturating_mul(4)),
             Limit::Repeat => Amount::Bytes(args.bytes(0, row)?.saturating_mul(args.count(1, row)?)),

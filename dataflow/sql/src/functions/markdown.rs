@@ -7,7 +7,8 @@ use super::table::{Function, Kind, SECTIONS, Section};
 const HEAD: &str = "# Functions
 
 Every function that a query may call. DataFusion computes most of them; what they make of one row is bounded. Where a function
-fails, the row is a reject of its view, with the reason.
+fails, the row is a reject of its view, with the reason. So it is where an argument is not of the type that a function takes, and
+its value cannot be made one: a text that is no number, beside a list of numbers.
 
 This page is written from the table in `dataflow/sql/src/functions/table`:
 `CATCHMENT_RENEW=1 cargo test -p catchment-sql --test functions` writes it anew.
@@ -33,13 +34,10 @@ fn row(function: &Function) -> String {
     let gives = function.gives.replace('|', "\\|");
     match function.kind {
         Kind::Scalar { fails, limit } => {
-            let fails = match fails {
-                None => "never",
-                Some("") => "it cannot be computed",
-                Some(when) => when,
-            };
-            let bound = limit.and_then(Limit::bound).map_or_else(String::new, |bound| format!(", or {bound}"));
-            format!("| {} | {gives} | {fails}{bound} |", call(function))
+            let reasons: Vec<&str> =
+                [fails.filter(|when| !when.is_empty()), limit.and_then(Limit::bound)].into_iter().flatten().collect();
+            let reasons = if reasons.is_empty() { "never".to_string() } else { reasons.join(", or ") };
+            format!("| {} | {gives} | {reasons} |", call(function))
         }
         Kind::Aggregate | Kind::Window | Kind::Rows => format!("| {} | {gives} |", call(function)),
         Kind::Refused { why, instead, .. } => {

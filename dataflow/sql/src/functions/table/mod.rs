@@ -1,8 +1,8 @@
 //! The table of functions: every name that a query may call, and those that it may not, a line each.
 //!
 //! A line has the function's name and other names for it, its arguments and result, what it gives, and when a row is a reject
-//! because of it: `never`, in words, or `may` where that is not known. What a row may ask of it is bounded where a [`Limit`] is
-//! named.
+//! because of it: `never`, in words, or `bounded` where only its bound makes it fail. What a row may ask of it is bounded where a
+//! [`Limit`] is named.
 
 mod aggregates;
 mod lists;
@@ -31,7 +31,7 @@ pub struct Function {
 pub enum Kind {
     /// On the values of a row.
     Scalar {
-        /// When it fails, in words; `None` if for no row, empty if that is not known.
+        /// When it fails, in words; `None` if for no row, empty if that is not known, or only where its limit says so.
         fails: Option<&'static str>,
         /// What bounds that a row asks of it.
         limit: Option<Limit>,
@@ -93,11 +93,11 @@ pub const SECTIONS: [Section; 11] = [
     Section { title: "Refused over windows", functions: aggregates::REFUSED_WINDOWS },
 ];
 
-/// Lines of scalar functions: `"names", "usage", "gives", never;` or `may;` or `"when it fails";`, each with `within Limit` or
-/// without.
+/// Lines of scalar functions: `"names", "usage", "gives", never;` or `"when it fails";`, each with `within Limit` or without, or
+/// `bounded within Limit;`.
 macro_rules! scalars {
     (@fails never) => { None };
-    (@fails may) => { Some("") };
+    (@fails bounded) => { Some("") };
     (@fails $when:literal) => { Some($when) };
     (@limit) => { None };
     (@limit $limit:ident) => { Some($crate::functions::limits::Limit::$limit) };

@@ -6,21 +6,21 @@ use super::{Function, refused, scalars};
 #[rustfmt::skip]
 pub(super) const FUNCTIONS: &[Function] = scalars! {
     "arrow_cast", "any, type → type", "as Arrow's type of that name", "it is no such value";
-    "arrow_try_cast", "any, type → type", "the same, null where it is no such value", may;
-    "arrow_typeof", "any → text", "the name of its Arrow type", may;
+    "arrow_try_cast", "any, type → type", "the same, null where it is no such value", never;
+    "arrow_typeof", "any → text", "the name of its Arrow type", never;
     "cast_to_type", "any, other → other's type", "as a value of the other's type", "it is no such value";
     "coalesce", "any, … → any", "the first that is not null", never;
     "decode", "text, format → bytes", "what the text says in 'base64' or 'hex'", "the text is not of the format";
-    "encode", "any, format → text", "its bytes in 'base64' or 'hex'", may;
-    "get_field", "struct, name → any", "a field: `s['name']`", may;
+    "encode", "any, format → text", "its bytes in 'base64' or 'hex'", "there is no such format";
+    "get_field", "struct, name → any", "a field: `s['name']`", never;
     "greatest", "any, … → any", "the greatest that is not null", never;
     "least", "any, … → any", "the least that is not null", never;
-    "named_struct", "name, any, … → struct", "a struct of fields with names", may;
+    "named_struct", "name, any, … → struct", "a struct of fields with names", never;
     "nullif", "any, any → any", "the first, null where both are equal", never;
     "nvl ifnull", "any, any → any", "the first, the second where it is null", never;
-    "nvl2", "any, any, any → any", "the second where the first is not null, else the third", may;
-    "struct row", "any, … → struct", "a struct of fields c0, c1, …", may;
-    "try_cast_to_type", "any, other → other's type", "the same as cast_to_type, null where it is no such value", may;
+    "nvl2", "any, any, any → any", "the second where the first is not null, else the third", never;
+    "struct row", "any, … → struct", "a struct of fields c0, c1, …", never;
+    "try_cast_to_type", "any, other → other's type", "the same as cast_to_type, null where it is no such value", never;
 };
 
 /// What no view may call.
