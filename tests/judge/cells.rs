@@ -30,6 +30,7 @@ fn our_text(column: &dyn Array, row: usize) -> Option<String> {
         ScalarValue::TimestampMicrosecond(Some(at), _) => at.to_string(),
         ScalarValue::Date32(Some(day)) => day.to_string(),
         ScalarValue::Utf8View(Some(text)) => text,
+        ScalarValue::Decimal128(Some(number), _, 0) => number.to_string(),
         value => value.to_string(),
     })
 }
@@ -51,7 +52,7 @@ fn cell(text: &str, data_type: Type) -> String {
     match data_type {
         Type::Text => format!("{text:?}"),
         Type::Float => number(text.parse().unwrap_or_else(|error| panic!("{error}: {text:?} is no number"))),
-        Type::Int | Type::Bool | Type::Time | Type::Date => text.to_string(),
+        Type::Int | Type::Bool | Type::Time | Type::Date | Type::Decimal => text.to_string(),
     }
 }
 

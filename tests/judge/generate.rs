@@ -106,7 +106,8 @@ impl<'a> Generator<'a> {
             }
         }
         let having = (keys > 0 && self.chance(0.25)).then(|| {
-            let aggregate = self.operation(AGGREGATES, Some(Type::Int), &scope, 1);
+            let of = self.pick(&[Type::Int, Type::Decimal]);
+            let aggregate = self.operation(AGGREGATES, Some(of), &scope, 1);
             Expr::of(Type::Bool, "({0} > {1})", vec![aggregate, Expr::plain(Type::Int, "1")])
         });
         // A key that is a constant would be a place of the select list to both engines, and is left out.
@@ -354,6 +355,7 @@ impl<'a> Generator<'a> {
                 self.random.random_range(0..9)
             ),
             Type::Date => format!("DATE '2024-01-0{}'", self.random.random_range(1..6)),
+            Type::Decimal => format!("CAST({} AS DECIMAL(38, 0))", self.pick(&["0", "1", "2", "-1", "-2", "5"])),
         };
         Expr::plain(data_type, text)
     }

@@ -35,6 +35,7 @@ const T: Kind = Kind::Of(Type::Text);
 const B: Kind = Kind::Of(Type::Bool);
 const S: Kind = Kind::Of(Type::Time);
 const D: Kind = Kind::Of(Type::Date);
+const N: Kind = Kind::Of(Type::Decimal);
 const A: Kind = Kind::Same;
 
 /// Scalar operations.
@@ -121,6 +122,18 @@ pub const SCALARS: &[Op] = &[
     (F, &[F], "floor({0})", ""),
     (F, &[F], "ceil({0})", ""),
     (F, &[F], "round({0})", "round_even({0}, 0)"),
+    // Decimals.
+    (N, &[I], "CAST({0} AS DECIMAL(38, 0))", ""),
+    (N, &[N, N], "({0} + {1})", ""),
+    (N, &[N, I], "({0} - {1})", ""),
+    (N, &[N], "(-{0})", "(- {0})"),
+    (N, &[N], "abs({0})", ""),
+    (I, &[N], "CAST({0} AS BIGINT)", ""),
+    (F, &[N], "CAST({0} AS DOUBLE)", ""),
+    (T, &[N], "CAST({0} AS VARCHAR)", ""),
+    (B, &[N, I], "({0} = {1})", ""),
+    (B, &[N, I], "({0} < {1})", ""),
+    (B, &[F, N], "({0} <= {1})", ""),
     // Text.
     (T, &[T, T], "({0} || {1})", ""),
     (T, &[T, T], "concat({0}, {1})", ""),
@@ -167,9 +180,11 @@ pub const AGGREGATES: &[Op] = &[
     (I, &[A], "count(DISTINCT {0})", ""),
     (I, &[B], "count(*) FILTER (WHERE {0})", ""),
     (I, &[A, B], "count({0}) FILTER (WHERE {1})", ""),
-    (I, &[I], "sum({0})", ""),
-    (I, &[I, B], "sum({0}) FILTER (WHERE {1})", ""),
-    (I, &[I], "sum(DISTINCT {0})", ""),
+    (N, &[I], "sum(CAST({0} AS BIGINT))", "CAST(sum({0}) AS DECIMAL(38, 0))"),
+    (N, &[N], "sum({0})", ""),
+    (I, &[I, B], "CAST(sum({0}) FILTER (WHERE {1}) AS BIGINT)", ""),
+    (N, &[N], "sum(DISTINCT {0})", ""),
+    (I, &[B], "sum(CASE WHEN {0} THEN 1 ELSE 0 END)", ""),
     (F, &[F], "sum({0})", ""),
     (F, &[I], "avg({0})", ""),
     (F, &[F], "avg({0})", ""),
@@ -183,11 +198,14 @@ pub const AGGREGATES: &[Op] = &[
 /// Functions of windows, their partition and order among the arguments.
 pub const WINDOWS: &[Op] = &[
     (I, &[A], "count(*) OVER (PARTITION BY {0})", ""),
-    (I, &[I, B], "sum({0}) OVER (PARTITION BY {1})", ""),
+    (I, &[I, B], "CAST(sum({0}) OVER (PARTITION BY {1}) AS BIGINT)", ""),
+    (N, &[N, B], "sum({0}) OVER (PARTITION BY {1})", ""),
+    (N, &[N, B, N], "min({0}) OVER (PARTITION BY {1} ORDER BY {2} DESC NULLS LAST)", ""),
+    (I, &[N, N], "count({0}) OVER (ORDER BY {1} NULLS FIRST)", ""),
     (F, &[F, I], "max({0}) OVER (PARTITION BY {1})", ""),
     (I, &[], "count(*) OVER ()", ""),
     (I, &[A, T, I], "count({0}) OVER (PARTITION BY {1} ORDER BY {2} NULLS FIRST)", ""),
-    (I, &[I, T, A], "sum({0}) OVER (PARTITION BY {1} ORDER BY {2} DESC NULLS LAST)", ""),
+    (I, &[I, T, A], "CAST(sum({0}) OVER (PARTITION BY {1} ORDER BY {2} DESC NULLS LAST) AS BIGINT)", ""),
     (
         S,
         &[S, B, I],
@@ -197,7 +215,7 @@ pub const WINDOWS: &[Op] = &[
     (
         I,
         &[I, T, S],
-        "sum({0}) OVER (PARTITION BY {1} ORDER BY {2} NULLS LAST RANGE BETWEEN INTERVAL '36 hours' PRECEDING AND CURRENT ROW)",
+        "CAST(sum({0}) OVER (PARTITION BY {1} ORDER BY {2} NULLS LAST RANGE BETWEEN INTERVAL '36 hours' PRECEDING AND CURRENT ROW) AS BIGINT)",
         "",
     ),
 ];

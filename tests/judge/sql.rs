@@ -17,11 +17,13 @@ pub enum Type {
     Time,
     /// `DATE`
     Date,
+    /// `DECIMAL(38, 0)`, what sums of whole numbers are.
+    Decimal,
 }
 
 impl Type {
     /// Those that occur.
-    pub const ALL: [Type; 6] = [Type::Int, Type::Text, Type::Bool, Type::Time, Type::Date, Type::Float];
+    pub const ALL: [Type; 7] = [Type::Int, Type::Text, Type::Bool, Type::Time, Type::Date, Type::Float, Type::Decimal];
 
     /// The type's name in both dialects.
     pub fn name(self) -> &'static str {
@@ -32,6 +34,7 @@ impl Type {
             Type::Bool => "BOOLEAN",
             Type::Time => "TIMESTAMP",
             Type::Date => "DATE",
+            Type::Decimal => "DECIMAL(38, 0)",
         }
     }
 }

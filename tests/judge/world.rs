@@ -105,6 +105,7 @@ pub fn arrow_type(data_type: Type) -> DataType {
         Type::Bool => DataType::Boolean,
         Type::Time => instant(),
         Type::Date => DataType::Date32,
+        Type::Decimal => DataType::Decimal128(38, 0),
     }
 }
 
@@ -127,6 +128,7 @@ fn value(data_type: Type, random: &mut StdRng) -> ScalarValue {
             ScalarValue::TimestampMicrosecond(Some(at), Some("UTC".into()))
         }
         Type::Date => ScalarValue::Date32(Some(FIRST_DAY + random.random_range(0..5))),
+        Type::Decimal => ScalarValue::Decimal128(Some(random.random_range(-3..4)), 38, 0),
     }
 }
 
@@ -136,6 +138,7 @@ fn literal(column: &dyn Array, row: usize, data_type: Type) -> String {
     match value {
         value if value.is_null() => "NULL".to_string(),
         ScalarValue::Int64(Some(number)) => number.to_string(),
+        ScalarValue::Decimal128(Some(number), _, 0) => number.to_string(),
         ScalarValue::Float64(Some(number)) => format!("'{number}'::DOUBLE"),
         ScalarValue::Utf8View(Some(text)) => format!("'{}'", text.replace('\'', "''")),
         ScalarValue::Boolean(Some(truth)) => truth.to_string(),
