@@ -27,12 +27,12 @@ CREATE SOURCE transcripts WITH (connector = 'youtube', path = '${transcripts:-ex
 -- A view is exactly the answer of its query over everything that was read, at every moment. Several views and sinks may
 -- read one view: it is computed once.
 
--- How busy each subreddit is, hour by hour.
+-- How busy each subreddit is, hour by hour. A sum of BIGINT is a DECIMAL(38, 0), which is more than scores ever need.
 CREATE VIEW activity_hourly AS
 SELECT subreddit,
        date_trunc('hour', created_utc) AS hour,
        count(*)                        AS comments,
-       sum(score)                      AS score,
+       sum(score)::BIGINT              AS score,
        count(DISTINCT author)          AS authors
 FROM comments
 GROUP BY subreddit, date_trunc('hour', created_utc);
@@ -73,7 +73,7 @@ FROM submissions;
 CREATE VIEW video_buzz AS
 SELECT video_id,
        count(*)                  AS mentions,
-       sum(score)                AS score,
+       sum(score)::BIGINT        AS score,
        count(DISTINCT subreddit) AS subreddits,
        max(created_utc)          AS last_mention
 FROM mentions

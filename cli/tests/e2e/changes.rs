@@ -70,7 +70,7 @@ fn a_sink_that_was_left_out_misses_nothing() {
     let duckdb = DuckDb::find();
     let place = Place::new();
     let keep = format!(
-        "{COMMENTS}CREATE VIEW v AS SELECT subreddit, sum(score) AS score FROM comments GROUP BY subreddit;\n\
+        "{COMMENTS}CREATE VIEW v AS SELECT subreddit, sum(score)::BIGINT AS score FROM comments GROUP BY subreddit;\n\
          CREATE SINK keep FROM v WITH (connector = 'lake', table = 'kept');\n"
     );
     let all = format!(
@@ -140,7 +140,7 @@ fn rejects_of_views_that_come_and_go() {
 fn a_topic_that_was_lost_is_written_anew_and_tables_go_on() {
     let duckdb = DuckDb::find();
     let job = format!(
-        "{COMMENTS}CREATE VIEW v AS SELECT subreddit, sum(score) AS score FROM comments GROUP BY subreddit;\n\
+        "{COMMENTS}CREATE VIEW v AS SELECT subreddit, sum(score)::BIGINT AS score FROM comments GROUP BY subreddit;\n\
          CREATE SINK kept FROM v WITH (connector = 'lake', table = 'kept');\n\
          CREATE SINK up FROM v WITH (connector = 'fluvio', topic = 'up', key = 'subreddit', format = 'upsert');\n"
     );

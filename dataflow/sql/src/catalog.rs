@@ -15,8 +15,10 @@ use datafusion_expr::{AggregateUDF, HigherOrderUDF, ScalarUDF, TableSource, Wind
 
 use crate::extensions::check_name;
 use crate::functions::table::{Function, Kind};
-use crate::functions::{self, Library};
-use crate::rewrite::Intervals;
+use crate::functions::{self, Library, Sums};
+use crate::merging::Merged;
+use crate::rewrite::{Elements, Intervals};
+use crate::written::Written;
 
 // The relation of input that could not become rows, and of rows that a view could not compute.
 use catchment_contract::reject::{REJECTS, rejects_schema};
@@ -155,7 +157,11 @@ impl Catalog {
 /// Ours, and the planners that DataFusion's own sessions use: they give operators, `EXTRACT` and the like their functions.
 fn planners() -> Vec<Arc<dyn ExprPlanner>> {
     vec![
+        Arc::new(Elements),
         Arc::new(Intervals),
+        Arc::new(Merged),
+        Arc::new(Written),
+        Arc::new(Sums),
         Arc::new(datafusion_functions::core::planner::CoreFunctionPlanner::default()),
         Arc::new(datafusion_functions_nested::planner::NestedFunctionPlanner),
         Arc::new(datafusion_functions_nested::planner::FieldAccessPlanner),

@@ -7,6 +7,7 @@
 //! | `(a, b) IS NULL` | all are null; `IS NOT NULL`: none is |
 //! | `mod(a, b)`, `sign(a)` | `a % b`, a `CASE` |
 //! | `a = ANY (ARRAY[b, c])`, and other comparisons, and `ALL` | `a IN (b, c)`, `a < b OR a < c` |
+//! | `a = ANY (list)`, and other comparisons; `a = ALL (list)` | an operator of our own; `NOT a <> ANY (list)` |
 //! | `CAST(x AS FLOAT)` | `CAST(x AS DOUBLE PRECISION)` |
 //! | `CAST(x AS VARCHAR(n))` | `left(CAST(x AS VARCHAR), n)` |
 //! | `INTERVAL '1 day 02:30'` | `INTERVAL '1 day 2 hours 30 minutes'` |
@@ -20,6 +21,8 @@ use datafusion_sql::sqlparser::ast::{
     FunctionArgumentList, FunctionArguments, Ident, ObjectName, Query, Select, SelectItem, UnaryOperator, Value,
     VisitMut, VisitorMut,
 };
+
+use crate::rewrite::any_operator;
 
 /// `query` in the planner's notation.
 pub(crate) fn translated(mut query: Box<Query>) -> Box<Query> {
@@ -79,20 +82,24 @@ fn translation(expr: &Expr) -> Option<Expr> {
             [of] => Some(sign(of)),
             _ => None,
         },
-        Expr::AnyOp { left, compare_op, right, .. } => {
-            let items = elements(right)?;
-            match compare_op {
-                BinaryOperator::Eq => Some(in_list(left, items, false)),
-                op => any(items.into_iter().map(|item| binary(left.as_ref().clone(), op.clone(), item))),
+        Expr::AnyOp { left, compare_op, right, .. } => match (compare_op, elements(right)) {
+            (BinaryOperator::Eq, Some(items)) => Some(in_list(left, items, false)),
+            (op, Some(items)) => any(items.into_iter().map(|item| binary(left.as_ref().clone(), op.clone(), item))),
+            (op, None) if is_list(right) => {
+                opposite(op)?;
+                Some(nested(binary(nested(left.as_ref().clone()), any_operator(op), nested(right.as_ref().clone()))))
             }
-        }
-        Expr::AllOp { left, compare_op, right } => {
-            let items = elements(right)?;
-            match compare_op {
-                BinaryOperator::NotEq => Some(in_list(left, items, true)),
-                op => all(items.into_iter().map(|item| binary(left.as_ref().clone(), op.clone(), item))),
+            _ => None,
+        },
+        Expr::AllOp { left, compare_op, right } => match (compare_op, elements(right)) {
+            (BinaryOperator::NotEq, Some(items)) => Some(in_list(left, items, true)),
+            (op, Some(items)) => all(items.into_iter().map(|item| binary(left.as_ref().clone(), op.clone(), item))),
+            (op, None) if is_list(right) => {
+                let op = any_operator(&opposite(op)?);
+                Some(not(binary(nested(left.as_ref().clone()), op, nested(right.as_ref().clone()))))
             }
-        }
+            _ => None,
+        },
         Expr::Cast { kind, expr, data_type: DataType::Float(digits), array, format } => {
             let data_type = match digits {
                 ExactNumberInfo::Precision(..=24) => DataType::Real,
@@ -133,6 +140,28 @@ fn elements(list: &Expr) -> Option<Vec<Expr>> {
         Expr::Array(array) if !array.elem.is_empty() => Some(array.elem.clone()),
         _ => None,
     }
+}
+
+/// Whether the right side of `ANY` is a list: it is no query.
+fn is_list(list: &Expr) -> bool {
+    match list {
+        Expr::Nested(inner) => is_list(inner),
+        other => !matches!(other, Expr::Subquery(_)),
+    }
+}
+
+/// The comparison that holds where `op` does not.
+fn opposite(op: &BinaryOperator) -> Option<BinaryOperator> {
+    use BinaryOperator::*;
+    Some(match op {
+        Eq => NotEq,
+        NotEq => Eq,
+        Lt => GtEq,
+        GtEq => Lt,
+        Gt => LtEq,
+        LtEq => Gt,
+        _ => return None,
+    })
 }
 
 fn in_list(expr: &Expr, list: Vec<Expr>, negated: bool) -> Expr {
@@ -322,6 +351,9 @@ mod tests {
         check("SELECT generate_series(1, a)", "SELECT unnest(generate_series(1, a)) AS generate_series");
         check("SELECT a = ANY (ARRAY[1, b])", "SELECT ((a) IN (1, b))");
         check("SELECT a <= ALL (ARRAY[1, b])", "SELECT ((a <= 1) AND (a <= b))");
+        check("SELECT a < ANY (b)", "SELECT ((a) < ANY (b))");
+        check("SELECT a < ALL (b)", "SELECT (NOT ((a) >= ANY (b)))");
+        check("SELECT a < ANY (SELECT b)", "SELECT a < ANY(SELECT b)");
         check("SELECT CAST(a AS FLOAT), b::float(10)", "SELECT CAST(a AS DOUBLE PRECISION), b::REAL");
         check("SELECT a = 1, (a) IN (1)", "SELECT a = 1, (a) IN (1)");
     }

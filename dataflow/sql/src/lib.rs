@@ -36,6 +36,7 @@ pub mod identity;
 pub mod inspect;
 mod job;
 mod lower;
+mod merging;
 mod notation;
 mod plan;
 mod precedence;
@@ -46,6 +47,7 @@ pub mod stage;
 pub mod statement;
 pub mod text;
 mod unlisted;
+mod written;
 
 pub use check::{Registry, check, check_with};
 pub use explain::{Format, explain};

@@ -19,6 +19,7 @@ use datafusion_sql::sqlparser::ast::{Query, Statement};
 
 use crate::catalog::{Catalog, RelationId, Table, timestamp_type};
 use crate::inspect::Landmarks;
+use crate::merging::marked;
 use crate::rewrite::{Keys, analyse, column_never_null};
 use crate::statement::Name;
 use crate::unlisted::excluded;
@@ -34,7 +35,7 @@ pub(crate) fn plan_view(
 ) -> Result<LogicalPlan> {
     let options = ParserOptions::new().with_collect_spans(true);
     let planner = SqlToRel::new_with_options(catalog, options);
-    let plan = planner.sql_statement_to_plan(Statement::Query(Box::new(excluded(query.clone(), catalog))))?;
+    let plan = planner.sql_statement_to_plan(Statement::Query(Box::new(marked(excluded(query.clone(), catalog)))))?;
     let plan = with_known_functions(plan, catalog)?;
     output(analyse(plan, catalog.config(), landmarks.qualified(), keys)?, columns)
 }

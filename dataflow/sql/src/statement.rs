@@ -20,6 +20,7 @@ use datafusion_sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Token
 use crate::dialect::translated;
 use crate::precedence::restored;
 use crate::text::{Place, Text};
+use crate::written::marked;
 
 /// A name and where it stands.
 #[derive(Clone, Debug)]
@@ -223,7 +224,7 @@ impl Reader<'_> {
         }
         self.keyword("AS", "CREATE VIEW name AS query")?;
         let query = self.parser.parse_query().map_err(|error| self.syntax(error))?;
-        Ok((name, Body::View { columns, query: translated(restored(query)) }))
+        Ok((name, Body::View { columns, query: translated(marked(restored(query))) }))
     }
 
     /// The declared columns of a source, if there are any, and its primary key.

@@ -55,6 +55,9 @@ const QUERIES: &[&str] = &[
     "SELECT id, TRY_CAST(body AS BIGINT) AS number, CAST(score AS VARCHAR) AS text FROM posts",
     "SELECT id, date_part('hour', at) AS h, CAST(at::date - INTERVAL '1' DAY AS DATE) AS before FROM posts",
     // Lists.
+    "SELECT id, 'the' = ANY (words(body)) AS has, grp <> ALL (words(body)) AS lacks FROM posts WHERE body IS NOT NULL AND grp IS \
+     NOT NULL",
+    "SELECT id, score > ANY (make_array(id, 3)) AS more, score <= ALL (make_array(id, 3)) AS most FROM posts WHERE score IS NOT NULL",
     "SELECT id, unnest(words(body)) AS word FROM posts",
     "SELECT id, unnest(youtube_video_ids(concat_ws(' ', grp, body))) AS video FROM posts WHERE score > -2",
     "SELECT id, unnest(string_to_array(body, ' ')) AS part FROM posts",
@@ -149,6 +152,11 @@ const QUERIES: &[&str] = &[
     "SELECT count(*) OVER () AS n, max(score) OVER () AS most, grp FROM posts WHERE score > -3",
     "SELECT id, grp FROM posts QUALIFY count(*) OVER (PARTITION BY grp) > 1",
     "SELECT grp, sum(score) AS score, sum(sum(score)) OVER () AS total FROM posts GROUP BY grp",
+    "SELECT id, d, sum(d) OVER (PARTITION BY grp ORDER BY d) AS running, min(d) OVER (ORDER BY d DESC) AS least, count(d) OVER \
+     (ORDER BY d RANGE BETWEEN 1 PRECEDING AND 1 FOLLOWING) AS near FROM (SELECT id, grp, CAST(score AS DECIMAL(10, 2)) AS d \
+     FROM posts)",
+    "SELECT grp, s, sum(s) OVER () AS total, max(s) OVER (ORDER BY s) AS most FROM (SELECT grp, sum(CAST(n AS DECIMAL(38, 0))) \
+     AS s FROM events GROUP BY grp)",
     "SELECT id, r FROM (SELECT id, row_number() OVER (ORDER BY n DESC, id) AS r FROM (SELECT id, count(*) OVER (PARTITION BY \
      grp) AS n FROM posts)) WHERE r <= 3",
     "SELECT a.id, b.n FROM posts a JOIN (SELECT DISTINCT grp, max(n) OVER (PARTITION BY grp) AS n FROM events) b ON a.grp = b.grp",

@@ -8,7 +8,8 @@
 //! with.
 //!
 //! Every other query is also compared with DataFusion's own answer at every epoch, with one worker and with two.
-//! `UPDATE_SLT=1` writes the rows into the files; `SLT_ONLY=text` runs only the queries that hold the text.
+//! `UPDATE_SLT=1` writes the rows into the files; `SLT_ONLY=text` runs only the queries that hold the text, `SLT_FILE=text`
+//! only files whose names do.
 
 #![allow(clippy::disallowed_methods, reason = "it measures, or waits for other processes")]
 
@@ -140,7 +141,9 @@ async fn answer(file: &File, query: &Query, workers: usize) -> Vec<Vec<String>> 
 fn files() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/slt");
     let entries = std::fs::read_dir(folder).expect("the folder of slt files");
+    let only = std::env::var("SLT_FILE").unwrap_or_default();
     let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    files.retain(|path| path.to_string_lossy().contains(&only));
     files.sort();
     files
 }

@@ -6,6 +6,7 @@
 mod bounded;
 mod limits;
 mod markdown;
+mod sum;
 pub mod table;
 
 use std::collections::HashMap;
@@ -15,6 +16,7 @@ use datafusion_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 
 pub use limits::{BATCH_BYTES_MAX, COMPARISONS_MAX, LIST_ELEMENTS_MAX, PATTERN_BYTES_MAX, VALUE_BYTES_MAX};
 pub use markdown::markdown;
+pub(crate) use sum::Sums;
 use table::{Function, Kind, SECTIONS};
 
 /// Every function of the table.
@@ -66,7 +68,7 @@ impl Library {
             _ => None,
         });
         let is = |name: &str, kind: Kind| find_own(name).is_some_and(|function| function.kind == kind);
-        let aggregates = aggregates.map(|code| (code.name().to_string(), code));
+        let aggregates = aggregates.map(|code| (code.name().to_string(), sum::sum(code)));
         let windows = windows.map(|code| (code.name().to_string(), code));
         Library {
             scalars: under_all_names(scalars),

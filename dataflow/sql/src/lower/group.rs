@@ -5,25 +5,28 @@ use catchment_contract::{Error, Result};
 use catchment_operators::{Aggregate as AggregateColumn, AggregateSpec, Function};
 use datafusion_common::{DFSchema, ScalarValue};
 use datafusion_expr::expr::AggregateFunction;
-use datafusion_expr::{Aggregate, Distinct, Expr, ExprSchemable, cast};
+use datafusion_expr::{Aggregate, Distinct, Expr, ExprSchemable, cast, when};
 
 use super::{Flow, Lowering, columns_of, readable};
 use crate::expr::Expression;
 use crate::functions;
 use crate::graph::{Column, Node, Op};
 use crate::inspect::Construct;
-use crate::rewrite::PLAIN_FLOAT;
+use crate::rewrite::{PLAIN_FLOAT, may_fail};
 
-/// In what sums and averages are computed: no number of rows makes it overflow. What `output` cannot hold is a reject.
-pub(super) fn wide(function: Function, output: DataType) -> DataType {
+/// In what sums and averages of values of the type `input` are computed: no number of rows makes it overflow. What `output`
+/// cannot hold is a reject.
+pub(super) fn wide(function: Function, input: Option<&DataType>, output: DataType) -> DataType {
     match (function, &output) {
         (Function::Sum, kind) if kind.is_integer() => DataType::Decimal128(38, 0),
+        (Function::Sum, DataType::Decimal128(38, 0)) if input.is_some_and(DataType::is_integer) => output,
         (Function::Sum | Function::Avg, DataType::Decimal128(_, scale)) => DataType::Decimal256(76, *scale),
         _ => output,
     }
 }
 
-/// What an average is computed of: integers as they are, though the planner casts them to doubles.
+/// What an average is computed of: integers as they are, though the planner casts them to doubles; decimals too, which were
+/// given digits behind the point that large ones have no room for.
 pub(super) fn averaged<'e>(argument: &'e Expr, schema: &DFSchema) -> &'e Expr {
     match argument {
         // One zero and one NaN, as different values are counted by.
@@ -34,8 +37,20 @@ pub(super) fn averaged<'e>(argument: &'e Expr, schema: &DFSchema) -> &'e Expr {
             },
             _ => argument,
         },
-        Expr::Cast(cast) if cast.expr.get_type(schema).is_ok_and(|kind| kind.is_integer()) => &cast.expr,
+        Expr::Cast(cast) => match (cast.expr.get_type(schema), cast.field.data_type()) {
+            (Ok(kind), _) if kind.is_integer() => &cast.expr,
+            (Ok(DataType::Decimal128(_, scale)), DataType::Decimal128(38, wider)) if *wider > scale => &cast.expr,
+            _ => argument,
+        },
         other => other,
+    }
+}
+
+/// `argument` where `filter` is true: what does not count must not fail.
+pub(super) fn guarded(argument: &Expr, filter: Option<&Expr>, schema: &DFSchema) -> datafusion_common::Result<Expr> {
+    match filter {
+        Some(filter) if may_fail(argument, schema) => when(filter.clone(), argument.clone()).end(),
+        _ => Ok(argument.clone()),
     }
 }
 
@@ -56,7 +71,8 @@ impl Lowering<'_> {
         for (index, expr) in aggr_expr.iter().enumerate() {
             let output = schema.field(keys + index).data_type().clone();
             let mut column = self.aggregate_column(expr, output, input.schema(), &mut inputs)?;
-            column.output = wide(column.function, column.output);
+            let input = column.input.map(|input| inputs.columns[input].output());
+            column.output = wide(column.function, input, column.output);
             aggregates.push(column);
         }
         let names = inputs.columns.iter().enumerate().map(|(index, expression)| {
@@ -155,7 +171,10 @@ impl Lowering<'_> {
         };
         let input = match (function, argument) {
             (Function::CountRows, _) | (_, None) => None,
-            (_, Some(argument)) => Some(inputs.place(self.compile(argument, schema)?, argument)),
+            (_, Some(argument)) => {
+                let argument = guarded(argument, params.filter.as_deref(), schema).map_err(|e| self.planning(&e))?;
+                Some(inputs.place(self.compile(&argument, schema)?, &argument))
+            }
         };
         let filter = match &params.filter {
             Some(filter) => Some(inputs.place(self.compile(filter, schema)?, filter)),

@@ -8,7 +8,7 @@ use datafusion_common::{DFSchema, DFSchemaRef, ScalarValue};
 use datafusion_expr::expr::{NullTreatment, WindowFunction, WindowFunctionParams};
 use datafusion_expr::{Expr, Window, WindowFrame, WindowFrameBound, WindowFrameUnits};
 
-use super::group::{averaged, wide};
+use super::group::{averaged, guarded, wide};
 use super::{Flow, Lowering, columns_of};
 use crate::functions;
 use crate::graph::{Node, Op};
@@ -73,8 +73,11 @@ impl Lowering<'_> {
         let mut expressions = self.compile_all(partition_by, schema)?;
         expressions.extend(self.compile_all(order_by.iter().map(|sort| &sort.expr), schema)?);
         for call in calls {
-            expressions.extend(self.compile_all(argument(call).map(|argument| exact(call, argument, schema)), schema)?);
-            expressions.extend(self.compile_all(call.params.filter.as_deref(), schema)?);
+            let filter = call.params.filter.as_deref();
+            let argument = argument(call).map(|argument| guarded(exact(call, argument, schema), filter, schema));
+            let argument = argument.transpose().map_err(|error| self.planning(&error))?;
+            expressions.extend(self.compile_all(argument.as_ref(), schema)?);
+            expressions.extend(self.compile_all(filter, schema)?);
         }
         let (label, key) = (flow.label.clone(), flow.key.clone());
         let (flow, places) = flow.extended(expressions);
@@ -96,7 +99,7 @@ impl Lowering<'_> {
             let input = argument(call).and_then(|_| places.next());
             let filter = call.params.filter.as_ref().and_then(|_| places.next());
             let function = self.window_function(call)?;
-            let output = wide(function, output_type(call, window, schema)?);
+            let output = wide(function, input.map(|input| &types[input]), output_type(call, window, schema)?);
             functions.push(Column { function, input, filter, frame, output });
         }
         let spec = WindowSpec { partition: partition.to_vec(), order, functions, types };
@@ -184,8 +187,22 @@ impl Lowering<'_> {
     fn distance(&self, call: &WindowFunction, by: &ScalarValue, order: Option<&DataType>) -> Result<i64> {
         let refuse = |what: &str, hint: &str| Err(self.refuse_call(call, what, hint));
         let ScalarValue::IntervalMonthDayNano(Some(interval)) = by else {
-            return match by.cast_to(&DataType::Int64) {
-                Ok(ScalarValue::Int64(Some(distance))) if distance >= 0 && by.data_type().is_integer() => Ok(distance),
+            let units = match (order, by) {
+                // In the order's last digit.
+                (Some(decimal @ DataType::Decimal128(_, _)), by) if by.data_type().is_numeric() => {
+                    match by.cast_to(decimal) {
+                        Ok(ScalarValue::Decimal128(units, _, _)) => {
+                            ScalarValue::Int64(units.and_then(|units| i64::try_from(units).ok()))
+                        }
+                        _ => by.clone(),
+                    }
+                }
+                _ => by.clone(),
+            };
+            return match units.cast_to(&DataType::Int64) {
+                Ok(ScalarValue::Int64(Some(distance))) if distance >= 0 && units.data_type().is_integer() => {
+                    Ok(distance)
+                }
                 _ => refuse(&format!("over a distance of {by}"), "write a whole number that is not negative"),
             };
         };

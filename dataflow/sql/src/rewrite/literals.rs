@@ -2,17 +2,22 @@
 //!
 //! `1.5` is read as a double, and a decimal beside a double becomes one: `price = 99999.99` would compare two doubles that
 //! are no such number. In SQL the literal is exact, so here it becomes a decimal where its other side is one, and where
-//! arithmetic of exact numbers is compared, rounded, cast or written: `0.1 + 0.2 = 0.3`, `CAST(n / 2.0 AS INT)`. A result
-//! that is only shown stays a double.
+//! arithmetic of exact numbers is compared, rounded, cast or written: `0.1 + 0.2 = 0.3`, `CAST(n / 2.0 AS INT)`,
+//! `1.50 || ''`. A result that is only shown stays a double.
 
+use catchment_contract::arrow::datatypes::DataType;
+use datafusion_common::metadata::FieldMetadata;
 use datafusion_common::tree_node::Transformed;
 use datafusion_common::{DFSchema, Result, ScalarValue};
 use datafusion_expr::expr::{Cast, InList};
 use datafusion_expr::utils::merge_schema;
 use datafusion_expr::{Between, BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator};
 
+use super::functions::ANY;
 use super::meaning::is_comparison;
+use super::types::is_arithmetic;
 use super::with_expressions;
+use crate::written::{as_written, has_text};
 
 /// `plan` with its literals made exact.
 pub(super) fn exact(plan: LogicalPlan) -> Result<LogicalPlan> {
@@ -20,7 +25,16 @@ pub(super) fn exact(plan: LogicalPlan) -> Result<LogicalPlan> {
         let schema = merge_schema(&node.inputs());
         with_expressions(node, |expr| beside_decimals(expr, &schema))
     })?;
+    let plan = plan.data.transform_up_with_subqueries(|node| with_expressions(node, |expr| Ok(alone(expr))))?;
     Ok(plan.data)
+}
+
+/// `expr` without a text beside it.
+fn alone(expr: Expr) -> Transformed<Expr> {
+    match expr {
+        Expr::Literal(number, beside) if has_text(&beside) => Transformed::yes(Expr::Literal(number, None)),
+        other => Transformed::no(other),
+    }
 }
 
 fn beside_decimals(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
@@ -33,6 +47,10 @@ fn beside_decimals(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
                 (true, false) => (*left, decimal(*right)),
                 (false, true) => (decimal(*left), *right),
                 (false, false) if is_comparison(op) => all_exact([*left, *right], schema).into(),
+                (false, false) if op == Operator::StringConcat => {
+                    let [left, right] = [*left, *right].map(|side| exact_number(&side, schema).unwrap_or(side));
+                    (left, right)
+                }
                 _ => (*left, *right),
             };
             Transformed::yes(Expr::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right))))
@@ -69,8 +87,31 @@ fn beside_decimals(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             function.args[0] = number;
             Transformed::yes(Expr::ScalarFunction(function))
         }
+        Expr::ScalarFunction(mut function) if matches!(function.func.name(), "concat" | "concat_ws") => {
+            let exact = function.args.into_iter().map(|arg| exact_number(&arg, schema).unwrap_or(arg));
+            function.args = exact.collect();
+            Transformed::yes(Expr::ScalarFunction(function))
+        }
+        Expr::ScalarFunction(mut function)
+            if function.func.name() == ANY
+                && elements(&function.args[2], schema).is_some_and(|kind| !kind.is_floating()) =>
+        {
+            let [number] = all_exact([function.args[1].clone()], schema);
+            function.args[1] = number;
+            Transformed::yes(Expr::ScalarFunction(function))
+        }
         other => Transformed::no(other),
     })
+}
+
+/// The type of the elements of `list`.
+fn elements(list: &Expr, schema: &DFSchema) -> Option<DataType> {
+    match list.get_type(schema).ok()? {
+        DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
+            Some(item.data_type().clone())
+        }
+        _ => None,
+    }
 }
 
 /// `exprs` as exact numbers, if all can be; else as they are.
@@ -82,7 +123,7 @@ fn all_exact<const N: usize>(exprs: [Expr; N], schema: &DFSchema) -> [Expr; N] {
 /// `expr` with its literals as decimals, if it is arithmetic of literals, integers and decimals.
 fn exact_number(expr: &Expr, schema: &DFSchema) -> Option<Expr> {
     match expr {
-        Expr::Literal(ScalarValue::Float64(Some(value)), _) => Some(Expr::Literal(as_written(*value)?, None)),
+        Expr::Literal(ScalarValue::Float64(Some(value)), beside) => Some(Expr::Literal(read(*value, beside)?, None)),
         Expr::Negative(inner) => Some(Expr::Negative(Box::new(exact_number(inner, schema)?))),
         Expr::BinaryExpr(BinaryExpr { left, op, right }) if is_arithmetic(*op) => {
             let (left, right) = (exact_number(left, schema)?, exact_number(right, schema)?);
@@ -95,14 +136,10 @@ fn exact_number(expr: &Expr, schema: &DFSchema) -> Option<Expr> {
     }
 }
 
-fn is_arithmetic(op: Operator) -> bool {
-    matches!(op, Operator::Plus | Operator::Minus | Operator::Multiply | Operator::Divide | Operator::Modulo)
-}
-
 /// A double that was written as a number, as the decimal that was written; anything else as it is.
 fn decimal(expr: Expr) -> Expr {
     match &expr {
-        Expr::Literal(ScalarValue::Float64(Some(value)), _) => match as_written(*value) {
+        Expr::Literal(ScalarValue::Float64(Some(value)), beside) => match read(*value, beside) {
             Some(decimal) => Expr::Literal(decimal, None),
             None => expr,
         },
@@ -111,8 +148,13 @@ fn decimal(expr: Expr) -> Expr {
     }
 }
 
+/// The decimal that was written, of which `value` is the double.
+fn read(value: f64, beside: &Option<FieldMetadata>) -> Option<ScalarValue> {
+    if has_text(beside) { as_written(beside) } else { shortest(value) }
+}
+
 /// The shortest decimal that reads as `value`: what was written, up to 15 digits.
-fn as_written(value: f64) -> Option<ScalarValue> {
+fn shortest(value: f64) -> Option<ScalarValue> {
     let text = format!("{value}");
     let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
     let digits: i128 = format!("{whole}{fraction}").parse().ok()?;

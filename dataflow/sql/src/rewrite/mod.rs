@@ -6,6 +6,7 @@
 //!
 //! [`analyse`], on a view's query alone:
 //! 1. `unnest`: an order of columns that is the same in each run;
+//!    `grouped`: keys of groups that have each expression once;
 //!    `using`: the columns of `USING` in outer joins;
 //! 2. `literals`: numbers are exact where that can be seen;
 //! 3. `types`: what depends on the types of the query as it is written;
@@ -24,6 +25,7 @@
 mod floats;
 mod fold;
 mod functions;
+mod grouped;
 mod literals;
 mod may_fail;
 mod meaning;
@@ -57,7 +59,7 @@ pub(crate) use may_fail::{
 };
 pub(crate) use nulls::column_never_null;
 pub(crate) use ties::Keys;
-pub(crate) use types::Intervals;
+pub(crate) use types::{Elements, Intervals, any_operator, is_arithmetic};
 
 /// What the query `plan` means, its types made to fit. `qualified` are the columns that it names with their relation, `keys`
 /// those of the relations that it reads.
@@ -71,6 +73,7 @@ pub(crate) fn analyse(
     keys: &Keys<'_>,
 ) -> Result<LogicalPlan> {
     let plan = unnest::ordered(plan)?;
+    let plan = grouped::once(plan)?;
     let plan = using::merged(plan, qualified)?;
     let plan = literals::exact(plan)?;
     let plan = types::settled(plan)?;

@@ -4,10 +4,12 @@
 //! | query | evaluated as |
 //! |---|---|
 //! | a date plus or minus an interval | of the date's midnight |
+//! | places and lengths, which have no sign, beside whole numbers that have one, and their differences | of `BIGINT`s |
 //! | an interval times a whole number | the interval as often ([`Intervals`], as soon as it is planned) |
 //! | a quotient of decimals | rounded to 16 digits behind the point |
 //! | sums, differences and products of decimals | a fault where a result has more than 38 digits |
 //! | `avg` of decimals | with 16 digits behind the point |
+//! | `median` of decimals | of floats |
 //! | a decimal beside a float | as a float |
 //! | `round(float)` | halves to the even number |
 //! | `ceil`, `floor`, `round` of decimals | with one digit more, so that the result fits |
@@ -41,6 +43,8 @@ use crate::catalog::timestamp_type;
 /// `plan` with such expressions replaced.
 pub(super) fn settled(plan: LogicalPlan) -> Result<LogicalPlan> {
     let plan = plan.transform_up_with_subqueries(|node| {
+        // What stands below may have got another type.
+        let node = node.recompute_schema()?;
         let schema = merge_schema(&node.inputs());
         let node = with_expressions(node, |expr| meant(expr, &schema))?;
         match node.data {
@@ -158,22 +162,35 @@ fn meant(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             }
             Ok(Transformed::yes(Expr::ScalarFunction(function)))
         }
-        Expr::AggregateFunction(mut function) if function.func.name() == "avg" => {
-            let kind = function.params.args.first().map(|arg| arg.get_type(schema));
-            let Some(Ok(DataType::Decimal128(digits, scale))) = kind else {
-                return Ok(Transformed::no(Expr::AggregateFunction(function)));
-            };
-            // The average has four digits more.
-            let more = (AVERAGE_SCALE - 4 - scale).max(0);
-            let digits = digits.saturating_add(more.unsigned_abs()).min(38);
-            if more > 0 {
-                let arg = function.params.args.remove(0);
-                function.params.args.insert(0, cast(arg, DataType::Decimal128(digits, scale + more)));
-            }
+        Expr::AggregateFunction(mut function) => {
+            let name = function.func.name().to_string();
+            aggregated(&name, &mut function.params.args, schema);
             Ok(Transformed::yes(Expr::AggregateFunction(function)))
+        }
+        Expr::WindowFunction(mut function) => {
+            let name = function.fun.name().to_string();
+            aggregated(&name, &mut function.params.args, schema);
+            Ok(Transformed::yes(Expr::WindowFunction(function)))
         }
         other => Ok(Transformed::no(other)),
     }
+}
+
+/// The arguments `args` of the aggregate function `name` as it takes them: decimals with the digits that an average has, or
+/// as floats.
+fn aggregated(name: &str, args: &mut [Expr], schema: &DFSchema) {
+    let Some(arg) = args.first_mut() else { return };
+    let Ok(DataType::Decimal128(digits, scale)) = arg.get_type(schema) else { return };
+    let wider = match name {
+        "median" => DataType::Float64,
+        // The average has four digits more.
+        "avg" if scale < AVERAGE_SCALE - 4 => {
+            let more = AVERAGE_SCALE - 4 - scale;
+            DataType::Decimal128(digits.saturating_add(more.unsigned_abs()).min(38), scale + more)
+        }
+        _ => return,
+    };
+    *arg = cast(arg.clone(), wider);
 }
 
 /// `exprs`, which are compared: decimals beside a float as floats.
@@ -205,6 +222,13 @@ fn operation(binary: BinaryExpr, schema: &DFSchema) -> Result<Transformed<Expr>>
         (Operator::Plus, length, DataType::Date32) if is_interval(length) => {
             binary(*left, cast(*right, timestamp_type()))
         }
+        (op, DataType::UInt64, other) if is_arithmetic(op) && (other.is_signed_integer() || op == Operator::Minus) => {
+            let right = if *other == DataType::UInt64 { cast(*right, DataType::Int64) } else { *right };
+            binary(cast(*left, DataType::Int64), right)
+        }
+        (op, other, DataType::UInt64) if is_arithmetic(op) && other.is_signed_integer() => {
+            binary(*left, cast(*right, DataType::Int64))
+        }
         (Operator::Divide, left_kind, right_kind) if left_kind.is_decimal() || right_kind.is_decimal() => {
             match (as_decimal(*left.clone(), left_kind), as_decimal(*right.clone(), right_kind)) {
                 (Some(left), Some(right)) => Ok(Transformed::yes(functions::quotient(left, right))),
@@ -227,6 +251,11 @@ fn operation(binary: BinaryExpr, schema: &DFSchema) -> Result<Transformed<Expr>>
     }
 }
 
+/// Whether `op` adds, subtracts, multiplies or divides.
+pub(crate) fn is_arithmetic(op: Operator) -> bool {
+    matches!(op, Operator::Plus | Operator::Minus | Operator::Multiply | Operator::Divide | Operator::Modulo)
+}
+
 /// Digits of a decimal.
 const DIGITS_MAX: i16 = 38;
 
@@ -244,6 +273,33 @@ fn digits(op: Operator, left: &DataType, right: &DataType) -> Option<i16> {
         Operator::Multiply => left_digits + right_digits,
         _ => (left_digits - left_scale).max(right_digits - right_scale) + left_scale.max(right_scale) + 1,
     })
+}
+
+/// `op ANY` as the parser's own operator: what the notation of a comparison with a list's elements is translated to.
+pub(crate) fn any_operator(op: &BinaryOperator) -> BinaryOperator {
+    BinaryOperator::Custom(format!("{op} ANY"))
+}
+
+/// `value op ANY (list)`.
+#[derive(Debug)]
+pub(crate) struct Elements;
+
+impl ExprPlanner for Elements {
+    fn plan_binary_op(&self, expr: RawBinaryExpr, _schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
+        const COMPARISONS: [(BinaryOperator, Operator); 6] = [
+            (BinaryOperator::Eq, Operator::Eq),
+            (BinaryOperator::NotEq, Operator::NotEq),
+            (BinaryOperator::Lt, Operator::Lt),
+            (BinaryOperator::LtEq, Operator::LtEq),
+            (BinaryOperator::Gt, Operator::Gt),
+            (BinaryOperator::GtEq, Operator::GtEq),
+        ];
+        let compared = COMPARISONS.into_iter().find(|(op, _)| any_operator(op) == expr.op);
+        match compared.and_then(|(_, op)| functions::any(op, expr.left.clone(), expr.right.clone())) {
+            Some(found) => Ok(PlannerResult::Planned(found)),
+            None => Ok(PlannerResult::Original(expr)),
+        }
+    }
 }
 
 /// Operators that DataFusion has no types for.

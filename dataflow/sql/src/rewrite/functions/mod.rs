@@ -1,6 +1,7 @@
 //! Functions that plans need and no query names: what SQL's operators and functions do where DataFusion's do something else.
 
 mod calendar;
+mod lists;
 mod numbers;
 #[cfg(test)]
 mod oracle;
@@ -20,7 +21,8 @@ use datafusion_common::cast::as_int64_array;
 use datafusion_common::{Result, exec_err, internal_err};
 use datafusion_expr::expr::ScalarFunction;
 use datafusion_expr::{
-    ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility, lit,
+    ColumnarValue, Expr, Operator, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    Volatility, lit,
 };
 
 pub(super) use calendar::DAY;
@@ -97,6 +99,18 @@ pub(super) fn to_char(time: Expr, pattern: &str) -> Expr {
     call(Function::ToChar, vec![time, lit(pattern)])
 }
 
+/// Whether `value` compares by `op` with an element of `list`; `None` if there is no such comparison. Both have the types
+/// that they are compared in once [`ANY`] was met with them.
+pub(super) fn any(op: Operator, value: Expr, list: Expr) -> Option<Expr> {
+    let (_, name) = lists::COMPARISONS.iter().find(|(known, _)| *known == op)?;
+    Some(call(Function::Any, vec![lit(*name), value, list]))
+}
+
+/// `list` without the elements that are `value`, of their type.
+pub(super) fn without(list: Expr, value: Expr) -> Expr {
+    call(Function::Without, vec![list, value])
+}
+
 /// `interval` as often as `times` says.
 pub(super) fn multiple(interval: Expr, times: Expr) -> Expr {
     call(Function::Multiple, vec![interval, times])
@@ -105,11 +119,14 @@ pub(super) fn multiple(interval: Expr, times: Expr) -> Expr {
 /// The function that gives floats one zero and one NaN. Its result is null where its argument is.
 pub(crate) const PLAIN_FLOAT: &str = "plain_float";
 
+/// The function that compares a value with the elements of a list.
+pub(super) const ANY: &str = "compared_with_any";
+
 /// Whether `function` is one of these and never fails.
 pub(crate) fn is_total(function: &ScalarUDF) -> bool {
     function.inner().downcast_ref::<Internal>().is_some_and(|internal| {
         use Function::*;
-        matches!(internal.function, PlainFloat | ToEven | TextOf | Cut | Bin | Part | ToChar)
+        matches!(internal.function, PlainFloat | ToEven | TextOf | Cut | Bin | Part | ToChar | Any | Without)
     })
 }
 
@@ -138,10 +155,12 @@ enum Function {
     Bin,
     Part,
     ToChar,
+    Any,
+    Without,
 }
 
 /// The functions and what they are called.
-const FUNCTIONS: [(Function, &str); 15] = [
+const FUNCTIONS: [(Function, &str); 17] = [
     (Function::OnlyRow, "only_row"),
     (Function::IntervalLength, "interval_length"),
     (Function::Multiple, "interval_multiple"),
@@ -157,13 +176,15 @@ const FUNCTIONS: [(Function, &str); 15] = [
     (Function::Bin, "date_bin"),
     (Function::Part, "date_part"),
     (Function::ToChar, "to_char"),
+    (Function::Any, ANY),
+    (Function::Without, "without"),
 ];
 
 impl Function {
     /// The place of the argument that is a name or a pattern, the same for all rows.
     fn named(self) -> Option<usize> {
         match self {
-            Function::Cut | Function::Part => Some(0),
+            Function::Cut | Function::Part | Function::Any => Some(0),
             Function::ToChar => Some(1),
             _ => None,
         }
@@ -197,7 +218,8 @@ impl ScalarUDFImpl for Internal {
             | (Function::PlainFloat | Function::ToEven | Function::Positive | Function::Fitting, [value])
             | (Function::Cut, [_, value])
             | (Function::Bin, [_, value, _])
-            | (Function::Multiple, [value, _]) => Ok(value.clone()),
+            | (Function::Multiple | Function::Without, [value, _]) => Ok(value.clone()),
+            (Function::Any, _) => Ok(DataType::Boolean),
             (Function::TextOf | Function::ToChar, _) => Ok(DataType::Utf8View),
             (Function::Quotient, [left, right]) => numbers::quotient_type(left, right),
             (Function::IntervalLength | Function::ShiftLeft | Function::ShiftRight, _) => Ok(DataType::Int64),
@@ -264,6 +286,11 @@ impl ScalarUDFImpl for Internal {
                 Some(pattern) => Pattern::of(pattern).write(times)?,
                 None => return internal_err!("no pattern was checked"),
             },
+            (Function::Any, [values, lists]) => match name {
+                Some(comparison) => lists::any(comparison, values, lists)?,
+                None => return internal_err!("no comparison was checked"),
+            },
+            (Function::Without, [lists, values]) => lists::without(lists, values)?,
             (function, [value, places]) => Arc::new(shifted(value, places, function == Function::ShiftLeft)?),
             _ => return internal_err!("an internal function got other arguments than it has"),
         };
