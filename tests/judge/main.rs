@@ -15,7 +15,7 @@
 
 mod case;
 mod cells;
-#[path = "../../dataflow/sql/tests/common/mod.rs"]
+#[path = "../../dataflow/sql/tests/it/common/mod.rs"]
 mod common;
 mod duckdb;
 mod forms;

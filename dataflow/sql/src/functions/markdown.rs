@@ -11,7 +11,7 @@ fails, the row is a reject of its view, with the reason. So it is where an argum
 its value cannot be made one: a text that is no number, beside a list of numbers.
 
 This page is written from the table in `dataflow/sql/src/functions/table`:
-`CATCHMENT_RENEW=1 cargo test -p catchment-sql --test functions` writes it anew.
+`CATCHMENT_RENEW=1 cargo test -p catchment-sql --test it functions::` writes it anew.
 ";
 
 /// The page.

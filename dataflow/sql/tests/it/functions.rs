@@ -1,7 +1,5 @@
 //! The table of functions: it is DataFusion's and ours without a gap, and the page about it is up to date.
 
-mod common;
-
 use std::collections::BTreeSet;
 
 use catchment_sql::catalog::Catalog;
@@ -9,6 +7,8 @@ use catchment_sql::functions::table::Kind;
 use catchment_sql::functions::{all, find, markdown};
 use datafusion_expr::Volatility;
 use datafusion_expr::planner::ContextProvider;
+
+use crate::common;
 
 /// `CATCHMENT_RENEW=1` writes the page anew.
 #[test]

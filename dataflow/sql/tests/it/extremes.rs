@@ -5,8 +5,6 @@
 //! function table calls infallible may not fail, and no call may take long. `EXTREMES_ROUNDS=n` draws n times as many calls,
 //! `EXTREMES_SEED=n` others; with `EXTREMES_SHOW` each is printed before it runs.
 
-#![allow(clippy::disallowed_methods, reason = "the test tells calls that take long")]
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;

@@ -1,8 +1,6 @@
 //! Functions whose results are bounded, and those behind operators, against a second implementation of each, by hand, over
 //! random rows with nulls, characters of several bytes and extremes. What is larger than the bounds is a fault.
 
-mod common;
-
 use std::sync::Arc;
 
 use catchment_contract::arrow::array::{Array, ArrayRef, AsArray, Int64Array, ListArray, StringViewArray};

@@ -3,21 +3,19 @@
 //!
 //! A failure names the query and the seed; `ORACLE_SEED=n` runs that seed alone, `ORACLE_SEEDS=n` so many seeds.
 
-#![allow(clippy::disallowed_methods, reason = "it measures, or waits for other processes")]
-
-mod common;
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use catchment_contract::Replace;
 use catchment_contract::arrow::datatypes::DataType;
 use catchment_sql::{Job, check};
-use common::history::{Arrival, EpochInput, Multiset, Row, State, datafusion, expected, null_of, run};
-use common::relation_of;
 use datafusion::common::ScalarValue;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+
+use crate::common;
+use crate::common::history::{Arrival, EpochInput, Multiset, Row, State, datafusion, expected, null_of, run};
+use crate::common::relation_of;
 
 const SOURCES: &str = "
 CREATE SOURCE posts  WITH (connector = 'table', kind = 'posts');

@@ -1,12 +1,12 @@
 //! What tells a relation from another one outlives builds and everything that means nothing, and differs with every change of
 //! meaning.
 
-mod common;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use catchment_sql::{Job, check};
+
+use crate::common;
 
 const SOURCES: &str = "CREATE SOURCE posts WITH (connector = 'table', kind = 'posts');
 CREATE SOURCE events WITH (connector = 'table', kind = 'events');
@@ -66,7 +66,7 @@ fn it_is_the_same_in_each_check() {
         let all: BTreeSet<(String, String)> = (0..12).map(|_| of(query)).collect();
         assert_eq!(all.len(), 1, "{all:#?}");
     }
-    let pulse = include_str!("../../../examples/pulse.sql");
+    let pulse = include_str!("../../../../examples/pulse.sql");
     let all: BTreeSet<BTreeMap<String, String>> = (0..12).map(|_| fingerprints(pulse)).collect();
     assert_eq!(all.len(), 1, "{all:#?}");
 }
@@ -318,7 +318,7 @@ fn the_format_stays() {
         let (fingerprint, text) = of(query);
         let _ = writeln!(written, "{query}\n\n{text}\n\n{fingerprint}\n{}", "-".repeat(80));
     }
-    for (relation, fingerprint) in fingerprints(include_str!("../../../examples/pulse.sql")) {
+    for (relation, fingerprint) in fingerprints(include_str!("../../../../examples/pulse.sql")) {
         let _ = writeln!(written, "{relation} of the main job: {fingerprint}");
     }
     common::golden("identity.txt", &written);

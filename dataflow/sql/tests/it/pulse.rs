@@ -1,17 +1,15 @@
 //! The main job: it checks, shares what can be shared, reads only what it needs, and gives the right rows.
 
-#![allow(clippy::disallowed_methods, reason = "it measures, or waits for other processes")]
-
-mod common;
-
 use std::sync::Arc;
 
 use catchment_sql::graph::Op;
 use catchment_sql::{Format, Job, check, explain};
-use common::history::{Arrival, EpochInput, Ran, null_of, run};
 use datafusion::common::ScalarValue;
 
-const PULSE: &str = include_str!("../../../examples/pulse.sql");
+use crate::common;
+use crate::common::history::{Arrival, EpochInput, Ran, null_of, run};
+
+const PULSE: &str = include_str!("../../../../examples/pulse.sql");
 
 fn pulse() -> Job {
     check(PULSE, &|_| None, &common::registry()).unwrap_or_else(|error| panic!("{}", error.chain()))

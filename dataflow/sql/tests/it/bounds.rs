@@ -2,13 +2,13 @@
 //!
 //! Each of these once took all memory, or hours, and ended the job with every later run of it.
 
-mod common;
-
 use std::sync::Arc;
 
 use catchment_sql::check;
-use common::history::{Arrival, EpochInput, Multiset, run};
 use datafusion::common::ScalarValue;
+
+use crate::common;
+use crate::common::history::{Arrival, EpochInput, Multiset, run};
 
 /// Calls over a column `n`, what fails for a large one, and the reason.
 const CALLS: [(&str, &str); 17] = [

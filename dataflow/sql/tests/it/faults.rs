@@ -1,14 +1,12 @@
 //! Rows that a view cannot compute: they become rejects with their diff, and all other rows pass.
 
-#![allow(clippy::disallowed_methods, reason = "it measures, or waits for other processes")]
-
-mod common;
-
 use std::sync::Arc;
 
 use catchment_sql::check;
-use common::history::{Arrival, EpochInput, Multiset, Ran, run};
 use datafusion::common::ScalarValue;
+
+use crate::common;
+use crate::common::history::{Arrival, EpochInput, Multiset, Ran, run};
 
 const JOB: &str = "
 CREATE SOURCE events WITH (connector = 'table', kind = 'events');

@@ -1,10 +1,8 @@
 //! What a person reads when a job is wrong: each message with its place and the way out.
 
-#![allow(clippy::disallowed_methods, reason = "it measures, or waits for other processes")]
-
-mod common;
-
 use catchment_sql::check;
+
+use crate::common;
 
 const SOURCES: &str = "\
 CREATE SOURCE posts WITH (connector = 'table', kind = 'posts');

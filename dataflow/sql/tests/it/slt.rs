@@ -11,18 +11,16 @@
 //! `UPDATE_SLT=1` writes the rows into the files; `SLT_ONLY=text` runs only the queries that hold the text, `SLT_FILE=text`
 //! only files whose names do.
 
-#![allow(clippy::disallowed_methods, reason = "it measures, or waits for other processes")]
-
-mod common;
-
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use catchment_sql::check;
-use common::history::{Arrival, EpochInput, State, datafusion, expected, null_of, run};
-use common::relation_of;
 use datafusion::common::ScalarValue;
+
+use crate::common;
+use crate::common::history::{Arrival, EpochInput, State, datafusion, expected, null_of, run};
+use crate::common::relation_of;
 
 const SOURCES: &str = "CREATE SOURCE posts WITH (connector = 'table', kind = 'posts');
 CREATE SOURCE events WITH (connector = 'table', kind = 'events');

@@ -1,10 +1,6 @@
 //! Functions and operators of one's own: what they compute is part of the job like any view, kept up to date and told apart
 //! by its version.
 
-#![allow(clippy::disallowed_methods, reason = "it measures, or waits for other processes")]
-
-mod common;
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -16,11 +12,13 @@ use catchment_engine::{UpdateStream, Updates};
 use catchment_operators::{Logic, drive, reduce};
 use catchment_sql::graph::Op;
 use catchment_sql::{Extensions, Format, Job, OperatorSpec, check_with, explain};
-use common::history::{Arrival, EpochInput, State, datafusion, expected, run};
-use common::relation_of;
 use datafusion::common::ScalarValue;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+
+use crate::common;
+use crate::common::history::{Arrival, EpochInput, State, datafusion, expected, run};
+use crate::common::relation_of;
 
 const SOURCES: &str = "CREATE SOURCE posts WITH (connector = 'table', kind = 'posts');";
 
