@@ -323,13 +323,18 @@ impl LakeStore {
     }
 
     /// Removes what writes that were killed have left below `folder`, where the lake is local: files beside their place,
-    /// which no list returns. Call it when nobody else writes there: a write that is under way would fail and be repeated.
+    /// which no list returns. Call it when nobody else writes there: a write that is under way would fail.
     ///
     /// # Errors
     /// If the disk refuses.
     pub fn remove_unfinished(&self, folder: &str) -> Result<()> {
+        self.remove_unfinished_before(folder, None)
+    }
+
+    /// The same for writes that began before a time.
+    pub(crate) fn remove_unfinished_before(&self, folder: &str, before: Option<SystemTime>) -> Result<()> {
         let Some(local) = &self.local else { return Ok(()) };
-        let removed = local.remove_unfinished(&local.root().join(folder));
+        let removed = local.remove_unfinished(&local.root().join(folder), before);
         let what = format!("remove unfinished files in \"{folder}\" of the lake \"{self}\"");
         removed.map_err(|error| Error::io(what, error))
     }

@@ -15,6 +15,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 use async_trait::async_trait;
 use catchment_contract::Environment;
@@ -152,8 +153,8 @@ impl DurableLocal {
         })
     }
 
-    /// Removes files beside their place from `folder` and those below it.
-    pub fn remove_unfinished(&self, folder: &FilePath) -> io::Result<()> {
+    /// Removes files beside their place from `folder` and those below it: all, or those that were written before a time.
+    pub fn remove_unfinished(&self, folder: &FilePath, before: Option<SystemTime>) -> io::Result<()> {
         let entries = match std::fs::read_dir(folder) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             entries => entries?,
@@ -162,8 +163,10 @@ impl DurableLocal {
             let entry = entry?;
             let path = entry.path();
             if entry.file_type()?.is_dir() {
-                self.remove_unfinished(&path)?;
-            } else if is_beside(&entry.file_name().to_string_lossy()) {
+                self.remove_unfinished(&path, before)?;
+            } else if is_beside(&entry.file_name().to_string_lossy())
+                && before.is_none_or(|before| is_older(&entry, before))
+            {
                 tracing::info!(path = %path.display(), "removing a file that was never finished");
                 match self.disk.remove(&path) {
                     Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -194,6 +197,11 @@ impl DurableLocal {
 fn is_commit(path: &FilePath) -> bool {
     let below = |part: &OsStr| part.as_encoded_bytes().starts_with(b"_");
     path.extension().is_none_or(|ending| ending != "crc") && path.iter().any(below)
+}
+
+/// Whether a file was written before a time.
+fn is_older(entry: &std::fs::DirEntry, before: SystemTime) -> bool {
+    entry.metadata().and_then(|metadata| metadata.modified()).is_ok_and(|modified| modified < before)
 }
 
 /// Whether it is the name of a file beside its place.
@@ -287,7 +295,9 @@ mod tests {
         });
         std::fs::write(log.join("3.json#17"), "half").unwrap();
         std::fs::write(log.join("a#b"), "whole").unwrap();
-        store.remove_unfinished(folder.path()).unwrap();
+        store.remove_unfinished(folder.path(), Some(SystemTime::UNIX_EPOCH)).unwrap();
+        assert!(log.join("3.json#17").exists(), "it is younger");
+        store.remove_unfinished(folder.path(), None).unwrap();
         let mut names: Vec<_> = std::fs::read_dir(&log).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         names.sort();
         assert_eq!(names, ["1.json", "2.json", "a#b"], "nothing is left beside them");

@@ -45,6 +45,34 @@ impl LakeStore {
                 self.delete(&probe.path)?;
             }
         }
-        Ok(())
+        // Other jobs may be probing at this moment.
+        self.remove_unfinished_before(PROBES, now.checked_sub(OLD))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use catchment_contract::Environment;
+
+    use super::*;
+    use crate::lake::Lake;
+
+    #[test]
+    fn what_killed_probes_left_goes_once_it_is_old() {
+        let folder = tempfile::tempdir().unwrap();
+        let lake = |environment| Lake::new(folder.path().to_str().unwrap(), environment).unwrap().open().unwrap();
+        let names = || std::fs::read_dir(folder.path().join(PROBES)).unwrap().count();
+        lake(Environment::system()).probe().unwrap();
+        assert_eq!(names(), 0, "a probe leaves nothing");
+        for name in ["00ff", "00ff#17"] {
+            std::fs::write(folder.path().join(PROBES).join(name), "first 00ff").unwrap();
+        }
+        lake(Environment::system()).probe().unwrap();
+        assert_eq!(names(), 2, "somebody may be at work");
+        // As these were written in 2026 or later, they are old by a clock that is far ahead.
+        let (environment, clock) = Environment::simulated(1);
+        clock.advance(Duration::from_secs(400 * 365 * 86_400));
+        lake(environment).probe().unwrap();
+        assert_eq!(names(), 0);
     }
 }
