@@ -19,8 +19,8 @@ use std::time::SystemTime;
 
 use async_trait::async_trait;
 use catchment_contract::Environment;
-use futures::TryStreamExt;
-use futures::stream::{BoxStream, StreamExt};
+use futures::stream::{self, BoxStream};
+use futures::{StreamExt, TryStreamExt};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{
@@ -184,12 +184,76 @@ impl DurableLocal {
     ) -> Result<T> {
         let (local, file, path) = (self.clone(), self.inner.path_to_filesystem(location)?, location.to_string());
         let done = tokio::task::spawn_blocking(move || work(&local, &file)).await?;
-        done.map_err(|source| match source.kind() {
-            io::ErrorKind::AlreadyExists => StoreError::AlreadyExists { path, source: source.into() },
-            io::ErrorKind::NotFound => StoreError::NotFound { path, source: source.into() },
-            io::ErrorKind::PermissionDenied => StoreError::PermissionDenied { path, source: source.into() },
-            _ => StoreError::Generic { store: "local", source: source.into() },
-        })
+        done.map_err(|error| failed(path, error))
+    }
+
+    /// The files below `prefix` whose paths are greater than `offset`. Each is looked at once, and those up to `offset`
+    /// not at all; `object_store` looks at all of them, at most three times.
+    fn list_after(&self, prefix: Option<&Path>, offset: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        // The path of a file is asked for, since that of a folder is private to `object_store`.
+        let inside = prefix.cloned().unwrap_or_default().join("any");
+        let (inside, offset) = (self.inner.path_to_filesystem(&inside), offset.cloned());
+        let found = async move {
+            let inside = inside?;
+            let list = move || {
+                let mut found = Vec::new();
+                inside.parent().map_or(Ok(()), |folder| find_files(folder, offset.as_ref(), &mut found))?;
+                Ok::<_, StoreError>(stream::iter(found.into_iter().map(Ok)))
+            };
+            tokio::task::spawn_blocking(list).await?
+        };
+        stream::once(found).try_flatten().boxed()
+    }
+}
+
+/// Finds the files in `folder` and below it whose paths are greater than `offset`; what goes meanwhile is not found.
+fn find_files(folder: &FilePath, offset: Option<&Path>, found: &mut Vec<ObjectMeta>) -> Result<()> {
+    let failed = |error| failed(folder.display().to_string(), error);
+    let is_gone = |error: &io::Error| matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory);
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if is_gone(&error) => return Ok(()),
+        entries => entries.map_err(failed)?,
+    };
+    let at = Path::from_absolute_path(folder)?;
+    for entry in entries {
+        let entry = entry.map_err(failed)?;
+        let (file, kind) = (entry.path(), entry.file_type().map_err(failed)?);
+        if kind.is_dir() {
+            find_files(&file, offset, found)?;
+            continue;
+        }
+        let name = entry.file_name();
+        if is_beside(&name.to_string_lossy()) {
+            continue;
+        }
+        let location = match name.to_str() {
+            Some(name) => Path::parse(format!("{at}/{name}"))?,
+            None => Path::from_absolute_path(&file)?,
+        };
+        if kind.is_file() && offset.is_some_and(|offset| location <= *offset) {
+            continue;
+        }
+        let metadata = match std::fs::metadata(&file) {
+            Err(error) if is_gone(&error) => continue,
+            metadata => metadata.map_err(failed)?,
+        };
+        if metadata.is_dir() {
+            find_files(&file, offset, found)?;
+        } else if metadata.is_file() && offset.is_none_or(|offset| location > *offset) {
+            let last_modified = metadata.modified().map_err(failed)?.into();
+            found.push(ObjectMeta { location, last_modified, size: metadata.len(), e_tag: None, version: None });
+        }
+    }
+    Ok(())
+}
+
+/// An error of the disk in the words of object stores.
+fn failed(path: String, source: io::Error) -> StoreError {
+    match source.kind() {
+        io::ErrorKind::AlreadyExists => StoreError::AlreadyExists { path, source: source.into() },
+        io::ErrorKind::NotFound => StoreError::NotFound { path, source: source.into() },
+        io::ErrorKind::PermissionDenied => StoreError::PermissionDenied { path, source: source.into() },
+        _ => StoreError::Generic { store: "local", source: source.into() },
     }
 }
 
@@ -249,11 +313,11 @@ impl ObjectStore for DurableLocal {
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.inner.list(prefix)
+        self.list_after(prefix, None)
     }
 
     fn list_with_offset(&self, prefix: Option<&Path>, offset: &Path) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.inner.list_with_offset(prefix, offset)
+        self.list_after(prefix, Some(offset))
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
@@ -301,5 +365,54 @@ mod tests {
         let mut names: Vec<_> = std::fs::read_dir(&log).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         names.sort();
         assert_eq!(names, ["1.json", "2.json", "a#b"], "nothing is left beside them");
+    }
+
+    /// Our lists hold what those of `object_store` do.
+    #[test]
+    fn lists_are_as_those_of_object_store() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        for name in ["t/log", "t/data/day=1 a%2Fb", "t/empty", "elsewhere"] {
+            std::fs::create_dir_all(at(name)).unwrap();
+        }
+        let files =
+            ["t/log/1.json", "t/log/10.json", "t/log/2.json", "t/log/2.json#17", "t/log/a#b", "t/data/day=1 a%2Fb/ü"];
+        for (bytes, name) in files.iter().chain(&["t/top", "elsewhere/far"]).enumerate() {
+            std::fs::write(at(name), "x".repeat(bytes)).unwrap();
+        }
+        for (link, to) in [("t/linked", "elsewhere"), ("t/log/3.json", "elsewhere/far"), ("t/broken", "nowhere")] {
+            std::os::unix::fs::symlink(at(to), at(link)).unwrap();
+        }
+        let store = DurableLocal::new(folder.path().into(), Arc::new(SystemDisk), Environment::simulated(1).0);
+        let root = Path::from_filesystem_path(folder.path()).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let all = |list: BoxStream<'static, Result<ObjectMeta>>| {
+            let mut found = runtime.block_on(list.try_collect::<Vec<_>>()).unwrap();
+            found.sort_by(|a, b| a.location.cmp(&b.location));
+            found.into_iter().map(|one| (one.location, one.size, one.last_modified)).collect::<Vec<_>>()
+        };
+        for prefix in ["t", "t/log", "t/empty", "t/top", "nowhere"].map(|name| root.clone().join_all(name)) {
+            assert_eq!(all(store.list(Some(&prefix))), all(store.inner.list(Some(&prefix))), "{prefix}");
+            for after in
+                ["t/log/1", "t/log/10.json", "t/log/9", "t/linked/far", "t"].map(|name| root.clone().join_all(name))
+            {
+                let (ours, theirs) = (&store, &store.inner);
+                let lists =
+                    [ours.list_with_offset(Some(&prefix), &after), theirs.list_with_offset(Some(&prefix), &after)];
+                let [ours, theirs] = lists.map(all);
+                assert_eq!(ours, theirs, "{prefix} after {after}");
+            }
+        }
+        assert_eq!(all(store.list(Some(&root.clone().join_all("t")))).len(), 8);
+    }
+
+    trait JoinAll {
+        fn join_all(self, names: &str) -> Path;
+    }
+
+    impl JoinAll for Path {
+        fn join_all(self, names: &str) -> Path {
+            names.split('/').fold(self, |path, name| path.join(name))
+        }
     }
 }
