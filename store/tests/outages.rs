@@ -1,5 +1,5 @@
-//! A lake on an S3 server that is away, resets, loses answers, says 503, cuts bodies or says nothing for a while: every
-//! call goes well once the trouble is over, what was put if absent is put once, and the log says so in few lines.
+//! A lake on an S3 server that is away, resets, loses answers, says 503, cuts bodies, says nothing or is slow for a while:
+//! every call goes well once the trouble is over, what was put if absent is put once, and the log says so in few lines.
 //!
 //! Time passes a hundred times as fast as it does: 300 s are three. With `CATCHMENT_FAULTS=long` it passes as it does.
 
@@ -13,12 +13,17 @@ use catchment_contract::{Environment, ErrorKind, Fault, PutOutcome, Result};
 use catchment_store::testing::{S3Server, Trouble, hurried};
 use catchment_store::{Lake, LakeStore};
 
-const TROUBLES: [Trouble; 6] =
-    [Trouble::Away, Trouble::Reset, Trouble::Mute, Trouble::Busy, Trouble::Cut, Trouble::Silent];
+fn is_long() -> bool {
+    std::env::var("CATCHMENT_FAULTS").is_ok_and(|mode| mode == "long")
+}
+
+fn troubles() -> [Trouble; 7] {
+    let slow = Trouble::Slow(Duration::from_millis(if is_long() { 1000 } else { 10 }));
+    [Trouble::Away, Trouble::Reset, Trouble::Mute, Trouble::Busy, Trouble::Cut, Trouble::Silent, slow]
+}
 
 fn environment() -> Environment {
-    let long = std::env::var("CATCHMENT_FAULTS").is_ok_and(|mode| mode == "long");
-    hurried(if long { 1 } else { 100 }, 1)
+    hurried(if is_long() { 1 } else { 100 }, 1)
 }
 
 fn open(server: &S3Server, environment: &Environment) -> LakeStore {
@@ -66,7 +71,7 @@ fn every_call_outlasts_every_trouble() {
     let (server, environment) = (S3Server::start(), environment());
     let lake = open(&server, &environment);
     lake.probe().unwrap();
-    for (number, trouble) in TROUBLES.into_iter().enumerate() {
+    for (number, trouble) in troubles().into_iter().enumerate() {
         for seconds in [5, 60, 300] {
             let before = lines.0.lock().unwrap().len();
             let path = |what: &str| format!("{number}/{seconds}/{what}");

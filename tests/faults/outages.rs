@@ -1,5 +1,5 @@
-//! A job whose lake lies on an S3 server that goes away, resets, loses answers, is busy, cuts bodies or says nothing for a
-//! while: it waits, goes on, and its table holds everything once.
+//! A job whose lake lies on an S3 server that goes away, resets, loses answers, is busy, cuts bodies, says nothing or is
+//! slow for a while: it waits, goes on, and its table holds everything once.
 //!
 //! Time passes a hundred times as fast as it does, so that 300 s are three; with `CATCHMENT_FAULTS=long` as it does.
 
@@ -10,11 +10,14 @@ use catchment_store::testing::{S3Server, Trouble, hurried};
 
 use crate::world::{comment, job, options, rows, run};
 
-const TROUBLES: [Trouble; 6] =
-    [Trouble::Away, Trouble::Reset, Trouble::Mute, Trouble::Busy, Trouble::Cut, Trouble::Silent];
-
 fn factor() -> u32 {
     if std::env::var("CATCHMENT_FAULTS").is_ok_and(|mode| mode == "long") { 1 } else { 100 }
+}
+
+fn troubles() -> [Trouble; 7] {
+    // A second as the job counts it: for ever so many requests, each of which comes to its end.
+    let slow = Trouble::Slow(Duration::from_secs(1) / factor());
+    [Trouble::Away, Trouble::Reset, Trouble::Mute, Trouble::Busy, Trouble::Cut, Trouble::Silent, slow]
 }
 
 #[test]
@@ -32,7 +35,7 @@ fn a_job_that_stays_outlasts_every_outage() {
     let running = std::thread::spawn(move || runtime.stay().and_then(|()| runtime.finish()));
     let mut expected = 1;
     for seconds in [5, 60, 300] {
-        for trouble in TROUBLES {
+        for trouble in troubles() {
             server.set(trouble);
             input(expected);
             expected += 1;
@@ -57,7 +60,7 @@ fn a_run_to_the_end_outlasts_an_outage_too() {
     let (folder, server) = (tempfile::tempdir().unwrap(), S3Server::start());
     let environment = hurried(factor(), 8);
     let lake = Lake::new(&server.lake("bucket/lake"), environment.clone()).unwrap();
-    for (id, trouble) in TROUBLES.into_iter().enumerate() {
+    for (id, trouble) in troubles().into_iter().enumerate() {
         std::fs::write(folder.path().join(format!("{id}.ndjson")), comment(id as u32, "rust", 1, 1)).unwrap();
         server.set(trouble);
         std::thread::scope(|scope| {
@@ -67,7 +70,20 @@ fn a_run_to_the_end_outlasts_an_outage_too() {
             running.join().unwrap().unwrap_or_else(|error| panic!("{trouble:?}: {}", error.chain()));
         });
     }
-    assert_eq!(rows(&lake), ["rust|6|6"]);
+    assert_eq!(rows(&lake), ["rust|7|7"]);
+}
+
+/// A store that is slow for good is no outage: nothing is repeated, and every run comes to its end.
+#[test]
+fn a_job_lives_with_a_slow_store() {
+    let (folder, server) = (tempfile::tempdir().unwrap(), S3Server::start());
+    let lake = Lake::new(&server.lake("bucket/lake"), hurried(1, 10)).unwrap();
+    server.set(Trouble::Slow(Duration::from_millis(if factor() == 1 { 200 } else { 2 })));
+    for id in 0..3 {
+        std::fs::write(folder.path().join(format!("{id}.ndjson")), comment(id, "rust", 1, 1)).unwrap();
+        run(folder.path(), &lake).unwrap_or_else(|error| panic!("{}", error.chain()));
+        assert_eq!(rows(&lake), [format!("rust|{}|{}", id + 1, id + 1)]);
+    }
 }
 
 #[test]

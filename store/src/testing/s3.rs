@@ -12,6 +12,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 type Objects = BTreeMap<String, Vec<u8>>;
 
@@ -32,7 +33,12 @@ pub enum Trouble {
     Cut,
     /// Every request waits until the trouble is over, and is answered then.
     Silent,
+    /// Every request waits for so long before it is done, and its answer comes in eight parts with as long between them.
+    Slow(Duration),
 }
+
+/// Parts that a slow answer comes in.
+const SLOW_PARTS: usize = 8;
 
 #[derive(Default)]
 struct Shared {
@@ -51,6 +57,25 @@ impl Shared {
     fn await_speech(&self) {
         let silent = |trouble: &mut Option<Trouble>| *trouble == Some(Trouble::Silent);
         drop(self.over.wait_while(self.trouble.lock().unwrap(), silent).unwrap());
+    }
+
+    /// Takes its time while the server is slow.
+    fn dawdle(&self) {
+        if let Trouble::Slow(pause) = self.trouble() {
+            let slow = |trouble: &mut Option<Trouble>| *trouble == Some(Trouble::Slow(pause));
+            drop(self.over.wait_timeout_while(self.trouble.lock().unwrap(), pause, slow).unwrap());
+        }
+    }
+
+    /// Sends an answer, in parts while the server is slow.
+    fn send(&self, out: &mut TcpStream, answer: &[u8]) -> std::io::Result<()> {
+        let parts = if matches!(self.trouble(), Trouble::Slow(_)) { SLOW_PARTS } else { 1 };
+        answer.chunks(answer.len().div_ceil(parts)).enumerate().try_for_each(|(nth, part)| {
+            if nth > 0 {
+                self.dawdle();
+            }
+            out.write_all(part)
+        })
     }
 }
 
@@ -154,6 +179,7 @@ fn serve(stream: TcpStream, shared: &Shared) {
     while let Some(request) = read_request(&mut input) {
         shared.requests.fetch_add(1, Ordering::Relaxed);
         shared.await_speech();
+        shared.dawdle();
         let reply = match shared.trouble() {
             // A connection that is dropped with bytes unread or unsent is reset.
             Trouble::Away | Trouble::Reset => return,
@@ -179,7 +205,7 @@ fn serve(stream: TcpStream, shared: &Shared) {
             () if is_cut => &reply.body[..reply.body.len() / 2],
             () => reply.body.as_slice(),
         };
-        if out.write_all(&[head.as_bytes(), body].concat()).is_err() || is_cut {
+        if shared.send(&mut out, &[head.as_bytes(), body].concat()).is_err() || is_cut {
             return;
         }
     }
