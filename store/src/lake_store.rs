@@ -22,7 +22,7 @@ use bytes::Bytes;
 use catchment_contract::{Environment, Error, PutOutcome, Result, RetryPolicy, Store};
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
-use object_store::{DynObjectStore, Error as StoreError, ObjectStoreExt, PutMode, PutOptions, PutPayload};
+use object_store::{DynObjectStore, Error as StoreError, ObjectMeta, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 use url::Url;
 
 use crate::address::Address;
@@ -32,6 +32,9 @@ use crate::local::DurableLocal;
 use crate::patient::{Patient, policy};
 use crate::s3::{self, Bucket};
 use crate::waiting::runtime;
+
+/// Requests of one call that are on their way at a time.
+const REQUESTS: usize = 16;
 
 /// An object that [`LakeStore::list`] found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -169,8 +172,8 @@ impl LakeStore {
         Path::parse(format!("{}/{path}", self.prefix)).unwrap_or_else(|_| self.full_path(path))
     }
 
-    /// The path below the lake's root of an object in it, for people.
-    fn below(&self, object: &Path) -> String {
+    /// The path below the lake's root of an object in it, as [`LakeStore::list`] returns it.
+    pub fn below(&self, object: &Path) -> String {
         object.as_ref().strip_prefix(self.prefix.as_ref()).unwrap_or(object.as_ref()).trim_start_matches('/').to_owned()
     }
 
@@ -251,9 +254,9 @@ impl LakeStore {
     ///
     /// # Errors
     /// If the store cannot be reached or refuses.
-    pub fn get_all(&self, paths: &[&str]) -> Result<Vec<Bytes>> {
+    pub fn get_all(&self, paths: &[String]) -> Result<Vec<Bytes>> {
         let objects: Vec<Path> = paths.iter().map(|path| self.full_path(path)).collect();
-        let reads = stream::iter(objects.iter().map(|object| self.read(object))).buffered(16);
+        let reads = stream::iter(objects.iter().map(|object| self.read(object))).buffered(REQUESTS);
         let found: Vec<Option<Bytes>> = self.wait("read", "", reads.try_collect())?;
         Ok(found.into_iter().flatten().collect())
     }
@@ -263,8 +266,7 @@ impl LakeStore {
     /// # Errors
     /// If the store cannot be reached or refuses.
     pub fn list(&self, folder: &str) -> Result<Vec<Listed>> {
-        let full = self.full_path(folder);
-        let found: Vec<_> = self.wait("list", folder, self.store.list(Some(&full)).try_collect())?;
+        let found = self.list_objects(folder)?;
         let mut listed: Vec<Listed> = found
             .into_iter()
             .filter_map(|object| {
@@ -275,6 +277,14 @@ impl LakeStore {
             .collect();
         listed.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(listed)
+    }
+
+    /// The same by their paths in the object store, in no order.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn list_objects(&self, folder: &str) -> Result<Vec<ObjectMeta>> {
+        self.wait("list", folder, self.store.list(Some(&self.full_path(folder))).try_collect())
     }
 
     /// Removes `path`, if it is there.
@@ -290,12 +300,24 @@ impl LakeStore {
     /// # Errors
     /// As there.
     pub fn delete_object(&self, object: &Path) -> Result<()> {
-        self.wait("delete", &self.below(object), async {
-            match self.store.delete(object).await {
-                Err(StoreError::NotFound { .. }) => Ok(()),
-                other => other,
-            }
-        })
+        self.wait("delete", &self.below(object), self.remove(object))
+    }
+
+    async fn remove(&self, object: &Path) -> object_store::Result<()> {
+        match self.store.delete(object).await {
+            Err(StoreError::NotFound { .. }) => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Removes those of `objects` (paths in the object store) that are there; sixteen requests are on their way at a time.
+    ///
+    /// # Errors
+    /// If the store cannot be reached or refuses.
+    pub fn delete_objects(&self, objects: impl IntoIterator<Item = Path>) -> Result<()> {
+        let remove = |object: Path| async move { self.remove(&object).await };
+        let removals = stream::iter(objects).map(remove).buffered(REQUESTS);
+        self.wait("delete", "", removals.try_collect())
     }
 
     /// Makes the folder `path`, where the lake is local; object stores have none.

@@ -10,15 +10,15 @@ use crate::lake::entry::{FileEntry, Totals};
 use crate::lake::kernel::damaged;
 use crate::lake::staged::StagedCommit;
 use crate::lake::table::Table;
-use crate::lake::vacuum::stored_objects;
+use crate::lake::vacuum::{Stored, stored_objects};
 
 impl StagedCommit {
     /// Checks that `table`, whose newest version holds `entries`, has published this commit, or the one before it and
-    /// can publish this.
+    /// can publish this. Returns what lies in its folders.
     ///
     /// # Errors
     /// [`catchment_contract::Fault::Data`] if commits or files are missing.
-    pub fn check_against(&self, table: &Table, entries: &[FileEntry]) -> Result<()> {
+    pub fn check_against(&self, table: &Table, entries: &[FileEntry]) -> Result<Stored> {
         if table.id() != self.table_id {
             return Err(self.lost(table, entries, "another table lies there"));
         }
@@ -45,7 +45,7 @@ impl StagedCommit {
     }
 
     /// Every file of the version, and every one that is to be published, is there with its size.
-    fn check_files(&self, table: &Table, entries: &[FileEntry]) -> Result<()> {
+    fn check_files(&self, table: &Table, entries: &[FileEntry]) -> Result<Stored> {
         let stored = stored_objects(table)?;
         let staged = if table.published() == Some(self.checkpoint) { &[][..] } else { &self.adds[..] };
         let added: Vec<FileEntry> = staged.iter().map(|added| added.entry()).collect();
@@ -63,7 +63,7 @@ impl StagedCommit {
                 return Err(broken("lost its deletion vector".to_owned()));
             }
         }
-        Ok(())
+        Ok(stored)
     }
 
     fn lost(&self, table: &Table, entries: &[FileEntry], why: &str) -> Error {

@@ -2,7 +2,7 @@
 //!
 //! Readers begin at the newest checkpoint of the log; a checkpoint is written every hundred versions. It holds the files
 //! of its version and none that were removed: which files were removed, and when by the job's clock (`clockMs` of the
-//! commit's own information), is in the entries alone, which stay for the table's retention.
+//! commit's own information), is in the entries, which stay for the table's retention, and in a copy (`removed.rs`).
 
 use bytes::Bytes;
 use catchment_contract::arrow::array::Array;
@@ -14,6 +14,7 @@ use object_store::path::Path;
 use serde::Deserialize;
 
 use crate::lake::kernel::{damaged, kernel_error};
+use crate::lake::seal::{DOMAIN, Seal};
 use crate::lake::staged::Vector;
 use crate::lake::table::{Table, load};
 
@@ -50,12 +51,17 @@ pub fn log_file(path: String) -> Option<LogFile> {
     Some(LogFile { version, is_entry, is_checkpoint, path })
 }
 
-/// Version of the newest checkpoint among `files`; 0 if there is none.
-pub fn newest_checkpoint(files: &[LogFile]) -> u64 {
-    files.iter().filter(|file| file.is_checkpoint).map(|file| file.version).max().unwrap_or(0)
+/// The path below the lake of the entry of a version of `table`.
+pub fn entry_path(table: &str, version: u64) -> String {
+    format!("{table}/_delta_log/{version:020}.json")
 }
 
 impl Table {
+    /// Versions since the newest checkpoint of the log.
+    pub fn versions_since_checkpoint(&self) -> u64 {
+        self.version() - self.snapshot.log_segment().checkpoint_version.unwrap_or(0)
+    }
+
     /// Writes a checkpoint of the log at its newest version.
     ///
     /// # Errors
@@ -97,6 +103,8 @@ fn without_removals(part: FilteredEngineData) -> Result<Box<dyn EngineData>, Ker
 pub struct Entry {
     /// When it was made, by the job's clock, in milliseconds since 1970; 0 if it does not say.
     pub clock_ms: i64,
+    /// The run that made it, if it has a seal.
+    pub run: Option<String>,
     /// Data files that it adds or removes, with their deletion vectors.
     pub files: Vec<(String, Option<Vector>)>,
 }
@@ -107,6 +115,7 @@ struct Action {
     add: Option<FileAction>,
     remove: Option<FileAction>,
     commit_info: Option<CommitInfo>,
+    domain_metadata: Option<DomainMetadata>,
 }
 
 #[derive(Deserialize)]
@@ -122,6 +131,12 @@ struct CommitInfo {
     clock_ms: Option<String>,
 }
 
+#[derive(Deserialize)]
+struct DomainMetadata {
+    domain: String,
+    configuration: String,
+}
+
 impl Entry {
     /// Reads an entry of `table`.
     ///
@@ -135,6 +150,9 @@ impl Entry {
             })?;
             let clock = action.commit_info.and_then(|info| info.clock_ms?.parse().ok());
             entry.clock_ms = clock.unwrap_or(entry.clock_ms);
+            if let Some(ours) = action.domain_metadata.filter(|metadata| metadata.domain == DOMAIN) {
+                entry.run = Some(Seal::from_text(&ours.configuration, table)?.run);
+            }
             entry
                 .files
                 .extend(action.add.into_iter().chain(action.remove).map(|file| (file.path, file.deletion_vector)));
@@ -181,8 +199,6 @@ pub fn clean_log(table: &Table, retention_ms: i64) -> Result<()> {
     let Some(first_kept) = first_kept else {
         return Ok(());
     };
-    for file in files.iter().filter(|file| file.version < first_kept) {
-        table.lake().delete(&file.path)?;
-    }
-    Ok(())
+    // The oldest go first: what is left, should this end half-way, has no gaps.
+    files.iter().filter(|file| file.version < first_kept).try_for_each(|file| table.lake().delete(&file.path))
 }

@@ -12,6 +12,7 @@
 //! | path | holds |
 //! |---|---|
 //! | `_delta_log/` | the log; its commits carry job, sink, checkpoint and epoch |
+//! | `_delta_log/_removed` | which files the log's entries name and no version does any more |
 //! | `hot/[day=…/]…parquet` | small data files, merged by eight |
 //! | `data/[day=…/]…parquet` | data files of 32 to 64 MiB of rows, which are left alone |
 //! | `dv/…bin` | deletion vectors, one file a commit |
@@ -47,6 +48,7 @@ mod next_commit;
 mod open;
 pub(crate) mod order;
 mod reader;
+mod removed;
 pub mod repair;
 mod seal;
 mod sink;

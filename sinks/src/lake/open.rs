@@ -17,21 +17,31 @@ use crate::lake::seal::{DOMAIN, Seal};
 use crate::lake::spec::LakeSpec;
 use crate::lake::staged::StagedCommit;
 use crate::lake::table::{Table, engine, load, table_url};
+use crate::lake::vacuum::Stored;
 use crate::lake::writer::VECTORS;
-use catchment_store::{LakeStore, Listed};
+use catchment_store::LakeStore;
 
 const OWNER: &str = "catchment.owner";
 const SINK: &str = "catchment.sink";
 const MODE: &str = "catchment.mode";
 
-/// Whether objects of `<table>/_delta_log` make a log.
-pub fn is_log(objects: &[Listed]) -> bool {
-    objects.iter().any(|object| object.path.ends_with(".json") || object.path.ends_with(".parquet"))
+/// What an open found of a table.
+pub struct Found {
+    /// The data files of its newest version.
+    pub entries: Vec<FileEntry>,
+    /// What lies in its folders, if anybody looked.
+    pub stored: Option<Stored>,
+}
+
+/// Whether there is a log of table `name`.
+fn has_log(lake: &LakeStore, name: &str) -> Result<bool> {
+    let objects = lake.list(&format!("{name}/_delta_log"))?;
+    Ok(objects.iter().any(|object| object.path.ends_with(".json") || object.path.ends_with(".parquet")))
 }
 
 impl Table {
     /// Opens the table of `spec` for the job of `context`, and fences earlier runs of it. Makes the table if it is missing
-    /// and the job has no checkpoint of it. Returns its data files too.
+    /// and the job has no checkpoint of it.
     ///
     /// # Errors
     /// [`ErrorKind::Taken`] if it is another job's or sink's, or not ours at all, or a newer run has begun;
@@ -42,25 +52,29 @@ impl Table {
         spec: &LakeSpec,
         context: &SinkContext,
         expected: Option<&StagedCommit>,
-    ) -> Result<(Self, Vec<FileEntry>)> {
+    ) -> Result<(Self, Found)> {
         let name = spec.table.clone();
         let url = table_url(&lake, &name)?;
         let engine = engine(&lake)?;
         let environment = lake.environment().clone();
         let run = environment.unique_name();
         let seal = Seal::new(&run, Totals::default());
-        let snapshot = if is_log(&lake.list(&format!("{name}/_delta_log"))?) {
-            RetryPolicy::default()
-                .run(&environment, &format!("read table \"{name}\""), || load(&url, &engine, &name, None))?
-        } else if expected.is_none() {
-            lake.probe()?;
-            refuse_strangers(&lake, &name)?;
-            lake.make_folder(&name)?;
-            RetryPolicy::default()
-                .run(&environment, &format!("make table \"{name}\""), || create(&lake, spec, &context.job, &seal))?
-        } else {
-            return Err(Error::data(format!("table \"{name}\" is gone: its folder holds no log"))
-                .with_kind(ErrorKind::NotFound));
+        let read = RetryPolicy::default()
+            .run(&environment, &format!("read table \"{name}\""), || load(&url, &engine, &name, None));
+        let snapshot = match read {
+            Ok(snapshot) => snapshot,
+            Err(error) if has_log(&lake, &name)? => return Err(error),
+            Err(_) if expected.is_none() => {
+                lake.probe()?;
+                refuse_strangers(&lake, &name)?;
+                lake.make_folder(&name)?;
+                let make = || create(&lake, spec, &context.job, &seal);
+                RetryPolicy::default().run(&environment, &format!("make table \"{name}\""), make)?
+            }
+            Err(_) => {
+                return Err(Error::data(format!("table \"{name}\" is gone: its folder holds no log"))
+                    .with_kind(ErrorKind::NotFound));
+            }
         };
         let (lease, job) = (Arc::clone(&context.lease), context.job.clone());
         let app = expected.map_or(format!("{job}/{}", spec.sink), |expected| expected.app.clone());
@@ -68,28 +82,26 @@ impl Table {
         let mut table = Table { lake, environment, lease, job, name, url, engine, snapshot, seal, run, app };
         table.check_owner(spec)?;
         let new = table.missing_columns(spec)?;
-        let entries = table.fence(expected)?;
+        let found = table.fence(expected)?;
         table.add_columns(new)?;
-        Ok((table, entries))
+        Ok((table, found))
     }
 
-    /// Makes this run the one that may write, if the table is what `expected` left. Returns the data files of the version
+    /// Makes this run the one that may write, if the table is what `expected` left. Returns what it found of the version
     /// that it did so on.
-    fn fence(&mut self, expected: Option<&StagedCommit>) -> Result<Vec<FileEntry>> {
+    fn fence(&mut self, expected: Option<&StagedCommit>) -> Result<Found> {
         let mut retries = Retries::new(RetryPolicy::default(), self.environment.clone());
         loop {
             let entries = self.read_seal()?;
             self.app.1 = self.number_of(&self.app.0)?;
             // The log was read before: if no newer run had begun by now, none has fenced the version we commit on.
             self.check_lease()?;
-            if let Some(expected) = expected {
-                expected.check_against(self, &entries)?;
-            }
+            let stored = expected.map(|expected| expected.check_against(self, &entries)).transpose()?;
             if self.seal.run == self.run {
-                return Ok(entries);
+                return Ok(Found { entries, stored });
             }
             match self.try_commit(&Change::fence(self.clock_ms())) {
-                Ok(()) => return Ok(entries),
+                Ok(()) => return Ok(Found { entries, stored }),
                 Err(error) => retries.wait("take over a table", error)?,
             }
             self.refresh()?;

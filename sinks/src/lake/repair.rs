@@ -27,7 +27,8 @@ use url::Url;
 
 use crate::lake::commit::{CLOCK, ENGINE};
 use crate::lake::entry::{FileEntry, Totals};
-use crate::lake::log::{LogFile, log_file};
+use crate::lake::log::{LogFile, entry_path, log_file};
+use crate::lake::removed::record_path;
 use crate::lake::seal::{DOMAIN, Seal};
 use crate::lake::staged::StagedCommit;
 use crate::lake::table::{check_totals, engine_on, entries_of, load, seal_of, table_url};
@@ -159,11 +160,11 @@ pub fn examine(lake: &LakeStore, table: &str, staged: Option<&Staged>) -> Result
         // A checkpoint that was left out stands in the way of readers; older files do not.
         log.files.iter().any(|(file, _)| file.is_checkpoint && !needed.contains(&file.path))
     };
-    // Where readers begin is told by a file that may be damaged, or name what goes.
+    // Where readers begin is told by a file that may be damaged, or name what goes; so may what entries say of removed files.
     let hint = format!("{table}/_delta_log/_last_checkpoint");
     let reads = || load(&table_url(lake, table)?, &*engine_on(Arc::clone(lake.object_store()))?, table, None);
     if is_damaged {
-        in_the_way.push(hint);
+        in_the_way.extend([hint, record_path(table)]);
     } else {
         in_the_way.clear();
         if newest.is_some() && !reads().is_ok_and(|snapshot| Some(snapshot.version()) == newest) {
@@ -228,7 +229,7 @@ fn take_out(lake: &LakeStore, finding: &Finding, good: &Good, run: &str) -> Resu
         actions.push(json!({ "remove": remove }));
     }
     let text: String = actions.iter().map(|action| format!("{action}\n")).collect();
-    let path = format!("{}/_delta_log/{:020}.json", finding.table, good.version + 1);
+    let path = entry_path(&finding.table, good.version + 1);
     match lake.put_if_absent(&path, text)? {
         PutOutcome::Created => Ok(()),
         PutOutcome::Exists => {

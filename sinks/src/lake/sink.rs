@@ -16,7 +16,7 @@ use crate::lake::commit::{CLOCK, Change};
 use crate::lake::compact::compact;
 use crate::lake::entry::{FileEntry, Totals};
 use crate::lake::held::{Held, identities_of};
-use crate::lake::log::{CHECKPOINT_VERSIONS, clean_log, log_files, newest_checkpoint};
+use crate::lake::log::{CHECKPOINT_VERSIONS, clean_log};
 use crate::lake::next_commit::NextCommit;
 use crate::lake::seal::FORMAT;
 use crate::lake::spec::{LakeSpec, Mode};
@@ -41,8 +41,6 @@ pub struct LakeSink {
     /// Rows that readers see.
     rows: u64,
     vacuum: Vacuum,
-    /// Version of the newest checkpoint of the log, once looked for.
-    log_checkpoint: Option<u64>,
     log_checkpoint_versions: u64,
     rejects: Vec<Reject>,
 }
@@ -60,7 +58,7 @@ impl LakeSink {
 
     fn try_open(spec: LakeSpec, lake: LakeStore, context: &SinkContext, last: Option<(u64, &Staged)>) -> Result<Self> {
         let last = last.map(|(_, staged)| StagedCommit::from_staged(staged, &spec.table)).transpose()?;
-        let (table, entries) = Table::open(lake, &spec, context, last.as_ref()).map_err(|error| match &last {
+        let (table, found) = Table::open(lake, &spec, context, last.as_ref()).map_err(|error| match &last {
             Some(last) if error.kind() == ErrorKind::NotFound => last.gone(error),
             _ => error,
         })?;
@@ -69,21 +67,24 @@ impl LakeSink {
             table,
             staged: None,
             unpublished: 0,
-            rows: Totals::of(&entries).rows,
+            rows: Totals::of(&found.entries).rows,
             vacuum: Vacuum::default(),
-            log_checkpoint: None,
             log_checkpoint_versions: CHECKPOINT_VERSIONS,
             rejects: Vec::new(),
             spec,
         };
         let entries = match last {
-            Some(last) => sink.resume(&last, entries)?,
-            None => sink.start_over(context, entries)?,
+            Some(last) => sink.resume(&last, found.entries)?,
+            None => sink.start_over(context, found.entries)?,
         };
-        let stored = stored_objects(&sink.table)?;
-        sink.vacuum.open(&sink.table, stored, &entries, sink.spec.retention_ms())?;
+        let stored = found.stored.map_or_else(|| stored_objects(&sink.table), Ok)?;
+        sink.vacuum = Vacuum::open(&sink.table, stored, &entries, sink.spec.retention_ms())?;
         if context.lease.may_remove()? {
             sink.table.lake().remove_unfinished(sink.table.name())?;
+            // Each open is a version, so that runs with nothing new make the log longer too.
+            if sink.checkpoint_long_log()? {
+                sink.clean_log()?;
+            }
         }
         Ok(sink)
     }
@@ -296,19 +297,26 @@ impl LakeSink {
     /// What is due after a publish.
     fn maintain(&mut self) -> Result<()> {
         compact(&mut self.table, &self.spec, &mut self.next)?;
-        let newest = match self.log_checkpoint {
-            Some(version) => version,
-            None => newest_checkpoint(&log_files(&self.table)?),
-        };
-        self.log_checkpoint = Some(newest);
-        let version = self.table.version();
-        if version < newest + self.log_checkpoint_versions {
-            return Ok(());
+        if self.checkpoint_long_log()? {
+            self.vacuum.round(&self.table, &self.next.unstaged(), self.spec.retention_ms())?;
+            self.clean_log()?;
+        }
+        Ok(())
+    }
+
+    /// Checkpoints the log if that is due; true if it was.
+    fn checkpoint_long_log(&mut self) -> Result<bool> {
+        if self.table.versions_since_checkpoint() < self.log_checkpoint_versions {
+            return Ok(false);
         }
         self.table.check_lease()?;
         self.table.checkpoint_log()?;
-        self.log_checkpoint = Some(version);
-        self.vacuum.round(&self.table, &self.next.unstaged(), self.spec.retention_ms())?;
+        Ok(true)
+    }
+
+    /// Removes what nobody needs of a log that has just been checkpointed.
+    fn clean_log(&self) -> Result<()> {
+        self.vacuum.write_down(&self.table)?;
         clean_log(&self.table, self.spec.retention_ms())
     }
 }

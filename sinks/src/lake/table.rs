@@ -3,7 +3,7 @@
 //! A table has one writer at a time. Its properties say whose it is (`catchment.owner`, `catchment.sink`,
 //! `catchment.mode`), its [`Seal`] which run may write.
 //!
-//! **Fencing.** An open commits a seal with its own run before it lists or removes anything. A commit is a put of the next
+//! **Fencing.** An open commits a seal with its own run before it removes anything. A commit is a put of the next
 //! version's file *if absent*, made on a version whose seal names the run. So whatever a run that was paused or cut off
 //! from the network still puts after that finds its version taken; it reads the newer seal and stops. A run that opens
 //! reads the log first and asks for its lease then: one that has lost it fences nobody.

@@ -1,6 +1,7 @@
 //! What the lake's tests share: views, batches of random rows, and tables read back through the kernel's own scan.
 
 pub mod broker;
+pub mod counted;
 pub mod faults;
 pub mod paused;
 

@@ -21,12 +21,12 @@ fn row(number: u64) -> Row {
 }
 
 /// Rows that the table holds at a time.
-const ROWS: u64 = 60;
+pub const ROWS: u64 = 60;
 /// Versions from one checkpoint of the log to the next.
-const LOG_CHECKPOINT_VERSIONS: u64 = 10;
+pub const LOG_CHECKPOINT_VERSIONS: u64 = 10;
 
 /// Adds three rows and takes the three oldest back, as a window over a stream does.
-fn step(sink: &mut LakeSink, n: u64) -> Option<Staged> {
+pub fn step(sink: &mut LakeSink, n: u64) -> Option<Staged> {
     let mut changes: Vec<(Row, i64)> = (n * 3..n * 3 + 3).map(|number| (row(number), 1)).collect();
     changes.extend((n * 3..n * 3 + 3).filter(|number| *number >= ROWS).map(|number| (row(number - ROWS), -1)));
     sink.write(vec![updates(n, &changes)], n).unwrap();
@@ -111,17 +111,26 @@ fn many_short_lives_level_off() {
     levels_off(180, 6);
 }
 
+/// Version of the newest entry of the log.
+pub fn newest_version(lake: &LakeStore) -> u64 {
+    let log = lake.list("comments/_delta_log").unwrap();
+    let newest = log.iter().rfind(|object| object.path.ends_with(".json")).unwrap();
+    newest.path.rsplit('/').next().unwrap().trim_end_matches(".json").parse().unwrap()
+}
+
+/// Reads each of the last `versions`.
+pub fn read_back(lake: &LakeStore, versions: u64) {
+    let newest = newest_version(lake);
+    for version in newest + 1 - versions..=newest {
+        let rows: usize = read_version(lake, "comments", version).iter().map(|batch| batch.num_rows()).sum();
+        assert_eq!(rows as u64, ROWS, "version {version} of {newest}");
+    }
+}
+
 /// Who has begun to read a version can read its files for the table's retention.
 #[test]
 fn versions_can_be_read_for_the_retention() {
-    let (lake, clock, _, _folder) = grow(60, u64::MAX);
-    drop(clock);
-    let newest = lake.list("comments/_delta_log").unwrap();
-    let newest = newest.iter().rfind(|object| object.path.ends_with(".json")).unwrap().path.clone();
-    let newest: u64 = newest.rsplit('/').next().unwrap().trim_end_matches(".json").parse().unwrap();
+    let (lake, _, _, _folder) = grow(60, u64::MAX);
     // Three minutes are eighteen checkpoints ago, and at least as many versions.
-    for version in newest - 15..=newest {
-        let rows: usize = read_version(&lake, "comments", version).iter().map(|batch| batch.num_rows()).sum();
-        assert_eq!(rows as u64, ROWS, "version {version}");
-    }
+    read_back(&lake, 16);
 }

@@ -7,4 +7,5 @@ mod messages;
 mod modes;
 mod oracle;
 mod repair;
+mod starts;
 mod values;
