@@ -24,8 +24,9 @@ use catchment_engine::flatten;
 use datafusion_common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion_common::{DFSchema, DataFusionError, Result, ScalarValue};
 use datafusion_expr::execution_props::ExecutionProps;
+use datafusion_expr::expr::InList;
 use datafusion_expr::physical_planning_context::PhysicalPlanningContext;
-use datafusion_expr::{Expr, Operator};
+use datafusion_expr::{Expr, Operator, binary_expr};
 use datafusion_physical_expr::expressions::{BinaryExpr, CastExpr, Column, Literal, NegativeExpr};
 use datafusion_physical_expr::{PhysicalExpr, ScalarFunctionExpr, create_physical_expr};
 
@@ -61,7 +62,8 @@ impl Expression {
     /// # Errors
     /// If the expression has no physical form (a subquery, an aggregate).
     pub fn compile(expr: &Expr, schema: &DFSchema, props: &ExecutionProps) -> Result<Self> {
-        let physical = create_physical_expr(expr, schema, props, &PhysicalPlanningContext::default())?;
+        let expr = expr.clone().transform_up(split_list)?.data;
+        let physical = create_physical_expr(&expr, schema, props, &PhysicalPlanningContext::default())?;
         Self::of(checked(physical)?, &nullable(schema.as_arrow()))
     }
 
@@ -342,6 +344,21 @@ fn constant_array(value: &ScalarValue, len: usize) -> Result<ArrayRef> {
 fn nullable(schema: &Schema) -> Schema {
     let field = |field: &Arc<Field>| Field::new(field.name(), field.data_type().clone(), true);
     Schema::new(schema.fields().iter().map(field).collect::<Vec<_>>())
+}
+
+/// `x IN (1, y)` as `x IN (1) OR x = y`: what is compared with a column is no list to DataFusion, which takes an item for
+/// constant if it gives one value for no rows, as `CASE WHEN y THEN 1 END` does.
+fn split_list(expr: Expr) -> Result<Transformed<Expr>> {
+    let InList { expr, list, negated } = match expr {
+        Expr::InList(list) if list.list.iter().any(Expr::any_column_refs) => list,
+        other => return Ok(Transformed::no(other)),
+    };
+    let (read, constant): (Vec<Expr>, Vec<Expr>) = list.into_iter().partition(Expr::any_column_refs);
+    let (equals, joins) = if negated { (Operator::NotEq, Operator::And) } else { (Operator::Eq, Operator::Or) };
+    let rest = (!constant.is_empty()).then(|| Expr::InList(InList::new(expr.clone(), constant, negated)));
+    let compared = read.into_iter().map(|item| binary_expr((*expr).clone(), equals, item));
+    let all = rest.into_iter().chain(compared).reduce(|all, one| binary_expr(all, joins, one));
+    Ok(Transformed::yes(all.expect("an item of the list reads a column")))
 }
 
 /// The expression with arithmetic that fails on overflow instead of wrapping: a wrong figure is worse than a reject.
