@@ -154,6 +154,9 @@ fn meant(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
                     let wide = cast(function.args.remove(0), DataType::Int64);
                     function.args.push(bitwise_and(wide, lit(i64::from(u32::MAX))));
                 }
+                ("coalesce" | "greatest" | "least" | "nullif" | "nvl", _) => {
+                    function.args = of_integers(function.args, schema);
+                }
                 ("concat" | "concat_ws", kinds) => {
                     let texts = function.args.into_iter().zip(kinds).map(|(arg, kind)| text(arg, kind));
                     function.args = texts.collect::<Result<_>>()?;
@@ -161,6 +164,14 @@ fn meant(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
                 _ => return Ok(Transformed::no(Expr::ScalarFunction(function))),
             }
             Ok(Transformed::yes(Expr::ScalarFunction(function)))
+        }
+        Expr::Case(mut case) => {
+            let results = case.when_then_expr.iter().map(|(_, then)| then).chain(&case.else_expr);
+            let mut results = of_integers(results.map(|result| (**result).clone()).collect(), schema).into_iter();
+            for result in case.when_then_expr.iter_mut().map(|(_, then)| then).chain(&mut case.else_expr) {
+                *result = Box::new(results.next().unwrap_or_else(|| (**result).clone()));
+            }
+            Ok(Transformed::yes(Expr::Case(case)))
         }
         Expr::AggregateFunction(mut function) => {
             let name = function.func.name().to_string();
@@ -201,6 +212,26 @@ fn of_floats(exprs: Vec<Expr>, schema: &DFSchema) -> Vec<Expr> {
     }
     let float = |expr| if is(&expr, DataType::is_decimal) { cast(expr, DataType::Float64) } else { expr };
     exprs.into_iter().map(float).collect()
+}
+
+/// `exprs`, one of which is chosen: unsigned 64-bit integers (ranks, lengths) beside signed ones as one type of integers, where
+/// DataFusion makes decimals of both. Unsigned ones if the others are written numbers that are not negative.
+fn of_integers(exprs: Vec<Expr>, schema: &DFSchema) -> Vec<Expr> {
+    let Ok(kinds) = exprs.iter().map(|expr| expr.get_type(schema)).collect::<Result<Vec<DataType>>>() else {
+        return exprs;
+    };
+    let mixed = kinds.contains(&DataType::UInt64) && kinds.iter().any(DataType::is_signed_integer);
+    if !mixed || !kinds.iter().all(|kind| kind.is_integer() || kind.is_null()) {
+        return exprs;
+    }
+    let fits = |(expr, kind): (&Expr, &DataType)| match expr {
+        Expr::Literal(value, _) => value.cast_to(&DataType::UInt64).is_ok(),
+        _ => !kind.is_signed_integer(),
+    };
+    let unsigned = exprs.iter().zip(&kinds).all(fits);
+    let wanted = if unsigned { DataType::UInt64 } else { DataType::Int64 };
+    let one = |(expr, kind): (Expr, DataType)| if kind == wanted { expr } else { cast(expr, wanted.clone()) };
+    exprs.into_iter().zip(kinds).map(one).collect()
 }
 
 /// Digits behind the point of an average of decimals.
