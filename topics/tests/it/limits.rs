@@ -147,7 +147,8 @@ fn greeted(storage: std::net::SocketAddr) -> Option<Wire> {
     wire.receive().ok().map(|_| wire)
 }
 
-/// Lost before: 320,000 streams took 585 MB.
+/// Lost before: 320,000 streams took 585 MB, so that these would take three times as much. Those that there may be take some
+/// 6 kB each in a build without optimisation.
 #[test]
 fn streams_take_bounded_memory_and_lock_nobody_out() {
     alone("limits::streams_take_bounded_memory_and_lock_nobody_out", || {
@@ -161,12 +162,12 @@ fn streams_take_bounded_memory_and_lock_nobody_out() {
         for _ in 0..32 {
             let mut wire = Wire::connect(storage).unwrap();
             // It may be closed while it sends.
-            let _ = (0..10_000).try_for_each(|_| wire.send(stream));
+            let _ = (0..30_000).try_for_each(|_| wire.send(stream));
             greedy.push(wire);
         }
         let mut good = greeted(storage).expect("a place is left");
         let grown = resident_bytes().saturating_sub(before);
-        assert!(grown < 96 << 20, "memory has grown by {grown} bytes");
+        assert!(grown < 256 << 20, "memory has grown by {grown} bytes");
         good.send(stream).unwrap();
         broker.partition("n", 0).unwrap().produce(&batch(1, 10, -1, -1)).unwrap();
         let reply = good.receive().unwrap();
