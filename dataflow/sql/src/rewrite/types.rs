@@ -169,7 +169,7 @@ fn meant(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             let results = case.when_then_expr.iter().map(|(_, then)| then).chain(&case.else_expr);
             let mut results = of_integers(results.map(|result| (**result).clone()).collect(), schema).into_iter();
             for result in case.when_then_expr.iter_mut().map(|(_, then)| then).chain(&mut case.else_expr) {
-                *result = Box::new(results.next().unwrap_or_else(|| (**result).clone()));
+                **result = results.next().unwrap_or_else(|| (**result).clone());
             }
             Ok(Transformed::yes(Expr::Case(case)))
         }
