@@ -20,7 +20,7 @@ impl Multiset<i64> {
         let total = self.total();
         let middle = self.middle(total)?;
         let median = self.median_at(middle, total);
-        // Distances grow on both sides of the median: one merge finds those in the middle.
+        // Distances grow on both sides of the median, to NaN: one merge finds those in the middle.
         let distance = |known: Option<&Counted<i64>>| known.map_or(0.0, |known| (value(known.value) - median).abs());
         let (mut below, mut above) = (Some(middle.cursor), self.known_after(middle.cursor));
         let (mut left, mut right) = (distance(self.known(below)), distance(self.known(above)));
@@ -28,7 +28,7 @@ impl Multiset<i64> {
         let (mut passed, mut first) = (0, None);
         loop {
             let distance = match (below, above) {
-                (Some(at), other) if other.is_none() || left <= right => {
+                (Some(at), other) if other.is_none() || left.total_cmp(&right).is_le() => {
                     passed += self.count(at);
                     below = self.values.before(at);
                     std::mem::replace(&mut left, distance(self.known(below)))
@@ -138,6 +138,21 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn not_a_number_is_the_farthest_of_all() {
+        let mut values = Multiset::default();
+        let check = |values: &Multiset<i64>, expect: [Option<f64>; 2]| {
+            assert_eq!(format!("{:?}", [values.median(), values.mad()]), format!("{expect:?}"));
+        };
+        [f64::NAN, 0.0, -1.0].iter().for_each(|value| values.add(&image(*value), 1));
+        check(&values, [Some(0.0), Some(1.0)]);
+        values.add(&image(5.0), 1);
+        check(&values, [Some(2.5), Some(3.0)]);
+        values.add(&image(-1.0), -1);
+        values.add(&image(0.0), -1);
+        check(&values, [Some(f64::NAN), Some(f64::NAN)]);
     }
 
     #[test]
