@@ -71,6 +71,11 @@ macro_rules! scalars_are {
 }
 pub(crate) use scalars_are;
 
+/// What reads `text`. Lone surrogates (half an emoji, cut off by somebody's script) become U+FFFD instead of costing the record.
+pub(crate) fn parser(text: &str) -> sonic_rs::Deserializer<sonic_rs::Read<'_>> {
+    sonic_rs::Deserializer::from_str(text).utf8_lossy()
+}
+
 /// Whether `json` is nested more than [`DEPTH_MAX`] deep. Any bytes will do.
 pub(crate) fn nested_too_deep(json: &[u8]) -> bool {
     brackets(json) > BRACKETS_HARMLESS && depth(json) > DEPTH_MAX

@@ -47,6 +47,14 @@ impl<'a> Sheet<'a> {
         self.cells[row * self.slots + slot] = cell;
     }
 
+    /// Puts a cell where there is no value.
+    #[inline]
+    pub(crate) fn fill(&mut self, row: usize, slot: usize, cell: Cell<'a>) {
+        if !self.cell(row, slot).is_some() {
+            self.put(row, slot, cell);
+        }
+    }
+
     /// The text of a cell, if it is a string.
     #[inline]
     pub(crate) fn str(&self, row: usize, slot: usize) -> Option<&str> {

@@ -2,7 +2,8 @@
 //! containers. What else a value may be, the parser reads.
 //!
 //! The parser's reader is not inlined into code that visits values, and asks for each name anew what it is; records of one
-//! file name the same fields in the same order. Reading what is simple here takes half of a record's time.
+//! file name the same fields in the same order. Reading what is simple here takes a quarter off the time of decoding
+//! comments.
 //!
 //! Everything that is read here is strict JSON, and means what the parser makes of it. Where it is neither, the answer is
 //! `None`, and the whole text is the parser's.
@@ -13,6 +14,7 @@ use serde::Deserialize;
 use sonic_rs::LazyValue;
 
 use super::names::Names;
+use super::parser;
 
 /// A value.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -56,24 +58,18 @@ impl<'a> Walk<'a> {
         Walk { text, at: 0 }
     }
 
-    /// The byte ahead.
-    #[inline]
-    pub(crate) fn peek(&self) -> Option<u8> {
-        self.text.as_bytes().get(self.at).copied()
-    }
-
     /// Passes over blanks; the byte ahead then.
     #[inline]
     fn token(&mut self) -> Option<u8> {
         loop {
-            match self.peek() {
+            match self.text.as_bytes().get(self.at) {
                 Some(b' ' | b'\t' | b'\r' | b'\n') => self.at += 1,
-                other => return other,
+                other => return other.copied(),
             }
         }
     }
 
-    /// Passes over `byte` and blanks around it, if it is ahead.
+    /// Passes over blanks, and `byte` if it is ahead then.
     #[inline]
     pub(crate) fn take(&mut self, byte: u8) -> Option<()> {
         (self.token() == Some(byte)).then(|| self.at += 1)
@@ -179,8 +175,8 @@ impl<'a> Walk<'a> {
     /// A value that the parser passes over.
     #[cold]
     fn other(&mut self) -> Option<Token<'a>> {
-        let mut parser = sonic_rs::Deserializer::from_str(&self.text[self.at..]).utf8_lossy();
-        let Cow::Borrowed(raw) = LazyValue::deserialize(&mut parser).ok()?.as_raw_cow() else { return None };
+        let rest = &self.text[self.at..];
+        let Cow::Borrowed(raw) = LazyValue::deserialize(&mut parser(rest)).ok()?.as_raw_cow() else { return None };
         self.at += raw.len();
         Some(Token::Other)
     }

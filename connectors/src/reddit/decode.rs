@@ -201,8 +201,7 @@ impl<'a> Work<'a> {
             }
             self.found.truncate(first);
         }
-        // Lone surrogates (half an emoji, cut off by somebody's script) become U+FFFD instead of costing the record.
-        let mut parser = sonic_rs::Deserializer::from_str(text).utf8_lossy();
+        let mut parser = json::parser(text);
         Node::new(self.plan, &mut self.found, line, wide)
             .deserialize(&mut parser)
             .and_then(|object| parser.end().map(|()| object))

@@ -5,9 +5,10 @@
 
 use serde::de::DeserializeSeed;
 
-use super::plan::{Key, Plan};
+use super::plan::Key;
 use super::scan::{MetaFields, Node, Wrap};
 use crate::json::cell::{Cell, Type};
+use crate::json::parser;
 use crate::json::value::Value;
 use crate::json::walk::{Order, Token, Walk};
 
@@ -16,10 +17,8 @@ impl<'a> Node<'_, 'a> {
     pub(super) fn flat(mut self, text: &'a str, order: &mut Order) -> Option<()> {
         let mut walk = Walk::new(text);
         walk.begin(order)?;
+        self.text = self.plan.text.then_some(text);
         let row = self.begin();
-        if self.plan.text {
-            self.found.sheet.put(row, Plan::TEXT, Cell::Str(text));
-        }
         let (mut known, mut unknown) = (false, false);
         loop {
             let key = walk.name(self.plan.names(), order)?;
@@ -33,9 +32,8 @@ impl<'a> Node<'_, 'a> {
                 None => unknown = true,
                 Some(key) => self.told(row, key, token, text)?,
             }
-            match walk.take(b',') {
-                Some(()) => {}
-                None => break,
+            if walk.take(b',').is_none() {
+                break;
             }
         }
         walk.take(b'}')?;
@@ -73,21 +71,13 @@ impl<'a> Node<'_, 'a> {
             Key::Slot(_) | Key::Known | Key::Around => {}
             Key::Alias(slot) => {
                 let cell = self.cell(usize::from(slot), token, text)?;
-                if !self.found.sheet.cell(row, usize::from(slot)).is_some() {
-                    self.found.sheet.put(row, usize::from(slot), cell);
-                }
+                self.found.sheet.fill(row, usize::from(slot), cell);
             }
-            Key::Post | Key::Reply => {
-                let clues = &mut self.found.rows[row].clues;
-                clues.known = true;
-                clues.post |= some && key == Key::Post;
-                clues.reply |= some && key == Key::Reply;
-            }
-            Key::Foreign => self.found.rows[row].clues.foreign |= some,
+            Key::Post | Key::Reply | Key::Foreign => self.found.rows[row].clues.add(key, some),
             // A comment without replies has an empty string there.
             Key::Container | Key::Replies if token != Token::Other => {}
             Key::Meta => {
-                self.found.rows[row].clues.known = true;
+                self.found.rows[row].clues.add(key, some);
                 if let Some(slot) = self.plan.meta.filter(|_| some) {
                     self.found.sheet.put(row, slot, Cell::Str(text));
                 }
@@ -99,9 +89,4 @@ impl<'a> Node<'_, 'a> {
         }
         Some(())
     }
-}
-
-/// What reads the text of a value: lone surrogates become U+FFFD.
-fn parser(raw: &str) -> sonic_rs::Deserializer<sonic_rs::Read<'_>> {
-    sonic_rs::Deserializer::from_str(raw).utf8_lossy()
 }

@@ -12,7 +12,7 @@
 //! flairs, widgets and messages have; from 4 on some field that records of Reddit have, or nothing but an `id`.
 
 use super::columns::Kind;
-use super::plan::{Plan, Slot};
+use super::plan::{Key, Plan, Slot};
 use super::record::is_nothing;
 use super::scan::{Found, What};
 use crate::json::cell::Cell;
@@ -32,6 +32,16 @@ pub(super) struct Clues {
     pub foreign: bool,
     /// It has a field that no table here knows.
     pub unknown: bool,
+}
+
+impl Clues {
+    /// It has the field of a key that nobody reads; `some` if it is not null.
+    pub(super) fn add(&mut self, key: Key, some: bool) {
+        self.known |= matches!(key, Key::Known | Key::Post | Key::Reply | Key::Meta);
+        self.post |= some && key == Key::Post;
+        self.reply |= some && key == Key::Reply;
+        self.foreign |= some && key == Key::Foreign;
+    }
 }
 
 pub(super) const NO_ID: &str = "it has no \"id\", so it is not a record of Reddit";

@@ -24,7 +24,7 @@ use super::plan::{Key, Plan};
 use crate::json::cell::{Cell, Type};
 use crate::json::sheet::Sheet;
 use crate::json::value::Value;
-use crate::json::{DEPTH_MAX, scalars_are};
+use crate::json::{self, DEPTH_MAX, scalars_are};
 
 /// What a row of the sheet turned out to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,7 +83,7 @@ pub(super) struct Node<'s, 'a> {
     listed: bool,
     replies: bool,
     /// The value's own text, where it is wanted.
-    text: Option<&'a str>,
+    pub text: Option<&'a str>,
 }
 
 impl<'s, 'a> Node<'s, 'a> {
@@ -139,24 +139,12 @@ impl<'s, 'a> Node<'s, 'a> {
             Some(Key::Alias(slot)) => {
                 let slot = usize::from(slot);
                 let cell = self.value(map, slot)?;
-                if !self.found.sheet.cell(row, slot).is_some() {
-                    self.found.sheet.put(row, slot, cell);
-                }
+                self.found.sheet.fill(row, slot, cell);
             }
             Some(Key::Known | Key::Around) => drop(map.next_value::<IgnoredAny>()?),
-            Some(Key::Post) => {
+            Some(key @ (Key::Post | Key::Reply | Key::Foreign)) => {
                 let some = map.next_value::<Option<IgnoredAny>>()?.is_some();
-                let clues = &mut self.found.rows[row].clues;
-                (clues.known, clues.post) = (true, clues.post || some);
-            }
-            Some(Key::Reply) => {
-                let some = map.next_value::<Option<IgnoredAny>>()?.is_some();
-                let clues = &mut self.found.rows[row].clues;
-                (clues.known, clues.reply) = (true, clues.reply || some);
-            }
-            Some(Key::Foreign) => {
-                let some = map.next_value::<Option<IgnoredAny>>()?.is_some();
-                self.found.rows[row].clues.foreign |= some;
+                self.found.rows[row].clues.add(key, some);
             }
             Some(Key::Kind) => wrap.kind = map.next_value_seed(Value::new(&Type::Text, &mut self.found.sheet.arena))?,
             Some(Key::FetchedAt) => {
@@ -173,7 +161,7 @@ impl<'s, 'a> Node<'s, 'a> {
             Some(Key::Meta) => self.meta(map, row)?,
             Some(Key::Thread) => {
                 let Cow::Borrowed(raw) = map.next_value::<LazyValue<'a>>()?.as_raw_cow() else { return Ok(()) };
-                let mut parser = sonic_rs::Deserializer::from_str(raw).utf8_lossy();
+                let mut parser = json::parser(raw);
                 if raw.starts_with(['{', '[']) {
                     self.found.rows[row].clues.unknown = true;
                     let first = self.found.rows.len();
@@ -185,9 +173,7 @@ impl<'s, 'a> Node<'s, 'a> {
                 }
                 let value = Value::new(&Type::Text, &mut self.found.sheet.arena).deserialize(&mut parser);
                 let cell = value.map_err(M::Error::custom)?;
-                if !self.found.sheet.cell(row, Plan::THREAD).is_some() {
-                    self.found.sheet.put(row, Plan::THREAD, cell);
-                }
+                self.found.sheet.fill(row, Plan::THREAD, cell);
             }
             None if self.wide => {
                 self.found.rows[row].clues.unknown = true;
@@ -205,12 +191,11 @@ impl<'s, 'a> Node<'s, 'a> {
 
     /// The fields of `_meta` that belong to the record around it.
     fn meta<M: MapAccess<'a>>(&mut self, map: &mut M, row: usize) -> Result<(), M::Error> {
-        self.found.rows[row].clues.known = true;
+        self.found.rows[row].clues.add(Key::Meta, true);
         let Some(slot) = self.plan.meta else { return map.next_value_seed(MetaFields { node: self, row }) };
         let Cell::Str(raw) = self.value(map, slot)? else { return Ok(()) };
         self.found.sheet.put(row, slot, Cell::Str(raw));
-        let mut parser = sonic_rs::Deserializer::from_str(raw).utf8_lossy();
-        MetaFields { node: self, row }.deserialize(&mut parser).map_err(M::Error::custom)
+        MetaFields { node: self, row }.deserialize(&mut json::parser(raw)).map_err(M::Error::custom)
     }
 
     /// Settles what the object in `row` was.
@@ -290,8 +275,7 @@ impl<'a> DeserializeSeed<'a> for Node<'_, 'a> {
             Cow::Owned(_) => return Ok(false),
         };
         self.text = Some(text);
-        let mut parser = sonic_rs::Deserializer::from_str(text).utf8_lossy();
-        parser.deserialize_any(self).map_err(D::Error::custom)
+        json::parser(text).deserialize_any(self).map_err(D::Error::custom)
     }
 }
 

@@ -302,8 +302,7 @@ fn parse<'a, S: DeserializeSeed<'a>>(text: &'a str, seed: S) -> Result<S::Value,
     if json::nested_too_deep(text.as_bytes()) {
         return Err(format!("nested more than {} deep", json::DEPTH_MAX));
     }
-    // Lone surrogates (half an emoji, cut off by somebody's script) become U+FFFD instead of costing the record.
-    let mut parser = sonic_rs::Deserializer::from_str(text).utf8_lossy();
+    let mut parser = json::parser(text);
     seed.deserialize(&mut parser)
         .and_then(|value| parser.end().map(|()| value))
         .map_err(|error| json::not_json(text, &error))
