@@ -1,17 +1,18 @@
 //! Window aggregates: each row with aggregates of the rows around it.
 //!
 //! `count`, `sum`, `avg`, `min`, `max`, `median` and `mad` over `PARTITION BY … ORDER BY x RANGE BETWEEN … AND …`, where `x`
-//! is an integer, a decimal, a date or a time. Rows of a partition with the same `x` are peers and have the same frame. Functions over
-//! one partitioning and order share one state, whatever their frames.
+//! is an integer, a decimal, a date or a time. Rows of a partition with the same `x` are peers and have the same frame.
+//! Functions over one partitioning and order share one state, whatever their frames.
 //!
 //! **What changes.** A row that comes, goes or changes its number of copies at `x = h` changes the values of those rows
 //! only whose frame holds `h` ([`frame`]). These are walked in order while the frame slides along, and what comes out
 //! otherwise than before is retracted and inserted anew; nothing is said of the rest.
 //!
 //! **State**, a distinct row: its bytes and 27 (see [`crate::key_table`]), 16 in its partition's order, 8 for its copies,
-//! and 16 for each distinct input (32 if it is a decimal) and for each function, whose value is remembered. **Cost** of an epoch: logarithmic a
-//! changed row; a step of each frame for every row whose frame changed; and, wherever the walk starts anew, the rows of
-//! one frame. So a frame that reaches over a whole partition costs its partition's rows.
+//! and 16 for each distinct input (32 if it is a decimal) and for each function, whose value is remembered.
+//!
+//! **Cost** of an epoch: logarithmic a changed row; a step of each frame for every row whose frame changed; and, wherever
+//! the walk starts anew, the rows of one frame. So a frame that reaches over a whole partition costs its partition's rows.
 
 pub mod frame;
 mod numbers;

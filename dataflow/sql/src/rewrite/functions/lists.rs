@@ -1,5 +1,6 @@
 //! A value beside the elements of a list, as PostgreSQL has it: `x = ANY (list)`, `array_remove(list, x)`.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use catchment_contract::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, ListArray, UInt32Array};
@@ -25,20 +26,19 @@ pub(super) const COMPARISONS: [(Operator, &str); 6] = [
 /// Whether each of `values` compares so with an element of its list: null if that is not known, since the list is null, or
 /// none does and some comparison is null.
 pub(super) fn any(comparison: &str, values: &ArrayRef, lists: &ArrayRef) -> Result<ArrayRef> {
-    let Pairs { lists, values, elements } = Pairs::of(values, lists)?;
+    let pairs = Pairs::of(values, lists)?;
+    let Pairs { lists, values, elements, .. } = &pairs;
     let compared = match COMPARISONS.iter().find(|(_, name)| *name == comparison) {
-        Some((Operator::Eq, _)) => cmp::eq(&values, &elements),
-        Some((Operator::NotEq, _)) => cmp::neq(&values, &elements),
-        Some((Operator::Lt, _)) => cmp::lt(&values, &elements),
-        Some((Operator::LtEq, _)) => cmp::lt_eq(&values, &elements),
-        Some((Operator::Gt, _)) => cmp::gt(&values, &elements),
-        Some((Operator::GtEq, _)) => cmp::gt_eq(&values, &elements),
+        Some((Operator::Eq, _)) => cmp::eq(values, elements),
+        Some((Operator::NotEq, _)) => cmp::neq(values, elements),
+        Some((Operator::Lt, _)) => cmp::lt(values, elements),
+        Some((Operator::LtEq, _)) => cmp::lt_eq(values, elements),
+        Some((Operator::Gt, _)) => cmp::gt(values, elements),
+        Some((Operator::GtEq, _)) => cmp::gt_eq(values, elements),
         _ => return internal_err!("{comparison} compares nothing"),
     }?;
-    let start = lists.value_offsets().first().copied().unwrap_or_default();
-    let found = (0..lists.len()).map(|row| {
-        let [from, to] = [row, row + 1].map(|place| (lists.value_offsets()[place] - start) as usize);
-        let mut results = (from..to).map(|element| compared.is_valid(element).then(|| compared.value(element)));
+    let found = pairs.places().enumerate().map(|(row, places)| {
+        let mut results = places.map(|element| compared.is_valid(element).then(|| compared.value(element)));
         match () {
             () if lists.is_null(row) => None,
             () if results.clone().any(|result| result == Some(true)) => Some(true),
@@ -51,15 +51,12 @@ pub(super) fn any(comparison: &str, values: &ArrayRef, lists: &ArrayRef) -> Resu
 
 /// Each of `lists` without the elements that are its value; a null is one.
 pub(super) fn without(lists: &ArrayRef, values: &ArrayRef) -> Result<ArrayRef> {
-    let Pairs { lists, values, elements } = Pairs::of(values, lists)?;
-    let kept = cmp::distinct(&values, &elements)?;
-    let start = lists.value_offsets().first().copied().unwrap_or_default();
-    let lengths = lists.value_offsets().windows(2).map(|ends| {
-        let (from, to) = ((ends[0] - start) as usize, (ends[1] - start) as usize);
-        kept.slice(from, to - from).true_count()
-    });
-    let offsets = OffsetBuffer::from_lengths(lengths);
-    let elements = lists.values().slice(start as usize, kept.len());
+    let pairs = Pairs::of(values, lists)?;
+    let Pairs { lists, values, elements, start } = &pairs;
+    let kept = cmp::distinct(values, elements)?;
+    let offsets =
+        OffsetBuffer::from_lengths(pairs.places().map(|places| kept.slice(places.start, places.len()).true_count()));
+    let elements = lists.values().slice(*start, kept.len());
     let field = match lists.data_type() {
         DataType::List(field) => field.clone(),
         other => return internal_err!("{other} is no list"),
@@ -72,6 +69,8 @@ struct Pairs {
     lists: ListArray,
     values: ArrayRef,
     elements: ArrayRef,
+    /// Where they begin in the array of `lists`, which may be a slice.
+    start: usize,
 }
 
 impl Pairs {
@@ -82,9 +81,15 @@ impl Pairs {
         let rows = lists.value_offsets().windows(2).enumerate();
         let rows: UInt32Array =
             rows.flat_map(|(row, ends)| (ends[0]..ends[1]).map(move |_| Some(row as u32))).collect();
-        let start = lists.value_offsets().first().copied().unwrap_or_default();
-        let elements = plain(&lists.values().slice(start as usize, rows.len()))?;
-        Ok(Pairs { lists: lists.clone(), values: take(&plain(values)?, &rows, None)?, elements })
+        let start = lists.value_offsets().first().copied().unwrap_or_default() as usize;
+        let elements = plain(&lists.values().slice(start, rows.len()))?;
+        Ok(Pairs { lists: lists.clone(), values: take(&plain(values)?, &rows, None)?, elements, start })
+    }
+
+    /// The places of each list's elements.
+    fn places(&self) -> impl Iterator<Item = Range<usize>> {
+        let place = |offset: i32| offset as usize - self.start;
+        self.lists.value_offsets().windows(2).map(move |ends| place(ends[0])..place(ends[1]))
     }
 }
 
