@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use catchment_contract::{Fault, Lease, Result, SinkContext, Store};
+use catchment_contract::{Error, Fault, Lease, Result, SinkContext, Store};
 
 use super::arrivals::Inbox;
 use super::board::Board;
@@ -104,8 +104,7 @@ impl Opened {
         let board = Board::new(host);
         let load = |source: &mut SourceState| source.positions.load(&*store);
         let loaded = manifest.sources.values_mut().try_for_each(load);
-        let open = |sink| open_sink(sink, &context, &manifest, &board);
-        let sinks = loaded.and_then(|()| spec.sinks.iter().map(open).collect::<Result<Vec<_>>>());
+        let sinks = loaded.and_then(|()| open_sinks(&spec.sinks, &context, &manifest, &board));
         // What is there does not fit together: a person may put back what was lost, so nothing of it is removed.
         let sinks = sinks.inspect_err(|error| {
             if error.fault() == Fault::Data {
@@ -265,10 +264,24 @@ impl Drop for Opened {
     }
 }
 
-/// Opens a sink at the last checkpoint that knew it.
-fn open_sink(sink: &JobSink, context: &SinkContext, manifest: &Manifest, board: &Board) -> Result<SinkThread> {
-    let last =
-        manifest.sinks.get(&sink.name).and_then(|known| known.staged.as_ref().map(|staged| (known.number, staged)));
-    let _span = tracing::info_span!("open", sink = sink.name).entered();
-    SinkThread::start(board, &sink.name, sink.spec.open(context, last)?)
+/// Opens each sink at the last checkpoint that knew it, all of them at once.
+///
+/// # Errors
+/// Why the first of them in job order cannot be opened, once all have tried.
+fn open_sinks(sinks: &[JobSink], context: &SinkContext, manifest: &Manifest, board: &Board) -> Result<Vec<SinkThread>> {
+    let start = |sink: &JobSink| {
+        let known = manifest.sinks.get(&sink.name);
+        let last = known.and_then(|known| known.staged.clone().map(|staged| (known.number, staged)));
+        SinkThread::start(board, sink, context.clone(), last)
+    };
+    let started: Vec<_> = sinks.iter().map(start).collect();
+    let opened: Vec<Result<SinkThread>> = started
+        .into_iter()
+        .map(|started| {
+            let (thread, opened) = started?;
+            opened.wait().unwrap_or_else(|| Err(Error::bug("a sink's thread ended before its sink was open")))?;
+            Ok(thread)
+        })
+        .collect();
+    opened.into_iter().collect()
 }

@@ -1,4 +1,4 @@
-//! One thread a sink: takes captured updates, hands them over as epochs close, stages and publishes.
+//! One thread a sink: opens it, takes captured updates, hands them over as epochs close, stages and publishes.
 //!
 //! What waits for a sink is counted in bytes; the coordinator feeds nothing new while it is too much.
 
@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use catchment_contract::arrow::array::{Array, AsArray, RecordBatch};
 use catchment_contract::arrow::datatypes::DataType;
-use catchment_contract::{Epoch, Reject, Result, Run, Sink, SinkFigures, Staged, UpdateBatch};
+use catchment_contract::{Epoch, Reject, Result, Run, Sink, SinkContext, SinkFigures, Staged, UpdateBatch};
 
-use super::board::Board;
-use crate::host::{Answer, Host, Queue, Reply, reply};
+use super::board::{Board, panicked};
+use super::job::JobSink;
+use crate::host::{Answer, Host, Queue, Reply, caught, reply};
 
 /// What a sink's thread is told, in order.
 pub(crate) enum SinkMessage {
@@ -74,30 +75,48 @@ pub(crate) struct Refused {
 }
 
 impl SinkThread {
-    /// Starts the thread of `sink`. An error of a write ends the run; what the sink's system refuses goes to `board` at
-    /// once.
+    /// Starts a thread that opens `sink` at the checkpoint `last`, and then does what it is told. The second answer is how
+    /// the opening went. An error of a write ends the run; what the sink's system refuses goes to `board` at once.
     ///
     /// # Errors
     /// If the system has no room for the thread.
-    pub fn start(board: &Board, name: &str, sink: Box<dyn Sink>) -> Result<SinkThread> {
+    pub fn start(
+        board: &Board,
+        sink: &JobSink,
+        context: SinkContext,
+        last: Option<(u64, Staged)>,
+    ) -> Result<(SinkThread, Answer<Result<()>>)> {
         let host = board.host();
         let messages = SinkQueue { queue: Arc::new(Queue::new(host)), waiting: Arc::default() };
-        let thread = Thread {
-            name: name.to_owned(),
-            sink,
-            messages: messages.clone(),
-            board: board.clone(),
-            open: Vec::new(),
-            time: 0,
-            since: Vec::new(),
-        };
         let (running, ended) = reply(host);
+        let (opening, opened) = reply(host);
+        let (name, spec) = (sink.name.clone(), sink.spec.clone());
+        let (queue, board_of_thread) = (messages.clone(), board.clone());
         let body = move || {
             let _running: Reply<()> = running;
-            thread.run();
+            let span = tracing::info_span!("open", sink = name).entered();
+            let sink = caught(|| spec.open(&context, last.as_ref().map(|(number, staged)| (*number, staged))));
+            let sink = sink.unwrap_or_else(|message| Err(panicked(&format!("sink-{name}"), &message)));
+            drop((span, context, last));
+            match sink {
+                Err(error) => opening.give(Err(error)),
+                Ok(sink) => {
+                    opening.give(Ok(()));
+                    Thread {
+                        name,
+                        sink,
+                        messages: queue,
+                        board: board_of_thread,
+                        open: Vec::new(),
+                        time: 0,
+                        since: Vec::new(),
+                    }
+                    .run();
+                }
+            }
         };
-        board.start(&format!("sink-{name}"), body)?;
-        Ok(SinkThread { host: host.clone(), messages, ended: Some(ended) })
+        board.start(&format!("sink-{}", sink.name), body)?;
+        Ok((SinkThread { host: host.clone(), messages, ended: Some(ended) }, opened))
     }
 
     /// The way to the thread.

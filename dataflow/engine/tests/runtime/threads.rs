@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use catchment_contract::Fault;
 
-use crate::world::{PANIC, Trouble, World, simulate};
+use crate::world::{Opening, PANIC, Trouble, World, simulate};
 
 /// Runs until idle and following: both must end with an error that begins with `expected`.
 fn check(expected: &str, break_it: impl Fn(&World), mend_it: impl Fn(&World)) {
@@ -63,6 +63,39 @@ fn a_decoder_that_panics_ends_the_run() {
 fn a_sink_that_panics_ends_the_run() {
     let set = |panics| move |world: &World| world.table("numbers").table.update(|table| table.panics = panics);
     check("thread \"sink-numbers_sink\" panicked: the sink has gone mad", set(true), set(false));
+}
+
+#[test]
+fn a_sink_that_panics_when_it_is_opened_ends_the_run() {
+    simulate(1, |_, host| {
+        let world = World::new(host, &["numbers"]);
+        world.grow("numbers");
+        let set = |opening: Opening| world.table("numbers").table.update(|table| table.opening = opening);
+        set(Opening::Panics);
+        let error = world.run().expect_err("a run without one of its sinks");
+        assert_eq!(error.to_string(), "thread \"sink-numbers_sink\" panicked: the sink cannot be opened");
+        set(Opening::AtOnce);
+        world.run().unwrap();
+        world.assert_published("after a panic");
+    });
+}
+
+/// A run with many tables, or with one on a slow system, starts as fast as its slowest.
+#[test]
+fn sinks_are_opened_side_by_side() {
+    for seed in 0..10 {
+        simulate(seed, |_, host| {
+            let world = World::new(host, &["a", "b", "c"]);
+            let names = ["a", "b", "c", "rejects"];
+            for (name, other) in names.iter().zip(names.iter().cycle().skip(1)) {
+                let other = world.table(other).clone();
+                world.table(name).table.update(|table| table.opening = Opening::Beside(other));
+            }
+            world.source("a").append("x", &[1]);
+            world.run().unwrap();
+            world.assert_published("opened side by side");
+        });
+    }
 }
 
 #[test]

@@ -21,7 +21,7 @@ use timely::dataflow::operators::generic::Operator;
 
 pub use source::{Lines, Trouble};
 pub use store::Memory;
-pub use table::{TableSpec, UNLUCKY};
+pub use table::{Opening, TableSpec, UNLUCKY};
 
 pub fn schema() -> SchemaRef {
     Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, true)]))

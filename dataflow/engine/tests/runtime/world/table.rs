@@ -26,6 +26,20 @@ pub struct Table {
     pub is_shut: bool,
     /// Whether staging panics.
     pub panics: bool,
+    /// How it is opened.
+    pub opening: Opening,
+    /// How many times somebody began to open it.
+    pub opens: u64,
+}
+
+/// How a table is opened.
+#[derive(Clone, Default)]
+pub enum Opening {
+    #[default]
+    AtOnce,
+    /// Once somebody begins to open this one, too.
+    Beside(TableSpec),
+    Panics,
 }
 
 #[derive(Clone)]
@@ -68,6 +82,15 @@ impl SinkSpec for TableSpec {
     }
 
     fn open(&self, _context: &SinkContext, last: Option<(u64, &Staged)>) -> Result<Box<dyn Sink>> {
+        let opening = self.table.update(|table| {
+            table.opens += 1;
+            table.opening.clone()
+        });
+        match opening {
+            Opening::AtOnce => {}
+            Opening::Beside(other) => other.await_that(|table| table.opens > 0),
+            Opening::Panics => panic!("the sink cannot be opened"),
+        }
         let mut sink =
             TableSink { spec: self.clone(), anew: last.is_none(), pending: BTreeMap::new(), refused: vec![] };
         if let Some((number, staged)) = last {
