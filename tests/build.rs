@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-pub fn main() {
+fn main() {
     let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
     println!("cargo::rustc-check-cfg=cfg(has_python, has_shared)");
     println!("cargo::rerun-if-env-changed=CI");
