@@ -17,8 +17,8 @@ use catchment_contract::arrow::datatypes::{DataType, TimeUnit, UInt32Type};
 use catchment_contract::{Epoch, Run};
 use catchment_engine::{UpdateStream, Updates};
 use catchment_operators::{
-    Aggregate, AggregateSpec, Function, Order, Ranking, TopGroupsSpec, TopKSpec, UpsertSpec, aggregate, top_groups,
-    upsert,
+    Aggregate, AggregateSpec, Function, Memory, Order, Ranking, TopGroupsSpec, TopKSpec, UpsertSpec, aggregate,
+    top_groups, upsert,
 };
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use hashbrown::HashMap;
@@ -161,7 +161,7 @@ fn hourly(criterion: &mut Criterion) {
     let mut group = group(criterion, "aggregate", rows);
     bench(&mut group, "catchment", || {
         let spec = spec.clone();
-        let (times, sum) = run(&epochs, move |input| aggregate(input, "Aggregate", spec.clone()));
+        let (times, sum) = run(&epochs, move |input| aggregate(input, "Aggregate", spec.clone(), &Memory::unlimited()));
         assert_eq!(sum, expected);
         times.iter().sum()
     });
@@ -341,7 +341,7 @@ fn table(criterion: &mut Criterion) {
     let mut group = group(criterion, "upsert", rows);
     bench(&mut group, "catchment", || {
         let spec = spec.clone();
-        let (times, sum) = run(&epochs, move |input| upsert(input, "Upsert", spec.clone()));
+        let (times, sum) = run(&epochs, move |input| upsert(input, "Upsert", spec.clone(), &Memory::unlimited()));
         assert_eq!(sum, rows as i64);
         times.iter().sum()
     });

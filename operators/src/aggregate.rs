@@ -13,6 +13,7 @@ mod accumulator;
 mod exact_sum;
 mod median;
 mod min_max;
+mod multisets;
 mod of_distinct;
 mod sum;
 
@@ -23,9 +24,11 @@ use catchment_contract::arrow::row::{RowConverter, SortField};
 use catchment_contract::{Error, Result, Run};
 use catchment_engine::updates::take_rows;
 use catchment_engine::{UpdateStream, Updates, flatten};
+use catchment_state::Memory;
+use catchment_state::records::Strings;
 
 pub(crate) use accumulator::cast_to;
-use accumulator::{Accumulator, Batch, Count};
+use accumulator::{Accumulator, Batch, Count, load_each, save_each};
 pub(crate) use exact_sum::ExactSum;
 use median::Medians;
 use min_max::{End, min_max};
@@ -33,9 +36,11 @@ use of_distinct::OfDistinct;
 use sum::sum;
 pub(crate) use sum::{integers, rescaled};
 
+use crate::bytes::{put_int, take_int};
 use crate::driver::{Logic, drive};
 use crate::key_table::{KeyTable, flat_type};
 use crate::lanes::Lane;
+use crate::spill::{Beside, Spill};
 use crate::touched::Touched;
 
 /// An aggregate function.
@@ -153,21 +158,65 @@ impl AggregateSpec {
 ///
 /// # Panics
 /// If [`AggregateSpec::check`] refuses `spec`.
-pub fn aggregate<'s>(input: UpdateStream<'s>, name: &str, spec: AggregateSpec) -> UpdateStream<'s> {
+pub fn aggregate<'s>(input: UpdateStream<'s>, name: &str, spec: AggregateSpec, memory: &Memory) -> UpdateStream<'s> {
     let keys = spec.keys.clone();
-    drive(input, name, keys, AggregateLogic::new(spec))
+    drive(input, name, keys, AggregateLogic::new(spec, memory))
 }
 
 /// The state of all groups of one worker.
 pub(crate) struct AggregateLogic {
     spec: AggregateSpec,
     groups: KeyTable,
-    /// The sum of the diffs of each group's rows.
-    rows: Lane,
-    accumulators: Vec<Box<dyn Accumulator>>,
+    slots: Slots,
+    spill: Spill,
     touched: Touched,
     /// Whether the row of the group without keys is in the result.
     is_started: bool,
+}
+
+/// What is kept of each group, beside the table.
+struct Slots {
+    /// The sum of the diffs of each group's rows.
+    rows: Lane,
+    accumulators: Vec<Box<dyn Accumulator>>,
+}
+
+impl Slots {
+    fn resize(&mut self, groups: usize) {
+        self.rows.resize(groups);
+        self.accumulators.iter_mut().for_each(|accumulator| accumulator.resize(groups));
+    }
+
+    fn is_empty(&self, group: u32) -> bool {
+        self.rows.at(group as usize) == 0
+    }
+}
+
+impl Beside for Slots {
+    fn save(&self, ids: &[u32]) -> Strings {
+        let mut parts = vec![Vec::new(); ids.len()];
+        save_each(ids, &mut parts, |group, part| put_int(part, self.rows.at(group)));
+        self.accumulators.iter().for_each(|accumulator| accumulator.save(ids, &mut parts));
+        let mut states = Strings::default();
+        ids.iter().zip(parts).for_each(|(id, part)| states.push(if self.is_empty(*id) { &[] } else { &part }));
+        states
+    }
+
+    fn load(&mut self, ids: &[u32], states: &Strings) {
+        let mut parts: Vec<&[u8]> = states.iter().collect();
+        load_each(ids, &mut parts, |group, part| self.rows.set(group, take_int(part)));
+        self.accumulators.iter_mut().for_each(|accumulator| accumulator.load(ids, &mut parts));
+    }
+
+    fn forget(&mut self, ids: &[u32]) {
+        ids.iter().for_each(|id| self.rows.set(*id as usize, 0));
+        self.accumulators.iter_mut().for_each(|accumulator| accumulator.forget(ids));
+    }
+
+    fn memory(&self, keys: usize) -> usize {
+        let accumulators = self.accumulators.iter().map(|accumulator| accumulator.memory(keys));
+        keys * self.rows.slot_bytes() + accumulators.sum::<usize>()
+    }
 }
 
 /// Whether each group is in the result, and its aggregates.
@@ -177,15 +226,18 @@ struct Rows {
 }
 
 impl AggregateLogic {
-    pub(crate) fn new(spec: AggregateSpec) -> Self {
+    pub(crate) fn new(spec: AggregateSpec, memory: &Memory) -> Self {
         let types: Vec<DataType> = spec.keys.iter().map(|key| spec.input_types[*key].clone()).collect();
         let accumulators = spec
             .aggregates
             .iter()
             .map(|aggregate| spec.accumulator(aggregate).expect("the planner checks a spec before it builds"))
             .collect();
-        let (groups, rows, touched) = (KeyTable::new(&types), Lane::default(), Touched::default());
-        AggregateLogic { spec, groups, rows, accumulators, touched, is_started: false }
+        let slots = Slots { rows: Lane::default(), accumulators };
+        // Without keys there is one group.
+        let spill = if types.is_empty() { Spill::default() } else { Spill::new(memory) };
+        let (groups, touched) = (KeyTable::new(&types), Touched::default());
+        AggregateLogic { spec, groups, slots, spill, touched, is_started: false }
     }
 
     #[cfg(test)]
@@ -212,16 +264,16 @@ impl AggregateLogic {
             self.groups.intern(&[], 1, None, &mut id);
             self.touched.insert(id[0]);
         }
-        self.rows.resize(self.groups.bound());
-        self.accumulators.iter_mut().for_each(|accumulator| accumulator.resize(self.groups.bound()));
+        self.slots.resize(self.groups.bound());
+        self.spill.recall(&mut self.groups, &mut self.slots);
         all
     }
 
     fn add(&mut self, updates: &Updates, groups: &[u32]) {
         for (row, group) in groups.iter().enumerate() {
-            self.rows.add_diff(*group as usize, updates.diffs().at(row));
+            self.slots.rows.add_diff(*group as usize, updates.diffs().at(row));
         }
-        for (aggregate, accumulator) in self.spec.aggregates.iter().zip(&mut self.accumulators) {
+        for (aggregate, accumulator) in self.spec.aggregates.iter().zip(&mut self.slots.accumulators) {
             let values = aggregate.input.map(|input| flatten(updates.column(input)));
             match aggregate.filter {
                 None => accumulator.add(&Batch { groups, values: values.as_ref(), diffs: updates.diffs() }),
@@ -240,9 +292,9 @@ impl AggregateLogic {
     fn evaluate(&self, groups: &[u32]) -> Rows {
         let present = match self.spec.keys.is_empty() {
             true => vec![self.is_started; groups.len()],
-            false => groups.iter().map(|group| self.rows.at(*group as usize) > 0).collect(),
+            false => groups.iter().map(|group| self.slots.rows.at(*group as usize) > 0).collect(),
         };
-        let aggregates = self.accumulators.iter().map(|accumulator| accumulator.evaluate(groups)).collect();
+        let aggregates = self.slots.accumulators.iter().map(|accumulator| accumulator.evaluate(groups)).collect();
         Rows { present, aggregates }
     }
 
@@ -285,9 +337,11 @@ impl AggregateLogic {
             return;
         }
         for group in groups {
-            if self.rows.at(*group as usize) == 0 {
-                self.accumulators.iter_mut().for_each(|accumulator| accumulator.clear(*group));
-                self.groups.remove(*group);
+            if self.slots.is_empty(*group) {
+                self.slots.accumulators.iter_mut().for_each(|accumulator| accumulator.clear(*group));
+                if !self.spill.may_hold(self.groups.hash(*group)) {
+                    self.groups.remove(*group);
+                }
             }
         }
     }
@@ -305,6 +359,7 @@ impl Logic for AggregateLogic {
         let new = self.evaluate(&groups);
         let difference = self.difference(&groups, &old, &new);
         self.free(&groups);
+        self.spill.settle(&mut self.groups, &mut self.slots, groups.into_iter());
         vec![difference]
     }
 

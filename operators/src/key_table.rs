@@ -41,6 +41,8 @@ pub(crate) struct KeyTable {
     arena: Vec<u8>,
     dead_bytes: usize,
     free: Vec<u32>,
+    /// Numbers given out since somebody asked for them last, where asked for.
+    fresh: Option<Vec<u32>>,
     /// The first eight bytes of each key as a number, where asked for.
     prefixes: Option<Vec<u64>>,
     /// Whether floats are told apart by their bits.
@@ -74,6 +76,7 @@ impl KeyTable {
             arena: Vec::new(),
             dead_bytes: 0,
             free: Vec::new(),
+            fresh: None,
             prefixes: None,
             keeps_bits: false,
             hash_mask: u64::MAX,
@@ -112,12 +115,6 @@ impl KeyTable {
     /// One more than the greatest number given out so far.
     pub(crate) fn bound(&self) -> usize {
         self.hashes.len()
-    }
-
-    /// The number of keys.
-    #[cfg(test)]
-    pub(crate) fn len(&self) -> usize {
-        self.table.len()
     }
 
     /// The bytes of key `id`.
@@ -203,7 +200,8 @@ impl KeyTable {
         ids.extend((0..keys.len()).map(|row| value_ids[place[key_of(row)] as usize]));
     }
 
-    fn intern_bytes(&mut self, key: &[u8], hash: u64) -> u32 {
+    /// The number of the key with these bytes and this hash.
+    pub(crate) fn intern_bytes(&mut self, key: &[u8], hash: u64) -> u32 {
         // Low bits of a key hash are equal among the keys of one worker: the table takes its buckets from the others.
         let hash = hash.rotate_left(32) & self.hash_mask;
         let KeyTable { table, hashes, starts, lens, arena, .. } = self;
@@ -225,7 +223,37 @@ impl KeyTable {
         if let Some(prefixes) = &mut self.prefixes {
             put(prefixes, id, prefix(key));
         }
+        if let Some(fresh) = &mut self.fresh {
+            fresh.push(id);
+        }
         id
+    }
+
+    /// The numbers given out since the last call; none of those before the first one.
+    pub(crate) fn take_fresh(&mut self) -> Vec<u32> {
+        self.fresh.replace(Vec::new()).unwrap_or_default()
+    }
+
+    /// The hash of key `id`.
+    pub(crate) fn hash(&self, id: u32) -> u64 {
+        self.hashes[id as usize].rotate_right(32)
+    }
+
+    /// Whether `id`, below the bound, is the number of a key that is not empty.
+    pub(crate) fn is_used(&self, id: u32) -> bool {
+        self.lens[id as usize] > 0
+    }
+
+    /// The number of keys.
+    pub(crate) fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Bytes that its keys take in memory; what was made room for and is free does not count.
+    pub(crate) fn memory(&self) -> usize {
+        const BESIDE: usize = 2 * size_of::<u64>() + size_of::<u32>() + 7;
+        let prefix = if self.prefixes.is_some() { size_of::<u64>() } else { 0 };
+        self.arena.len() + self.len() * (BESIDE + prefix)
     }
 
     /// Forgets key `id`, which is in the table; the number may be given to another key from now on.

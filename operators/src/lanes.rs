@@ -50,6 +50,15 @@ impl Lane {
         }
     }
 
+    /// Bytes of a slot.
+    pub(crate) fn slot_bytes(&self) -> usize {
+        match self {
+            Lane::I32(_) => size_of::<i32>(),
+            Lane::I64(_) => size_of::<i64>(),
+            Lane::I128(_) => size_of::<i128>(),
+        }
+    }
+
     /// The value in `slot`.
     #[inline]
     pub(crate) fn at(&self, slot: usize) -> i128 {

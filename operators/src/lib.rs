@@ -1,7 +1,8 @@
 //! Incremental operators and the SQL function library.
 //!
 //! Operators work on [`catchment_engine::Updates`] and epochs in order: what belongs to an epoch is held back until the
-//! frontier has passed it, then the operator visits what changed and emits the net difference of its result.
+//! frontier has passed it, then the operator visits what changed and emits the net difference of its result. Those that are
+//! given a [`Memory`] keep within it: see [`catchment_state`].
 //!
 //! - [`transform`]: stages without state, unions, unnesting of lists;
 //! - [`upsert`]: a keyed source's arrivals to current rows;
@@ -28,16 +29,20 @@ pub mod transform;
 pub mod upsert;
 pub mod window;
 
+mod bytes;
 mod image;
 mod key_table;
 mod lanes;
 mod multiset;
 mod sorted_list;
+mod spill;
 mod touched;
 mod unnest;
 
 #[cfg(test)]
 mod testing;
+
+pub use catchment_state::Memory;
 
 pub use aggregate::{Aggregate, AggregateSpec, Function, aggregate};
 pub use distinct::distinct;

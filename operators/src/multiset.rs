@@ -39,17 +39,20 @@ impl<V> Default for Multiset<V> {
 }
 
 impl<V> Multiset<V> {
-    /// Adds `value` `diff` times; it is made into what is kept if it is new.
-    pub(crate) fn add<Q>(&mut self, value: &Q, diff: i64)
+    /// Adds `value` `diff` times; it is made into what is kept if it is new. How many values more are kept.
+    pub(crate) fn add<Q>(&mut self, value: &Q, diff: i64) -> isize
     where
         V: Borrow<Q>,
         Q: Ord + ToValue<V> + ?Sized,
     {
         if diff == 0 {
-            return;
+            return 0;
         }
         match self.values.find(|known| known.value.borrow().cmp(value)) {
-            Err(place) => self.values.insert(place, Counted { value: value.to_value(), count: diff }),
+            Err(place) => {
+                self.values.insert(place, Counted { value: value.to_value(), count: diff });
+                1
+            }
             Ok(place) => {
                 let count = self.values.change(place, |known| {
                     known.count += diff;
@@ -58,8 +61,21 @@ impl<V> Multiset<V> {
                 if count == 0 {
                     self.values.remove(place);
                 }
+                -isize::from(count == 0)
             }
         }
+    }
+
+    /// All values that are kept, in order, with their counts, those below 1 included.
+    pub(crate) fn kept(&self) -> impl Iterator<Item = (&V, i64)> {
+        self.values.iter().map(|known| (&known.value, known.count))
+    }
+
+    /// The multiset of distinct values in order, with their counts.
+    pub(crate) fn of_sorted(values: impl Iterator<Item = (V, i64)>) -> Self {
+        let mut made = Multiset::default();
+        values.for_each(|(value, count)| made.values.push(Counted { value, count }));
+        made
     }
 
     /// Whether nothing is kept, also no value of a negative count.
@@ -117,8 +133,9 @@ mod tests {
     #[test]
     fn a_large_multiset_keeps_its_ends() {
         let mut values = Multiset::<i64>::default();
-        (0..1000).for_each(|value| values.add(&value, 1));
-        values.add(&999, -1);
+        let added: isize = (0..1000).map(|value| values.add(&value, 1)).sum();
+        assert_eq!((added, values.add(&7, 1), values.add(&7, -1)), (1000, 0, 0));
+        assert_eq!(values.add(&999, -1), -1);
         values.add(&0, -2);
         assert_eq!((values.first(), values.last()), (Some(&1), Some(&998)));
         values.add(&0, 2);

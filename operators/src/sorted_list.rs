@@ -84,6 +84,13 @@ impl<T: Weight> SortedList<T> {
         }
     }
 
+    /// Adds a value behind all others.
+    pub(crate) fn push(&mut self, value: T) {
+        let piece = self.pieces.len().saturating_sub(1);
+        let at = self.pieces.last().map_or(0, |piece| piece.values.len());
+        self.insert(Cursor { piece, at }, value);
+    }
+
     /// Removes the value at `cursor`, which is not the end.
     pub(crate) fn remove(&mut self, cursor: Cursor) {
         let piece = &mut self.pieces[cursor.piece];

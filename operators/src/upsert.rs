@@ -18,6 +18,7 @@
 //! the number of distinct keys ever seen.
 
 mod champions;
+mod documents;
 mod pieces;
 
 use std::collections::HashMap;
@@ -29,12 +30,15 @@ use catchment_contract::arrow::datatypes::{DataType, Int64Type, UInt64Type};
 use catchment_contract::hash::hash_rows;
 use catchment_engine::updates::take_rows;
 use catchment_engine::{UpdateStream, Updates, flatten};
+use catchment_state::Memory;
 
 use champions::{Arrival, Champions, Rows};
-use pieces::{Pieces, Place, Places};
+use documents::Documents;
+use pieces::{Place, Places};
 
 use crate::driver::{Logic, drive};
 use crate::key_table::KeyTable;
+use crate::spill::Spill;
 use crate::touched::Touched;
 
 /// How arrivals become rows.
@@ -55,9 +59,9 @@ pub struct UpsertSpec {
 }
 
 /// Current rows of a keyed source: the value columns, with diffs +1 and −1, consolidated.
-pub fn upsert<'s>(input: UpdateStream<'s>, name: &str, spec: UpsertSpec) -> UpdateStream<'s> {
+pub fn upsert<'s>(input: UpdateStream<'s>, name: &str, spec: UpsertSpec, memory: &Memory) -> UpdateStream<'s> {
     let key = spec.key.clone();
-    drive(input, name, key, UpsertLogic::new(spec))
+    drive(input, name, key, UpsertLogic::new(spec, memory))
 }
 
 /// The documents of all keys of one worker.
@@ -65,8 +69,8 @@ pub(crate) struct UpsertLogic {
     spec: UpsertSpec,
     /// Made of the first batch, whose types it takes.
     keys: Option<KeyTable>,
-    champions: Champions,
-    pieces: Pieces,
+    documents: Documents,
+    spill: Spill,
     touched: Touched,
 }
 
@@ -84,14 +88,14 @@ struct Fresh {
 }
 
 impl UpsertLogic {
-    pub(crate) fn new(spec: UpsertSpec) -> Self {
-        let champions = Champions::new(spec.whole_payload);
-        UpsertLogic { spec, keys: None, champions, pieces: Pieces::default(), touched: Touched::default() }
+    pub(crate) fn new(spec: UpsertSpec, memory: &Memory) -> Self {
+        let documents = Documents::new(Champions::new(spec.whole_payload));
+        UpsertLogic { spec, keys: None, documents, spill: Spill::new(memory), touched: Touched::default() }
     }
 
     #[cfg(test)]
-    pub(crate) fn pieces(&self) -> &Pieces {
-        &self.pieces
+    pub(crate) fn pieces(&self) -> &pieces::Pieces {
+        &self.documents.pieces
     }
 
     fn intern(&mut self, input: &[Updates]) -> Vec<u32> {
@@ -104,7 +108,8 @@ impl UpsertLogic {
             let hashes = updates.carried_key_hashes().map(|hashes| &hashes[..]);
             table.intern(&columns, updates.len(), hashes, &mut ids);
         }
-        self.champions.resize(table.bound());
+        self.documents.champions.resize(table.bound());
+        self.spill.recall(table, &mut self.documents);
         ids
     }
 
@@ -123,13 +128,13 @@ impl UpsertLogic {
                 let place = offset + row;
                 let key = keys[place];
                 if self.touched.insert(key) {
-                    let (winner, rival) = self.champions.rows_of(key);
+                    let (winner, rival) = self.documents.champions.rows_of(key);
                     before.push(Before { key, winner, rival });
                 }
                 let is_tombstone = tombstones.is_some_and(|flags| flags.is_valid(row) && flags.value(row));
                 let rows = if is_tombstone { Rows::None } else { Rows::One(Place { piece: fresh, row: place as u32 }) };
                 let version = versions.filter(|versions| versions.is_valid(row)).map(|versions| versions.value(row));
-                self.champions.offer(key, Arrival { version, arrival: arrivals.value(row) }, rows);
+                self.documents.champions.offer(key, Arrival { version, arrival: arrivals.value(row) }, rows);
             }
             offset += updates.len();
         }
@@ -143,7 +148,7 @@ impl UpsertLogic {
         let mut inserted: Vec<u32> = Vec::new();
         let (mut olds, mut news) = (Group::default(), Group::default());
         for Before { key, winner, .. } in before {
-            let now = self.champions.current(*key);
+            let now = self.documents.champions.current(*key);
             if winner.is_empty() && now.iter().all(|place| place.piece == fresh_piece) {
                 inserted.extend(now.iter().map(|place| place.row));
             } else if *winner != now {
@@ -172,7 +177,7 @@ impl UpsertLogic {
         let mut counts: HashMap<(u32, u128), i64> = HashMap::new();
         let mut sides = Vec::new();
         for (group, diff) in [(olds, -1), (news, 1)] {
-            let columns = self.pieces.gather(&group.places, fresh_piece, &fresh.columns);
+            let columns = self.documents.pieces.gather(&group.places, fresh_piece, &fresh.columns);
             let lanes = hash_rows(&columns, group.keys.len());
             let names: Vec<(u32, u128)> =
                 group.keys.iter().enumerate().map(|(row, key)| (*key, lanes.identity(row))).collect();
@@ -199,18 +204,21 @@ impl UpsertLogic {
     /// Keeps the fresh rows that are needed, lets go of old ones, and tidies up.
     fn settle(&mut self, before: Vec<Before>, fresh: Fresh, fresh_piece: u32) {
         let mut owners = vec![pieces::DEAD; fresh.rows];
+        let mut touched = Vec::with_capacity(before.len());
         for Before { key, winner, rival } in before {
-            let (now, behind) = self.champions.rows_of(key);
+            touched.push(key);
+            let (now, behind) = self.documents.champions.rows_of(key);
             let mut kept: Vec<Place> = now.iter().chain(&behind).copied().collect();
             kept.iter().filter(|place| place.piece == fresh_piece).for_each(|place| owners[place.row as usize] = key);
             kept.sort_unstable();
             for place in winner.iter().chain(&rival).filter(|place| kept.binary_search(place).is_err()) {
-                self.pieces.kill(*place);
+                self.documents.pieces.kill(*place);
             }
         }
-        self.pieces.insert(fresh_piece, fresh.columns, owners);
-        while let Some(moved) = self.pieces.tidy() {
-            self.champions.relocate(&moved);
+        self.documents.pieces.insert(fresh_piece, fresh.columns, owners);
+        self.documents.tidy();
+        if let Some(keys) = &mut self.keys {
+            self.spill.settle(keys, &mut self.documents, touched.into_iter());
         }
     }
 }
@@ -235,16 +243,19 @@ impl Logic for UpsertLogic {
         if input.is_empty() {
             return Vec::new();
         }
-        let keys = self.intern(&input);
-        let fresh_piece = self.pieces.reserve();
-        let before = self.offer_all(&input, &keys, fresh_piece);
-        let columns = (0..self.spec.columns)
+        let columns: Vec<ArrayRef> = (0..self.spec.columns)
             .map(|index| {
                 let parts: Vec<ArrayRef> = input.iter().map(|updates| flatten(updates.column(index))).collect();
                 let parts: Vec<&dyn Array> = parts.iter().map(|part| part.as_ref()).collect();
                 concat(&parts).expect("columns of one edge have one type")
             })
             .collect();
+        if !self.documents.learn(&columns) {
+            self.spill = Spill::default();
+        }
+        let keys = self.intern(&input);
+        let fresh_piece = self.documents.pieces.reserve();
+        let before = self.offer_all(&input, &keys, fresh_piece);
         let fresh = Fresh { columns, rows: keys.len() };
         drop(input);
         let output = self.difference(&before, &fresh, fresh_piece);

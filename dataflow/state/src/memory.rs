@@ -4,7 +4,6 @@
 //! keeps. Where all of them together keep more than the budget, those with more than their part give back: an equal part of the
 //! budget each, so that a small operator is left alone and a large one bears what is too much.
 
-use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -43,14 +42,14 @@ impl Budget {
 
     /// The part of a worker.
     pub fn memory(&self) -> Memory {
-        Memory { budget: Some(Rc::new(self.clone())) }
+        Memory { budget: Some(self.clone()) }
     }
 }
 
 /// What the operators of a worker may keep in memory. Clones are the same memory.
 #[derive(Clone, Debug)]
 pub struct Memory {
-    budget: Option<Rc<Budget>>,
+    budget: Option<Budget>,
 }
 
 impl Memory {
@@ -63,7 +62,7 @@ impl Memory {
     pub fn account(&self) -> Option<(Account, Runs)> {
         let budget = self.budget.as_ref()?;
         budget.0.accounts.fetch_add(1, Ordering::Relaxed);
-        let account = Account { budget: Budget::clone(budget), kept: 0 };
+        let account = Account { budget: budget.clone(), kept: 0 };
         Some((account, Runs::new(budget.0.folder.clone())))
     }
 }

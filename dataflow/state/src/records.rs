@@ -72,6 +72,12 @@ impl Records {
         records
     }
 
+    /// Records of these keys without states: what is looked for.
+    pub fn names<'a>(keys: impl ExactSizeIterator<Item = (u64, &'a [u8])>) -> Self {
+        let states = Strings { bytes: Vec::new(), ends: vec![0; keys.len()] };
+        Records::new(keys, states)
+    }
+
     /// The number of records.
     pub fn len(&self) -> usize {
         self.hashes.len()

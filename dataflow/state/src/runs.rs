@@ -44,6 +44,11 @@ impl Runs {
         self.runs.len()
     }
 
+    /// Whether a key of this hash may have been added; false if none was.
+    pub fn may_hold(&self, hash: u64) -> bool {
+        self.runs.iter().any(|run| run.may_hold(hash))
+    }
+
     /// Bytes of all files.
     pub fn bytes(&self) -> u64 {
         self.runs.iter().map(Run::bytes).sum()

@@ -11,6 +11,7 @@ use catchment_contract::arrow::compute::{CastOptions, cast_with_options};
 use catchment_contract::arrow::datatypes::DataType;
 use catchment_contract::{Diff, Run};
 
+use crate::bytes::{put_int, take_int};
 use crate::lanes::Lane;
 
 /// Values for one aggregate, each with its group and diff.
@@ -49,6 +50,30 @@ pub(crate) trait Accumulator {
 
     /// The aggregate of each of `groups`.
     fn evaluate(&self, groups: &[u32]) -> ArrayRef;
+
+    /// Appends the slot of each of `groups` to the part beside it.
+    fn save(&self, groups: &[u32], parts: &mut [Vec<u8>]);
+
+    /// Fills the slots of `groups`, which are empty, from the beginnings of `parts`, and goes past what was read.
+    fn load(&mut self, groups: &[u32], parts: &mut [&[u8]]);
+
+    /// Empties the slots of groups that have rows.
+    fn forget(&mut self, groups: &[u32]) {
+        groups.iter().for_each(|group| self.clear(*group));
+    }
+
+    /// Bytes in memory, roughly, where there are so many groups.
+    fn memory(&self, groups: usize) -> usize;
+}
+
+/// Calls `save(slot, part)` for each group and its part.
+pub(crate) fn save_each(groups: &[u32], parts: &mut [Vec<u8>], mut save: impl FnMut(usize, &mut Vec<u8>)) {
+    groups.iter().zip(parts).for_each(|(group, part)| save(*group as usize, part));
+}
+
+/// Calls `load(slot, part)` for each group and its part.
+pub(crate) fn load_each<'a>(groups: &[u32], parts: &mut [&'a [u8]], mut load: impl FnMut(usize, &mut &'a [u8])) {
+    groups.iter().zip(parts).for_each(|(group, part)| load(*group as usize, part));
 }
 
 /// `count(*)` and `count(x)`.
@@ -79,6 +104,18 @@ impl Accumulator for Count {
     fn evaluate(&self, groups: &[u32]) -> ArrayRef {
         let counts = groups.iter().map(|group| i64::try_from(self.counts.at(*group as usize)).ok());
         cast_to(&(Arc::new(counts.collect::<Int64Array>()) as ArrayRef), &self.output)
+    }
+
+    fn save(&self, groups: &[u32], parts: &mut [Vec<u8>]) {
+        save_each(groups, parts, |group, part| put_int(part, self.counts.at(group)));
+    }
+
+    fn load(&mut self, groups: &[u32], parts: &mut [&[u8]]) {
+        load_each(groups, parts, |group, part| self.counts.set(group, take_int(part)));
+    }
+
+    fn memory(&self, groups: usize) -> usize {
+        groups * self.counts.slot_bytes()
     }
 }
 

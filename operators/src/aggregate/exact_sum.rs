@@ -9,6 +9,8 @@
 //! infinity. The sign of a zero is not kept: a sum of zeros is `0.0`. A window of usual data is four to six limbs of four
 //! bytes.
 
+use crate::bytes::{put_int, put_len, take_array, take_int, take_len};
+
 /// Exponent of the least significant bit.
 const UNIT_EXPONENT: i32 = -1074;
 
@@ -34,6 +36,30 @@ struct Specials {
 }
 
 impl ExactSum {
+    /// Bytes of the limbs of usual data.
+    pub(super) const USUAL_LIMB_BYTES: usize = 24;
+
+    /// Appends the sum.
+    pub(super) fn save(&self, out: &mut Vec<u8>) {
+        let ExactSum { base, limbs, top, specials } = self;
+        put_int(out, (*base).into());
+        put_int(out, (*top).into());
+        put_len(out, limbs.len());
+        limbs.iter().for_each(|limb| out.extend_from_slice(&limb.to_le_bytes()));
+        let Specials { nan, positive, negative } = specials.as_deref().cloned().unwrap_or_default();
+        [nan, positive, negative].iter().for_each(|count| put_int(out, (*count).into()));
+    }
+
+    /// Reads a sum and goes past it.
+    pub(super) fn load(bytes: &mut &[u8]) -> Self {
+        let (base, top) = (take_int(bytes) as u32, take_int(bytes) as i64);
+        let limbs = (0..take_len(bytes)).map(|_| u32::from_le_bytes(take_array(bytes))).collect();
+        let mut count = || take_int(bytes) as i64;
+        let specials = Specials { nan: count(), positive: count(), negative: count() };
+        let is_special = !matches!(specials, Specials { nan: 0, positive: 0, negative: 0 });
+        ExactSum { base, limbs, top, specials: is_special.then(|| Box::new(specials)) }
+    }
+
     /// Adds `value` `diff` times.
     pub(crate) fn add(&mut self, value: f64, diff: i64) {
         if value.is_finite() {

@@ -12,6 +12,7 @@ use catchment_contract::hash::canonical;
 use catchment_engine::updates::take_rows;
 
 use super::accumulator::{Accumulator, Batch, cast_to};
+use super::multisets::Multisets;
 use crate::image::Image;
 use crate::multiset::Multiset;
 
@@ -34,70 +35,93 @@ impl End {
 /// A `min` or `max` over values of the type `input`; none if they have no order.
 pub(crate) fn min_max(input: &DataType, end: End, output: &DataType) -> Option<Box<dyn Accumulator>> {
     if let Some(image) = Image::of(input) {
-        let groups: Vec<Multiset<i64>> = Vec::new();
-        return Some(Box::new(OfImages { image, end, groups, input: input.clone(), output: output.clone() }));
+        return Some(Box::new(OfImages {
+            image,
+            end,
+            groups: Multisets::default(),
+            input: input.clone(),
+            output: output.clone(),
+        }));
     }
     let field = SortField::new(input.clone());
     let converter = RowConverter::new(vec![field]).ok()?;
-    Some(Box::new(OfBytes { converter, end, groups: Vec::new(), input: input.clone(), output: output.clone() }))
+    Some(Box::new(OfBytes {
+        converter,
+        end,
+        groups: Multisets::default(),
+        input: input.clone(),
+        output: output.clone(),
+    }))
 }
 
 struct OfImages {
     image: Image,
     end: End,
-    groups: Vec<Multiset<i64>>,
+    groups: Multisets<i64>,
     input: DataType,
     output: DataType,
 }
 
 impl Accumulator for OfImages {
     fn resize(&mut self, groups: usize) {
-        self.groups.resize_with(groups, Multiset::default);
+        self.groups.resize(groups);
     }
 
     fn add(&mut self, batch: &Batch<'_>) {
         let Some(values) = batch.values else { return };
         let images = self.image.encode(values);
-        batch.each_valid(|row, group, diff| self.groups[group].add(&images.value(row), diff));
+        self.groups.add(batch, |row| &images.values()[row]);
     }
 
     fn clear(&mut self, group: u32) {
-        self.groups[group as usize] = Multiset::default();
+        self.groups.clear(group);
     }
 
     fn evaluate(&self, groups: &[u32]) -> ArrayRef {
-        let ends = groups.iter().map(|group| self.end.of(&self.groups[*group as usize]).copied());
+        let ends = groups.iter().map(|group| self.end.of(self.groups.of(*group)).copied());
         cast_to(&self.image.decode(ends.collect(), &self.input), &self.output)
+    }
+
+    fn save(&self, groups: &[u32], parts: &mut [Vec<u8>]) {
+        self.groups.save(groups, parts);
+    }
+
+    fn load(&mut self, groups: &[u32], parts: &mut [&[u8]]) {
+        self.groups.load(groups, parts);
+    }
+
+    fn memory(&self, groups: usize) -> usize {
+        self.groups.memory(groups)
     }
 }
 
 struct OfBytes {
     converter: RowConverter,
     end: End,
-    groups: Vec<Multiset<Box<[u8]>>>,
+    groups: Multisets<Box<[u8]>>,
     input: DataType,
     output: DataType,
 }
 
 impl Accumulator for OfBytes {
     fn resize(&mut self, groups: usize) {
-        self.groups.resize_with(groups, Multiset::default);
+        self.groups.resize(groups);
     }
 
     fn add(&mut self, batch: &Batch<'_>) {
         let Some(values) = batch.values else { return };
         let rows = self.converter.convert_columns(&[canonical(values)]).expect("values have the declared type");
-        batch.each_valid(|row, group, diff| self.groups[group].add(rows.row(row).data(), diff));
+        self.groups.add(batch, |row| rows.row(row).data());
     }
 
     fn clear(&mut self, group: u32) {
-        self.groups[group as usize] = Multiset::default();
+        self.groups.clear(group);
     }
 
     fn evaluate(&self, groups: &[u32]) -> ArrayRef {
         let parser = self.converter.parser();
         let ends: Vec<Option<&[u8]>> =
-            groups.iter().map(|group| self.end.of(&self.groups[*group as usize]).map(|bytes| &**bytes)).collect();
+            groups.iter().map(|group| self.end.of(self.groups.of(*group)).map(|bytes| &**bytes)).collect();
         let rows = ends.iter().flatten().map(|bytes| parser.parse(bytes));
         let values = match self.converter.convert_rows(rows) {
             Ok(mut columns) if columns.len() == 1 => columns.remove(0),
@@ -117,5 +141,17 @@ impl Accumulator for OfBytes {
         let column =
             if values.is_empty() { new_null_array(&self.input, groups.len()) } else { take_rows(&values, &positions) };
         cast_to(&column, &self.output)
+    }
+
+    fn save(&self, groups: &[u32], parts: &mut [Vec<u8>]) {
+        self.groups.save(groups, parts);
+    }
+
+    fn load(&mut self, groups: &[u32], parts: &mut [&[u8]]) {
+        self.groups.load(groups, parts);
+    }
+
+    fn memory(&self, groups: usize) -> usize {
+        self.groups.memory(groups)
     }
 }

@@ -3,6 +3,8 @@
 //! Values get numbers; the state is the multiplicity of every (group, value) pair, in one hash table of 64-bit pairs. A
 //! pair that appears or vanishes is passed on to the accumulator behind with +1 or −1.
 
+use std::collections::HashMap;
+
 use catchment_contract::Run;
 use catchment_contract::arrow::array::{Array, ArrayRef, UInt32Array};
 use catchment_contract::arrow::datatypes::DataType;
@@ -11,6 +13,7 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 
 use super::accumulator::{Accumulator, Batch};
+use crate::bytes::{put_bytes, put_int, put_len, take_array, take_bytes, take_int, take_len};
 use crate::key_table::KeyTable;
 
 /// See the module's documentation.
@@ -101,4 +104,70 @@ impl Accumulator for OfDistinct {
     fn evaluate(&self, groups: &[u32]) -> ArrayRef {
         self.inner.evaluate(groups)
     }
+
+    /// What the accumulator behind has, then each value with its hash and count.
+    fn save(&self, groups: &[u32], parts: &mut [Vec<u8>]) {
+        self.inner.save(groups, parts);
+        let mut pairs: Vec<Vec<(u32, i64)>> = vec![Vec::new(); groups.len()];
+        let places = places(groups);
+        for (pair, count) in &self.pairs {
+            if let Some(place) = places.get(&group_of(*pair)) {
+                pairs[*place].push((*pair as u32, *count));
+            }
+        }
+        for (pairs, part) in pairs.into_iter().zip(parts) {
+            put_len(part, pairs.len());
+            for (value, count) in pairs {
+                part.extend_from_slice(&self.values.hash(value).to_le_bytes());
+                put_bytes(part, self.values.bytes(value));
+                put_int(part, count.into());
+            }
+        }
+    }
+
+    fn load(&mut self, groups: &[u32], parts: &mut [&[u8]]) {
+        self.inner.load(groups, parts);
+        for (group, part) in groups.iter().zip(parts) {
+            for _ in 0..take_len(part) {
+                let hash = u64::from_le_bytes(take_array(part));
+                let value = self.values.intern_bytes(take_bytes(part), hash);
+                self.holders.resize(self.values.bound(), 0);
+                self.add_pair(*group, value, take_int(part) as i64);
+            }
+        }
+    }
+
+    fn forget(&mut self, groups: &[u32]) {
+        let places = places(groups);
+        let mut lost = Vec::new();
+        self.pairs.retain(|(pair, _)| {
+            let stays = !places.contains_key(&group_of(*pair));
+            if !stays {
+                let holders = &mut self.holders[*pair as u32 as usize];
+                *holders -= 1;
+                if *holders == 0 {
+                    lost.push(*pair as u32);
+                }
+            }
+            stays
+        });
+        lost.into_iter().for_each(|value| self.values.remove(value));
+        self.inner.forget(groups);
+    }
+
+    fn memory(&self, groups: usize) -> usize {
+        const PAIR_BYTES: usize = 20;
+        let values = self.values.memory() + self.values.len() * size_of::<u32>();
+        self.pairs.len() * PAIR_BYTES + values + self.inner.memory(groups)
+    }
+}
+
+/// The group of a pair.
+fn group_of(pair: u64) -> u32 {
+    (pair >> 32) as u32
+}
+
+/// Where each of `groups` stands among them.
+fn places(groups: &[u32]) -> HashMap<u32, usize> {
+    groups.iter().copied().zip(0..).collect()
 }

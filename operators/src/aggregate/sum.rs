@@ -18,8 +18,9 @@ use catchment_contract::arrow::datatypes::{
     DECIMAL256_MAX_PRECISION, DataType, Decimal256Type, DecimalType, Float64Type, Int64Type, UInt64Type, i256,
 };
 
-use super::accumulator::{Accumulator, Batch, cast_to};
+use super::accumulator::{Accumulator, Batch, cast_to, load_each, save_each};
 use super::exact_sum::ExactSum;
+use crate::bytes::{put_int, take_array, take_int};
 use crate::lanes::Lane;
 
 /// A sum or an average of values of the type `input`, by its kind; none if values of that type have no sum.
@@ -99,6 +100,24 @@ impl Accumulator for IntegerSum {
         }
         integers(sums.map(|sum| Some(sum?.0)), &self.output)
     }
+
+    fn save(&self, groups: &[u32], parts: &mut [Vec<u8>]) {
+        save_each(groups, parts, |group, part| {
+            put_int(part, self.sums.at(group));
+            put_int(part, self.counts.at(group));
+        });
+    }
+
+    fn load(&mut self, groups: &[u32], parts: &mut [&[u8]]) {
+        load_each(groups, parts, |group, part| {
+            self.sums.set(group, take_int(part));
+            self.counts.set(group, take_int(part));
+        });
+    }
+
+    fn memory(&self, groups: usize) -> usize {
+        groups * (self.sums.slot_bytes() + self.counts.slot_bytes())
+    }
 }
 
 /// Wide integers as a column of the type `output`; null where they do not fit.
@@ -163,6 +182,24 @@ impl Accumulator for FloatSum {
         });
         cast_to(&(Arc::new(results.collect::<Float64Array>()) as ArrayRef), &self.output)
     }
+
+    fn save(&self, groups: &[u32], parts: &mut [Vec<u8>]) {
+        save_each(groups, parts, |group, part| {
+            self.sums[group].save(part);
+            put_int(part, self.counts.at(group));
+        });
+    }
+
+    fn load(&mut self, groups: &[u32], parts: &mut [&[u8]]) {
+        load_each(groups, parts, |group, part| {
+            self.sums[group] = ExactSum::load(part);
+            self.counts.set(group, take_int(part));
+        });
+    }
+
+    fn memory(&self, groups: usize) -> usize {
+        groups * (size_of::<ExactSum>() + ExactSum::USUAL_LIMB_BYTES + self.counts.slot_bytes())
+    }
 }
 
 struct DecimalSum {
@@ -223,6 +260,24 @@ impl Accumulator for DecimalSum {
             ),
         };
         cast_to(&column, &self.output)
+    }
+
+    fn save(&self, groups: &[u32], parts: &mut [Vec<u8>]) {
+        save_each(groups, parts, |group, part| {
+            part.extend_from_slice(&self.sums[group].to_le_bytes());
+            put_int(part, self.counts.at(group));
+        });
+    }
+
+    fn load(&mut self, groups: &[u32], parts: &mut [&[u8]]) {
+        load_each(groups, parts, |group, part| {
+            self.sums[group] = i256::from_le_bytes(take_array(part));
+            self.counts.set(group, take_int(part));
+        });
+    }
+
+    fn memory(&self, groups: usize) -> usize {
+        groups * (size_of::<i256>() + self.counts.slot_bytes())
     }
 }
 

@@ -18,7 +18,8 @@ fn spec(keys: Vec<usize>, aggregates: Vec<Aggregate>) -> AggregateSpec {
 
 #[test]
 fn nothing_comes_out_when_nothing_changed() {
-    let mut logic = AggregateLogic::new(spec(vec![0], vec![aggregate_of(Function::Sum, Some(1), false)]));
+    let mut logic =
+        AggregateLogic::new(spec(vec![0], vec![aggregate_of(Function::Sum, Some(1), false)]), &Memory::unlimited());
     let mut shown = Accumulated::default();
     assert_eq!(shown.feed(&mut logic, vec![updates(vec![texts(["a", "b"]), numbers([1, 2])], vec![1, 1])]), 2);
     assert_eq!(shown.once(), ["a 1", "b 2"]);
@@ -32,7 +33,7 @@ fn nothing_comes_out_when_nothing_changed() {
 #[test]
 fn one_group_is_there_without_rows() {
     let aggregates = vec![aggregate_of(Function::CountRows, None, false), aggregate_of(Function::Sum, Some(1), false)];
-    let mut logic = AggregateLogic::new(spec(vec![], aggregates));
+    let mut logic = AggregateLogic::new(spec(vec![], aggregates), &Memory::unlimited());
     assert!(logic.starts_unasked());
     let mut shown = Accumulated::default();
     shown.feed(&mut logic, vec![]);
@@ -45,7 +46,8 @@ fn one_group_is_there_without_rows() {
 
 #[test]
 fn an_overflow_is_null_until_it_is_taken_back() {
-    let mut logic = AggregateLogic::new(spec(vec![0], vec![aggregate_of(Function::Sum, Some(1), false)]));
+    let mut logic =
+        AggregateLogic::new(spec(vec![0], vec![aggregate_of(Function::Sum, Some(1), false)]), &Memory::unlimited());
     let mut shown = Accumulated::default();
     let row = |number, diff| vec![updates(vec![texts(["a"]), numbers([number])], vec![diff])];
     shown.feed(&mut logic, row(i64::MAX, 3));
@@ -65,14 +67,14 @@ fn unsigned_sums_reach_their_own_end() {
     let spec = AggregateSpec { keys: vec![], aggregates: vec![one], input_types: vec![DataType::UInt64] };
     let mut shown = Accumulated::default();
     let column: ArrayRef = Arc::new(UInt64Array::from(vec![u64::MAX]));
-    shown.feed(&mut AggregateLogic::new(spec), vec![updates(vec![column], vec![1])]);
+    shown.feed(&mut AggregateLogic::new(spec, &Memory::unlimited()), vec![updates(vec![column], vec![1])]);
     assert_eq!(shown.once(), [u64::MAX.to_string()]);
 }
 
 #[test]
 fn hash_ties_do_not_mix_groups() {
     let functions = vec![aggregate_of(Function::CountRows, None, false), aggregate_of(Function::Count, Some(1), true)];
-    let mut logic = AggregateLogic::new(spec(vec![0], functions)).with_hash_bits(0);
+    let mut logic = AggregateLogic::new(spec(vec![0], functions), &Memory::unlimited()).with_hash_bits(0);
     let mut shown = Accumulated::default();
     let keys: Vec<String> = (0..200).map(|row| format!("{:03}", row % 100)).collect();
     shown.feed(&mut logic, vec![updates(vec![texts(&keys), numbers((0..200).map(|row| row / 150))], vec![1; 200])]);
@@ -87,7 +89,7 @@ fn one_key_with_very_many_rows_stays_linear() {
         aggregate_of(Function::Max, Some(1), false),
         aggregate_of(Function::Count, Some(1), true),
     ];
-    let mut logic = AggregateLogic::new(spec(vec![0], functions));
+    let mut logic = AggregateLogic::new(spec(vec![0], functions), &Memory::unlimited());
     let mut shown = Accumulated::default();
     let rows = 200_000;
     let batch = |diff| vec![updates(vec![texts(vec!["same"; rows]), numbers(0..rows as i64)], vec![diff; rows])];
@@ -110,7 +112,7 @@ fn a_filter_without_a_match_leaves_the_group() {
     let mut shown = Accumulated::default();
     let flags: ArrayRef = Arc::new(BooleanArray::from(vec![Some(false), None]));
     let columns = vec![texts(["a", "a"]), numbers([1, 2]), flags];
-    shown.feed(&mut AggregateLogic::new(spec), vec![updates(columns, vec![1, 1])]);
+    shown.feed(&mut AggregateLogic::new(spec, &Memory::unlimited()), vec![updates(columns, vec![1, 1])]);
     assert_eq!(shown.once(), ["a 0"]);
 }
 
@@ -131,7 +133,7 @@ fn nulls_are_passed_over() {
         aggregate_of(Function::Min, Some(1), false),
         aggregate_of(Function::Count, Some(1), true),
     ];
-    let mut logic = AggregateLogic::new(spec(vec![0], functions));
+    let mut logic = AggregateLogic::new(spec(vec![0], functions), &Memory::unlimited());
     let mut shown = Accumulated::default();
     let column: ArrayRef = Arc::new(Int64Array::from(vec![None, Some(4), None, None]));
     shown.feed(&mut logic, vec![updates(vec![texts(["a", "a", "b", "a"]), column], vec![1; 4])]);
@@ -147,7 +149,7 @@ fn zeros_are_one_group_and_so_are_nans() {
         Aggregate { output: DataType::Float64, ..aggregate_of(Function::Max, Some(1), false) },
     ];
     let input_types = vec![DataType::Float64, DataType::Float64];
-    let mut logic = AggregateLogic::new(AggregateSpec { keys: vec![0], aggregates, input_types });
+    let mut logic = AggregateLogic::new(AggregateSpec { keys: vec![0], aggregates, input_types }, &Memory::unlimited());
     let mut shown = Accumulated::default();
     let columns = vec![doubles([0.0, -0.0, f64::NAN, -f64::NAN, 1.0]), doubles([-0.0, 0.0, -f64::NAN, 5.0, f64::NAN])];
     assert_eq!(shown.feed(&mut logic, vec![updates(columns, vec![1; 5])]), 3);

@@ -146,7 +146,8 @@ mod tests {
         let check = |values: &Multiset<i64>, expect: [Option<f64>; 2]| {
             assert_eq!(format!("{:?}", [values.median(), values.mad()]), format!("{expect:?}"));
         };
-        [f64::NAN, 0.0, -1.0].iter().for_each(|value| values.add(&image(*value), 1));
+        let added: isize = [f64::NAN, 0.0, -1.0].iter().map(|value| values.add(&image(*value), 1)).sum();
+        assert_eq!(added, 3);
         check(&values, [Some(0.0), Some(1.0)]);
         values.add(&image(5.0), 1);
         check(&values, [Some(2.5), Some(3.0)]);

@@ -39,6 +39,15 @@ struct Champion {
     at: Place,
 }
 
+/// A document as others see it.
+#[derive(Clone, Debug)]
+pub(super) struct Document {
+    /// That of [`Champion`].
+    pub version: i64,
+    pub arrival: u64,
+    pub rows: Places,
+}
+
 /// A key that no arrival was offered to yet.
 const VACANT: Place = Place { piece: u32::MAX, row: 0 };
 /// A document without rows.
@@ -69,7 +78,7 @@ impl Champions {
 
     /// Makes room for keys below `keys`.
     pub(super) fn resize(&mut self, keys: usize) {
-        self.winners.resize(keys, Champion { version: NO_VERSION, arrival: 0, at: VACANT });
+        self.winners.resize(keys, Champion::vacant());
     }
 
     /// Takes note of an arrival.
@@ -180,6 +189,44 @@ impl Champions {
         (self.current(key), rival)
     }
 
+    /// The winner and the rival of a key.
+    pub(super) fn documents(&self, key: u32) -> (Option<Document>, Option<Document>) {
+        let document = |it: &Champion| Document { version: it.version, arrival: it.arrival, rows: self.rows(it) };
+        let winner = Some(&self.winners[key as usize]).filter(|winner| winner.at != VACANT);
+        (winner.map(document), self.rivals.get(&key).map(document))
+    }
+
+    /// Gives a key that has none the documents that it had.
+    pub(super) fn restore(&mut self, key: u32, winner: Document, rival: Option<Document>) {
+        let mut champion = |Document { version, arrival, rows }: Document| {
+            let at = match rows.as_slice() {
+                [] => NONE,
+                [place] => *place,
+                places => self.new_list(places.to_vec()),
+            };
+            Champion { version, arrival, at }
+        };
+        let (winner, rival) = (champion(winner), rival.map(champion));
+        self.winners[key as usize] = winner;
+        if let Some(rival) = rival {
+            self.rivals.insert(key, rival);
+        }
+    }
+
+    /// Takes the documents of a key.
+    pub(super) fn forget(&mut self, key: u32) {
+        let winner = std::mem::replace(&mut self.winners[key as usize], Champion::vacant());
+        self.release(winner);
+        if let Some(rival) = self.rivals.remove(&key) {
+            self.release(rival);
+        }
+    }
+
+    /// Bytes that so many keys take.
+    pub(super) fn memory(&self, keys: usize) -> usize {
+        (keys + 2 * self.rivals.len()) * size_of::<Champion>() + self.lists.len() * size_of::<Vec<Place>>()
+    }
+
     fn rows(&self, champion: &Champion) -> Places {
         match champion.at {
             VACANT | NONE => Places::new(),
@@ -206,6 +253,10 @@ impl Champions {
 }
 
 impl Champion {
+    fn vacant() -> Self {
+        Champion { version: NO_VERSION, arrival: 0, at: VACANT }
+    }
+
     fn is_versioned(&self) -> bool {
         self.version != NO_VERSION
     }

@@ -38,6 +38,7 @@ struct Piece {
     columns: Vec<ArrayRef>,
     owners: Vec<u32>,
     live: usize,
+    bytes: usize,
 }
 
 /// Rows at rest; see the module's documentation.
@@ -47,6 +48,8 @@ pub(crate) struct Pieces {
     pieces: Vec<Option<Piece>>,
     /// Pieces that lost a row or came since they were last looked at.
     suspects: Vec<u32>,
+    /// Bytes of all pieces.
+    bytes: usize,
 }
 
 /// Rows that were moved: from several pieces into one.
@@ -92,7 +95,9 @@ impl Pieces {
     fn put(&mut self, piece: u32, columns: Vec<ArrayRef>, owners: Vec<u32>) {
         let live = owners.iter().filter(|owner| **owner != DEAD).count();
         if live > 0 {
-            self.pieces[piece as usize] = Some(Piece { columns, owners, live });
+            let bytes = columns.iter().map(bytes).sum::<usize>() + owners.len() * size_of::<u32>();
+            self.bytes += bytes;
+            self.pieces[piece as usize] = Some(Piece { columns, owners, live, bytes });
             self.suspects.push(piece);
         }
     }
@@ -146,7 +151,7 @@ impl Pieces {
         while let Some(suspect) = self.suspects.pop() {
             let Some(piece) = &self.pieces[suspect as usize] else { continue };
             if piece.live == 0 {
-                self.pieces[suspect as usize] = None;
+                drop(self.take(suspect));
             } else if piece.live * 2 < piece.owners.len() {
                 return Some(self.rewrite(vec![suspect]));
             } else if let Some(mates) = self.mates(class(piece.live)) {
@@ -165,11 +170,21 @@ impl Pieces {
         (mates.len() >= MERGE_PIECES).then_some(mates)
     }
 
+    fn take(&mut self, piece: u32) -> Option<Piece> {
+        let taken = self.pieces[piece as usize].take()?;
+        self.bytes -= taken.bytes;
+        Some(taken)
+    }
+
+    /// Bytes of all rows.
+    pub(super) fn memory(&self) -> usize {
+        self.bytes
+    }
+
     /// Copies the live rows of `sources` into one new piece.
     fn rewrite(&mut self, sources: Vec<u32>) -> Moved {
         let (mut rows, mut owners, mut from) = (Vec::new(), Vec::new(), Vec::new());
-        let old: Vec<(u32, Piece)> =
-            sources.into_iter().filter_map(|piece| Some((piece, self.pieces[piece as usize].take()?))).collect();
+        let old: Vec<(u32, Piece)> = sources.into_iter().filter_map(|piece| Some((piece, self.take(piece)?))).collect();
         for (source, (piece, content)) in old.iter().enumerate() {
             let mut places = vec![DEAD; content.owners.len()];
             for (row, owner) in content.owners.iter().enumerate().filter(|(_, owner)| **owner != DEAD) {
@@ -200,6 +215,15 @@ impl Pieces {
     pub(crate) fn size(&self) -> (usize, usize) {
         let pieces = self.pieces.iter().flatten();
         (pieces.clone().count(), pieces.map(|piece| piece.owners.len()).sum())
+    }
+}
+
+/// Bytes that the rows of a column take, roughly.
+fn bytes(column: &ArrayRef) -> usize {
+    match column.data_type() {
+        DataType::Utf8View => column.len() * size_of::<u128>() + column.as_string_view().total_buffer_bytes_used(),
+        DataType::BinaryView => column.len() * size_of::<u128>() + column.as_binary_view().total_buffer_bytes_used(),
+        _ => column.to_data().get_slice_memory_size().unwrap_or_else(|_| column.get_array_memory_size()),
     }
 }
 

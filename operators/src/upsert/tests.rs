@@ -19,7 +19,7 @@ fn batch(keys: &[i64], values: &[String], first: u64) -> Updates {
 
 #[test]
 fn a_row_that_comes_again_unchanged_emits_nothing() {
-    let mut logic = UpsertLogic::new(spec());
+    let mut logic = UpsertLogic::new(spec(), &Memory::unlimited());
     let mut shown = Accumulated::default();
     let value = |value: &str| vec![value.to_string()];
     assert_eq!(shown.feed(&mut logic, vec![batch(&[1], &value("a"), 0)]), 1);
@@ -33,7 +33,8 @@ fn a_row_that_comes_again_unchanged_emits_nothing() {
 #[test]
 fn pieces_stay_few_and_mostly_alive() {
     let mut random = SmallRng::seed_from_u64(1);
-    let (mut logic, mut shown, mut expected) = (UpsertLogic::new(spec()), Accumulated::default(), BTreeMap::new());
+    let (mut logic, mut shown, mut expected) =
+        (UpsertLogic::new(spec(), &Memory::unlimited()), Accumulated::default(), BTreeMap::new());
     let mut arrival = 0;
     for epoch in 0..400 {
         let rows = if epoch < 20 { 200 } else { random.random_range(1..30) };
@@ -55,7 +56,7 @@ fn pieces_stay_few_and_mostly_alive() {
 fn one_key_that_changes_very_often_stays_linear() {
     let rows = 200_000;
     let values: Vec<String> = (0..rows).map(|row| format!("{row}")).collect();
-    let (mut logic, mut shown) = (UpsertLogic::new(spec()), Accumulated::default());
+    let (mut logic, mut shown) = (UpsertLogic::new(spec(), &Memory::unlimited()), Accumulated::default());
     shown.feed(&mut logic, vec![batch(&vec![7; rows], &values, 0)]);
     assert_eq!(shown.once(), [format!("7 {}", rows - 1)]);
     assert!(logic.pieces().size().1 <= 2, "dead rows are let go");
@@ -64,7 +65,7 @@ fn one_key_that_changes_very_often_stays_linear() {
 #[test]
 fn a_large_document_is_replaced_as_a_whole() {
     let spec = UpsertSpec { whole_payload: true, ..spec() };
-    let (mut logic, mut shown) = (UpsertLogic::new(spec), Accumulated::default());
+    let (mut logic, mut shown) = (UpsertLogic::new(spec, &Memory::unlimited()), Accumulated::default());
     let document = |payload: u64, rows: i64| {
         let values: Vec<String> = (0..rows).map(|row| format!("line {row}")).collect();
         batch(&vec![1; rows as usize], &values, payload << 32)

@@ -11,6 +11,7 @@ use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 
 use crate::history::{Bag, History};
+use crate::memory;
 use crate::run::check;
 use crate::sets::{first_rows, random_order, random_types};
 use crate::value::{Row, Value, double, float};
@@ -130,8 +131,12 @@ fn aggregate_equals_grouping_by_hand() {
             history.states.entry(1).or_default();
         }
         let built = spec.clone();
-        check(&history, |bag| grouped(&spec, bag), Arc::new(move |input| aggregate(input, "Aggregate", built.clone())))
-            .unwrap();
+        check(
+            &history,
+            |bag| grouped(&spec, bag),
+            Arc::new(move |input| aggregate(input, "Aggregate", built.clone(), &memory(seed))),
+        )
+        .unwrap();
     }
 }
 

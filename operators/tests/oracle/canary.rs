@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use catchment_contract::arrow::datatypes::DataType;
 use catchment_engine::Updates;
-use catchment_operators::{Transformed, distinct, transform, union};
+use catchment_operators::{Memory, Transformed, distinct, transform, union};
 
 use crate::history::History;
 use crate::run::{Build, check};
@@ -22,7 +22,7 @@ fn rows() -> Vec<DataType> {
 
 #[test]
 fn the_right_operator_passes() {
-    assert_eq!(histories_that_find(Arc::new(|input| distinct(input, "Distinct", rows()))), 0);
+    assert_eq!(histories_that_find(Arc::new(|input| distinct(input, "Distinct", rows(), &Memory::unlimited()))), 0);
 }
 
 #[test]
@@ -39,7 +39,7 @@ fn an_operator_that_loses_an_update_now_and_then_is_found() {
             let kept = if seen % 5 == 0 { updates.slice(1, updates.len() - 1) } else { updates };
             Transformed { updates: kept, faults: None }
         };
-        distinct(transform(input, "Lossy", Box::new(stage)).0, "Distinct", rows())
+        distinct(transform(input, "Lossy", Box::new(stage)).0, "Distinct", rows(), &Memory::unlimited())
     });
     assert!(histories_that_find(lossy) > 5);
 }
@@ -47,7 +47,7 @@ fn an_operator_that_loses_an_update_now_and_then_is_found() {
 #[test]
 fn output_that_is_not_consolidated_is_found() {
     let doubled: Arc<Build> = Arc::new(|input| {
-        let once = distinct(input, "Distinct", rows());
+        let once = distinct(input, "Distinct", rows(), &Memory::unlimited());
         let negated = |updates: Updates| {
             let diffs: Vec<i64> = (0..updates.len()).map(|row| -updates.diffs().at(row)).collect();
             Transformed { updates: updates.with_diffs(catchment_contract::Run::Each(diffs.into())), faults: None }

@@ -10,6 +10,7 @@ use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 
 use crate::history::{Bag, History};
+use crate::memory;
 use crate::run::check;
 use crate::value::{Row, Value, types};
 
@@ -27,7 +28,8 @@ fn distinct_equals_the_set_of_rows() {
         println!("seed {seed}");
         let types = random_types(&mut SmallRng::seed_from_u64(seed), 3);
         let history = History::random(types.clone(), seed);
-        check(&history, each_once, Arc::new(move |input| distinct(input, "Distinct", types.clone()))).unwrap();
+        check(&history, each_once, Arc::new(move |input| distinct(input, "Distinct", types.clone(), &memory(seed))))
+            .unwrap();
     }
 }
 
@@ -40,10 +42,10 @@ fn union_counts_both_sides() {
         let output = crate::run::run(
             &history.containers,
             2,
-            Arc::new(|input| {
+            Arc::new(move |input| {
                 let types = vec![DataType::Int64, DataType::Utf8View];
                 // Distinct twice of the same makes its output comparable: each row twice.
-                let once = distinct(input, "Distinct", types);
+                let once = distinct(input, "Distinct", types, &memory(seed));
                 union(vec![once.clone(), once], "Union")
             }),
         );

@@ -10,6 +10,7 @@ use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 
 use crate::history::{Bag, History, cut};
+use crate::memory;
 use crate::run::{compare, run};
 use crate::sets::random_types;
 use crate::value::{Row, Value, random_value};
@@ -143,8 +144,11 @@ fn upsert_equals_the_newest_documents() {
         println!("{spec:?} {types:?}");
         for workers in 1..=2 {
             let spec = spec.clone();
-            let output =
-                run(&history.containers, workers, Arc::new(move |input| upsert(input, "Upsert", spec.clone())));
+            let output = run(
+                &history.containers,
+                workers,
+                Arc::new(move |input| upsert(input, "Upsert", spec.clone(), &memory(seed))),
+            );
             compare(&summed(output), &history.states).unwrap();
         }
     }
