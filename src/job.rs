@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use catchment_contract::{Epoch, Result};
+use catchment_engine::Memory;
 use catchment_engine::UpdateStream;
 use catchment_engine::host::Host;
 use catchment_engine::runtime::{Dataflow, JobSink, JobSource, JobSpec, RunOptions, Runtime};
@@ -126,7 +127,8 @@ impl Dataflow for Operators {
         scope: Scope<'s, Epoch>,
         inputs: BTreeMap<String, UpdateStream<'s>>,
         rejects: UpdateStream<'s>,
+        memory: &Memory,
     ) -> BTreeMap<String, UpdateStream<'s>> {
-        self.0.build(scope, inputs, rejects)
+        self.0.build(scope, inputs, rejects, memory)
     }
 }

@@ -9,6 +9,7 @@ mod explain;
 mod generate;
 mod lake;
 mod logging;
+mod memory;
 mod progress;
 mod run;
 mod topics;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use catchment::{Environment, Lake, RunOptions, RunReport, Runtime, StopHandle};
 use clap::{Args, ValueEnum};
 
+use super::memory::MemoryOptions;
 use super::progress::Display;
 use super::topics::RunTopics;
 use super::variables::JobFile;
@@ -33,6 +34,8 @@ pub struct Run {
     /// Time after which an epoch is closed
     #[arg(long, default_value = "100ms", value_parser = duration)]
     epoch_interval: Duration,
+    #[command(flatten)]
+    memory: MemoryOptions,
     #[command(flatten)]
     topics: RunTopics,
     /// Forget what earlier runs read and wrote: all that the sources still have is read again, tables are replaced by the
@@ -75,6 +78,8 @@ impl Run {
             checkpoint_interval: self.checkpoint_interval,
             epoch_interval: self.epoch_interval,
             patience: self.patience,
+            state_memory: self.memory.state(),
+            spill_dir: self.memory.spill_dir(&self.lake),
             reset: self.reset,
             reset_sinks: self.reset_sink.clone(),
             ..RunOptions::default()

@@ -18,6 +18,7 @@ pub mod stash;
 pub mod updates;
 pub mod wire;
 
+pub use catchment_state::Memory;
 pub use exchange::by_key;
 pub use stash::EpochStash;
 pub use updates::{UpdateStream, Updates, flatten};

@@ -14,7 +14,7 @@ use catchment_contract::{Epoch, Replace, Run};
 use catchment_engine::{UpdateStream, Updates, flatten};
 use catchment_operators::join::join;
 use catchment_operators::transform::{transform, union};
-use catchment_operators::{UpsertSpec, aggregate, distinct, top_groups, top_k, upsert, window};
+use catchment_operators::{Memory, UpsertSpec, aggregate, distinct, top_groups, top_k, upsert, window};
 use timely::container::NoopBuilder;
 use timely::dataflow::Scope;
 use timely::dataflow::operators::Capability;
@@ -35,6 +35,8 @@ impl Job {
     /// then the version (`Int64`, nullable), the arrival number (`UInt64`) and whether the row removes its key (`Boolean`).
     /// `rejects` holds the rejects of all sources, with the columns of [`rejects_schema`](catchment_contract::reject::rejects_schema).
     ///
+    /// Operators keep their states within `memory`.
+    ///
     /// Returns the stream of every relation that a sink takes, and of the rejects, by name. Strings may be
     /// dictionary-encoded; nothing is consolidated.
     pub fn build<'s>(
@@ -42,8 +44,10 @@ impl Job {
         scope: Scope<'s, Epoch>,
         inputs: BTreeMap<String, UpdateStream<'s>>,
         rejects: UpdateStream<'s>,
+        memory: &Memory,
     ) -> BTreeMap<String, UpdateStream<'s>> {
-        let mut rendering = Rendering { job: self, scope, inputs, streams: BTreeMap::new(), faults: Vec::new() };
+        let (streams, faults) = (BTreeMap::new(), Vec::new());
+        let mut rendering = Rendering { job: self, scope, inputs, streams, faults, memory };
         let reads_rejects = self.reads_rejects();
         for id in (0..self.graph.nodes.len()).filter(|id| !reads_rejects[*id]) {
             rendering.node(id);
@@ -78,6 +82,7 @@ struct Rendering<'a, 's> {
     inputs: BTreeMap<String, UpdateStream<'s>>,
     streams: BTreeMap<NodeId, UpdateStream<'s>>,
     faults: Vec<UpdateStream<'s>>,
+    memory: &'a Memory,
 }
 
 impl<'s> Rendering<'_, 's> {
@@ -92,8 +97,8 @@ impl<'s> Rendering<'_, 's> {
             Op::Transform { view, stages } => self.transform(node, view, stages),
             Op::Union => union(node.inputs.iter().map(|input| self.streams[input].clone()).collect(), name),
             Op::Join(spec) => join(self.input(node, 0), self.input(node, 1), name, spec.clone()),
-            Op::Aggregate(spec) => aggregate(self.input(node, 0), name, spec.clone()),
-            Op::Distinct => distinct(self.input(node, 0), name, node.types()),
+            Op::Aggregate(spec) => aggregate(self.input(node, 0), name, spec.clone(), self.memory),
+            Op::Distinct => distinct(self.input(node, 0), name, node.types(), self.memory),
             Op::TopK(spec) => top_k(self.input(node, 0), name, spec.clone()),
             Op::TopGroups(spec) => top_groups(self.input(node, 0), name, spec.clone()),
             Op::Custom(operator) => self.custom(node, operator),
@@ -126,7 +131,7 @@ impl<'s> Rendering<'_, 's> {
             tombstone: Some(columns + 2),
             whole_payload: relation.replace == Replace::Payload,
         };
-        upsert(raw, &format!("Upsert: {}", source.name), spec)
+        upsert(raw, &format!("Upsert: {}", source.name), spec, self.memory)
     }
 
     /// An operator of one's own: plain columns in, and what comes out is what it said.

@@ -11,6 +11,7 @@
 mod monitor;
 mod simulation;
 
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -59,7 +60,7 @@ impl Host {
         self.schedule.is_some()
     }
 
-    /// Starts a thread that nobody joins. `ended` is called with the message if it panics.
+    /// Starts a thread that nobody joins. `panicked` is called with what it unwinds with, if it does.
     ///
     /// # Errors
     /// If the system has no room for another thread.
@@ -67,13 +68,13 @@ impl Host {
         &self,
         name: &str,
         body: impl FnOnce() + Send + 'static,
-        panicked: impl FnOnce(String) + Send + 'static,
+        panicked: impl FnOnce(Payload) + Send + 'static,
     ) -> Result<()> {
         let place = self.place(name)?;
         let run = move || {
             let _seat = place.take();
-            if let Err(message) = caught(body) {
-                panicked(message);
+            if let Err(payload) = caught(body) {
+                panicked(payload);
             }
         };
         std::thread::Builder::new().name(name.to_owned()).spawn(run).map(drop).map_err(|error| no_room(name, error))
@@ -96,15 +97,21 @@ fn no_room(thread: &str, error: std::io::Error) -> Error {
         .with_hint("the system allows no more threads: end other programs, raise the limit, or use fewer workers")
 }
 
-/// Runs `body`; its panic's message if it panics.
+/// What a thread unwinds with: a panic's message, or a value.
+pub type Payload = Box<dyn Any + Send>;
+
+/// Runs `body`.
 ///
 /// # Errors
-/// The message.
-pub fn caught<T>(body: impl FnOnce() -> T) -> Result<T, String> {
-    catch_unwind(AssertUnwindSafe(body)).map_err(|payload| {
-        let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
-        text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
-    })
+/// What it unwinds with.
+pub fn caught<T>(body: impl FnOnce() -> T) -> Result<T, Payload> {
+    catch_unwind(AssertUnwindSafe(body))
+}
+
+/// A panic's message.
+pub fn text(payload: &(dyn Any + Send)) -> String {
+    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
 }
 
 /// A place among the threads of a host, for a thread that has not begun.

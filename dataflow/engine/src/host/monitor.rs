@@ -234,7 +234,7 @@ mod tests {
             other.close();
             other.push(100);
         };
-        host.spawn("push", push, |message| panic!("{message}")).expect("room for a thread");
+        host.spawn("push", push, |payload| std::panic::resume_unwind(payload)).expect("room for a thread");
         let taken: Vec<u32> = std::iter::from_fn(|| queue.pop()).collect();
         assert_eq!(taken, (0..100).collect::<Vec<_>>());
     }

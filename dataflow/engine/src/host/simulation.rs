@@ -266,7 +266,7 @@ mod tests {
                 }
                 queue.push(name);
             };
-            host.spawn("counter", body, |message| panic!("{message}")).expect("room for a thread");
+            host.spawn("counter", body, |payload| std::panic::resume_unwind(payload)).expect("room for a thread");
         }
         (0..3).for_each(|_| assert!(queue.pop().is_some()));
         (order.with(std::mem::take), simulation.clock().passed(), simulation.switches())

@@ -10,7 +10,7 @@ use catchment_contract::{Epoch, Error, Result};
 
 use super::sinking::Refused;
 use crate::checkpoint::Manifest;
-use crate::host::{Host, Monitor};
+use crate::host::{Host, Monitor, Payload, text};
 
 /// News for the coordinator.
 #[derive(Default)]
@@ -101,12 +101,17 @@ impl Board {
     /// If the system has no room for another thread.
     pub fn start(&self, name: &str, body: impl FnOnce() + Send + 'static) -> Result<()> {
         let (board, label) = (self.clone(), name.to_owned());
-        self.host.spawn(name, body, move |message| board.fail(panicked(&label, &message)))
+        self.host.spawn(name, body, move |payload| board.fail(panicked(&label, payload)))
     }
 }
 
-/// A thread of ours has panicked.
-pub(super) fn panicked(thread: &str, message: &str) -> Error {
+/// Why a thread of ours has unwound: with an error, where it met one that it could not return, or by a panic.
+pub(super) fn panicked(thread: &str, payload: Payload) -> Error {
+    let payload = match payload.downcast::<Error>() {
+        Ok(error) => return *error,
+        Err(payload) => payload,
+    };
+    let message = text(&*payload);
     Error::bug(format!("thread \"{thread}\" panicked: {message}"))
         .with_hint("what is committed stays, and the next run goes on from there; please report this as a bug")
 }

@@ -43,7 +43,7 @@ pub(super) fn build(worker: &mut Worker, setup: &Setup, probe: &ProbeHandle<Epoc
         }
         let (handle, rejects) = scope.new_input_with_builder::<NoopBuilder<Updates>>();
         handles.push(handle);
-        let relations = setup.dataflow.build(scope, streams, rejects.probe_with(probe));
+        let relations = setup.dataflow.build(scope, streams, rejects.probe_with(probe), &setup.memory);
         for (name, stream) in relations {
             let stream = count(stream, &name, setup);
             for capture in setup.captures.iter().filter(|capture| capture.from == name) {

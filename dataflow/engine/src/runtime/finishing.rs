@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use catchment_contract::{PartitionLag, Result, SinkFigures};
+use catchment_state::Budget;
 
 use super::opened::Opened;
 use super::report::{RelationReport, RunReport, SinkReport, SourceReport};
@@ -65,6 +66,7 @@ fn report(job: &Opened) -> RunReport {
         sources: source_reports(job),
         relations: relations.collect(),
         sinks: sink_reports(job),
+        spilled_bytes: job.budget.as_ref().map_or(0, Budget::spilled),
         ..RunReport::default()
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use catchment_contract::arrow::datatypes::SchemaRef;
 use catchment_contract::{Epoch, SinkSpec, Source};
+use catchment_state::Memory;
 use timely::dataflow::Scope;
 
 use crate::updates::UpdateStream;
@@ -53,11 +54,12 @@ pub trait Dataflow: Send + Sync {
     /// `inputs` holds, by source name, the arrivals: the projected columns, then `version` (Int64, null where the record
     /// carries none), `arrival` (UInt64: payload number << 32 | row) and `tombstone` (Boolean). `rejects` holds what
     /// decoders refused, as [`catchment_contract::reject::rejects_schema`]. The answer holds every relation that a sink
-    /// takes, [`catchment_contract::reject::REJECTS`] among them if one does.
+    /// takes, [`catchment_contract::reject::REJECTS`] among them if one does. Operators keep their states within `memory`.
     fn build<'s>(
         &self,
         scope: Scope<'s, Epoch>,
         inputs: BTreeMap<String, UpdateStream<'s>>,
         rejects: UpdateStream<'s>,
+        memory: &Memory,
     ) -> BTreeMap<String, UpdateStream<'s>>;
 }

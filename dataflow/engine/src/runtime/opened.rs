@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use catchment_contract::{Error, Fault, Lease, Result, SinkContext, Store};
+use catchment_state::{Budget, Memory, SpillFolder};
 
 use super::arrivals::Inbox;
 use super::board::Board;
@@ -51,6 +52,8 @@ pub(super) struct Opened {
     pub lanes: Vec<Arc<Lane>>,
     pub decoders: Decoders,
     pub counters: Arc<BTreeMap<String, RelationCounter>>,
+    /// What operators' states may take, if there is a limit.
+    pub budget: Option<Budget>,
     /// What the last round could not read.
     pub unread: Unread,
 }
@@ -137,6 +140,8 @@ impl Opened {
             lanes.push(feeding::start(&board, &decoders, &progress, feeder)?);
         }
         let counters = spec.sinks.iter().map(|sink| (sink.from.clone(), RelationCounter::default())).collect();
+        let spill = || SpillFolder::new(&options.spill_dir, host.environment().clone());
+        let budget = options.state_memory.map(|bytes| Budget::new(bytes, spill()));
         let (counters, unread) = (Arc::new(counters), Unread::default());
         Ok(Opened {
             spec,
@@ -155,6 +160,7 @@ impl Opened {
             lanes,
             decoders,
             counters,
+            budget,
             unread,
         })
     }
@@ -243,6 +249,7 @@ impl Opened {
         let setup = Setup {
             sources: self.spec.sources.iter().map(|source| source.name.clone()).collect(),
             dataflow: self.spec.dataflow.clone(),
+            memory: self.budget.as_ref().map_or(Memory::unlimited(), Budget::memory),
             captures: captures.collect(),
             counters: self.counters.clone(),
             restored,

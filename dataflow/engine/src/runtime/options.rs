@@ -20,6 +20,11 @@ pub struct RunOptions {
     /// For how long a job that stays up waits for a source, or a partition of one, that cannot be read, since it last
     /// could. A job that runs until it is idle waits a few seconds.
     pub patience: Duration,
+    /// Bytes of memory that operators' states may take, on all workers together: what is more is spilled. `None`: as much as
+    /// there is.
+    pub state_memory: Option<usize>,
+    /// Folder for what is spilled. It is made when it is needed, and nothing stays in it.
+    pub spill_dir: PathBuf,
     /// Folder for scratch files.
     pub scratch: PathBuf,
     /// Whether to forget what earlier runs read and wrote.
@@ -31,7 +36,7 @@ pub struct RunOptions {
 
 impl Default for RunOptions {
     /// One worker, epochs of 100 ms or 32 MiB, a checkpoint every 10 s, 4 MiB read ahead by each reader, 10 minutes of
-    /// patience.
+    /// patience, all the memory that states take.
     fn default() -> Self {
         RunOptions {
             workers: 1,
@@ -40,6 +45,8 @@ impl Default for RunOptions {
             checkpoint_interval: Duration::from_secs(10),
             read_ahead_bytes: 4 << 20,
             patience: Duration::from_secs(600),
+            state_memory: None,
+            spill_dir: std::env::temp_dir().join("catchment.spill"),
             scratch: std::env::temp_dir(),
             reset: false,
             reset_sinks: Vec::new(),

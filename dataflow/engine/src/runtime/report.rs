@@ -82,6 +82,8 @@ pub struct RunReport {
     pub epoch: u64,
     /// Epochs closed in this run.
     pub epochs: u64,
+    /// Bytes of operators' states that were written to the spill folder, merges of them included.
+    pub spilled_bytes: u64,
     /// Wall time, in seconds.
     pub seconds: f64,
 }
@@ -112,6 +114,9 @@ impl fmt::Display for RunReport {
         writeln!(f, "\n{:<28} {:>12} {:>12}  target", "sink", "rows", "commits")?;
         for SinkReport { name, rows, commits, target, .. } in &self.sinks {
             writeln!(f, "{name:<28} {rows:>12} {commits:>12}  {target}")?;
+        }
+        if self.spilled_bytes > 0 {
+            writeln!(f, "\nspilled {} bytes of state: --memory was short", self.spilled_bytes)?;
         }
         self.fmt_topics(f)
     }

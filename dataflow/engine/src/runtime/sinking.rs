@@ -96,7 +96,7 @@ impl SinkThread {
             let _running: Reply<()> = running;
             let span = tracing::info_span!("open", sink = name).entered();
             let sink = caught(|| spec.open(&context, last.as_ref().map(|(number, staged)| (*number, staged))));
-            let sink = sink.unwrap_or_else(|message| Err(panicked(&format!("sink-{name}"), &message)));
+            let sink = sink.unwrap_or_else(|payload| Err(panicked(&format!("sink-{name}"), payload)));
             drop((span, context, last));
             match sink {
                 Err(error) => opening.give(Err(error)),

@@ -10,6 +10,7 @@ use std::thread::Thread;
 use std::time::Duration;
 
 use catchment_contract::{Epoch, Error, Result};
+use catchment_state::Memory;
 use timely::worker::Worker;
 
 use super::board::{Board, panicked};
@@ -39,6 +40,8 @@ pub(super) struct Setup {
     /// Names of the sources, in the order of the inputs; the rejects are the input after the last.
     pub sources: Vec<String>,
     pub dataflow: Arc<dyn Dataflow>,
+    /// What its states may take.
+    pub memory: Memory,
     pub captures: Vec<Capture>,
     pub counters: Arc<BTreeMap<String, RelationCounter>>,
     /// Changes up to this epoch are not counted: they are restored ones.
@@ -74,8 +77,8 @@ impl Workers {
             let _seat = place.map(Place::take);
             let life = Life { queue: &queues[index], host, board, abandoned };
             let outcome = caught(|| life.run(worker, &setup));
-            if let Err(message) = outcome {
-                board.fail(panicked(&format!("worker-{index}"), &message));
+            if let Err(payload) = outcome {
+                board.fail(panicked(&format!("worker-{index}"), payload));
                 abandoned.store(true, Ordering::Relaxed);
             }
             drop_dataflows(worker);
@@ -119,7 +122,7 @@ impl Workers {
             std::mem::forget(self.guards.take());
         }
         for outcome in self.guards.take().into_iter().flat_map(|guards| guards.join()) {
-            outcome.map_err(|message| panicked("worker", &message))?;
+            outcome.map_err(|message| panicked("worker", Box::new(message)))?;
         }
         Ok(())
     }

@@ -75,6 +75,8 @@ fn space_and_runs_stay_bounded_when_the_same_keys_change() {
     }
     assert!(folder.written() < added * 8, "{} bytes were written for {added}", folder.written());
     assert_eq!(std::fs::read_dir(parent.path().join("spill")).unwrap().count(), 0, "files have no names");
+    drop((runs, folder));
+    assert!(!parent.path().join("spill").exists(), "the folder was made here");
 }
 
 #[test]

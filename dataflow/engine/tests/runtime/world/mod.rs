@@ -70,6 +70,7 @@ impl Dataflow for Identity {
         _scope: Scope<'s, Epoch>,
         inputs: BTreeMap<String, UpdateStream<'s>>,
         rejects: UpdateStream<'s>,
+        _memory: &catchment_engine::Memory,
     ) -> BTreeMap<String, UpdateStream<'s>> {
         use catchment_contract::arrow::array::AsArray;
         use catchment_contract::arrow::datatypes::{Int64Type, UInt64Type};
@@ -221,7 +222,7 @@ impl World {
         let mut runtime = self.open()?;
         let (given, answer) = reply(&self.host);
         let body = move || given.give(act(&mut runtime).and_then(|()| runtime.finish()));
-        self.host.spawn("job", body, |message| panic!("{message}"))?;
+        self.host.spawn("job", body, |payload| std::panic::resume_unwind(payload))?;
         Ok(answer)
     }
 

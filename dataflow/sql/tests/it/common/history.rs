@@ -4,7 +4,7 @@
 //! its updates up to there; what it must equal is DataFusion's own answer over the sources' rows at that epoch.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use catchment_contract::arrow::array::{
     Array, ArrayRef, BooleanArray, DictionaryArray, Int64Array, RecordBatch, StringViewArray, UInt32Array, UInt64Array,
@@ -13,11 +13,12 @@ use catchment_contract::arrow::array::{
 use catchment_contract::arrow::compute::cast;
 use catchment_contract::arrow::datatypes::{DataType, Schema, SchemaRef, UInt32Type};
 use catchment_contract::arrow::util::display::{ArrayFormatter, FormatOptions};
-use catchment_contract::{Replace, Run};
+use catchment_contract::{Environment, Replace, Run};
 use catchment_engine::{Updates, flatten};
-use catchment_operators::Transformed;
 use catchment_operators::transform::transform;
+use catchment_operators::{Memory, Transformed};
 use catchment_sql::Job;
+use catchment_state::{Budget, SpillFolder};
 use datafusion::common::ScalarValue;
 use datafusion::datasource::MemTable;
 use datafusion::prelude::{SessionConfig, SessionContext};
@@ -188,8 +189,17 @@ pub fn texts(columns: &[ArrayRef], len: usize) -> Vec<String> {
     (0..len).map(|row| formatters.iter().map(|f| f.value(row).to_string()).collect::<Vec<_>>().join(" | ")).collect()
 }
 
+static SPILL: LazyLock<tempfile::TempDir> = LazyLock::new(|| tempfile::tempdir().expect("a folder"));
+
+/// All the memory that operators want, or so little that they keep a few keys, or none: by the seed.
+fn memory(seed: u64) -> Memory {
+    let bytes = [None, Some(0), Some(5_000)][seed as usize % 3];
+    let folder = SpillFolder::new(SPILL.path(), Environment::system());
+    bytes.map_or(Memory::unlimited(), |bytes| Budget::new(bytes, folder).memory())
+}
+
 /// Runs `job` on `history`, epochs from 1, with `workers` workers. `seed` decides which worker gets what, which epochs are
-/// sent before the ones before them are done, and which strings arrive dictionary-encoded.
+/// sent before the ones before them are done, which strings arrive dictionary-encoded, and how much memory there is.
 pub fn run(job: Arc<Job>, history: Vec<EpochInput>, workers: usize, seed: u64) -> Ran {
     let outputs: Arc<Mutex<HashMap<String, Vec<Updates>>>> = Arc::default();
     let collected = outputs.clone();
@@ -210,7 +220,7 @@ pub fn run(job: Arc<Job>, history: Vec<EpochInput>, workers: usize, seed: u64) -
                 inputs.insert(source.name.clone(), handle.to_stream(scope));
                 handles.insert(source.name.clone(), handle);
             }
-            let streams = job.build(scope, inputs, rejects.to_stream(scope));
+            let streams = job.build(scope, inputs, rejects.to_stream(scope), &memory(seed));
             for (name, stream) in streams {
                 let (name, collected) = (name.clone(), collected.clone());
                 let keep = move |updates: Updates| {
