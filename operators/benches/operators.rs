@@ -277,7 +277,7 @@ fn words(criterion: &mut Criterion) {
     let built = spec.clone();
     bench(&mut group, "catchment", || {
         let spec = built.clone();
-        let (times, sum) = run(&load, move |input| top_groups(input, "TopGroups", spec.clone()));
+        let (times, sum) = run(&load, move |input| top_groups(input, "TopGroups", spec.clone(), &Memory::unlimited()));
         assert_eq!(sum, expected);
         times.iter().sum()
     });
@@ -289,7 +289,8 @@ fn words(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(46_000));
     bench(&mut group, "an epoch of 1,000 changed comments", || {
         let spec = spec.clone();
-        let (times, sum) = run(&epochs, move |input| top_groups(input, "TopGroups", spec.clone()));
+        let (times, sum) =
+            run(&epochs, move |input| top_groups(input, "TopGroups", spec.clone(), &Memory::unlimited()));
         assert!(sum > 0);
         times[loading..].iter().sum::<Duration>() / changes as u32
     });

@@ -14,6 +14,7 @@
 
 mod choice;
 mod counts;
+mod held;
 mod plan;
 
 use std::sync::Arc;
@@ -22,14 +23,16 @@ use catchment_contract::Run;
 use catchment_contract::arrow::array::{ArrayRef, UInt64Array};
 use catchment_contract::arrow::datatypes::DataType;
 use catchment_engine::{UpdateStream, Updates};
+use catchment_state::Memory;
 
 use choice::{Chosen, Shown};
-use counts::Counts;
+use held::Held;
 use plan::{Feed, NULL, Plan};
 
 use crate::aggregate::{AggregateSpec, integers};
 use crate::driver::{Logic, drive};
 use crate::key_table::KeyTable;
+use crate::spill::Spill;
 use crate::top_k::{Ranking, TopKSpec};
 
 /// An aggregate and the groups kept of it.
@@ -56,26 +59,17 @@ impl TopGroupsSpec {
 ///
 /// # Panics
 /// If [`TopGroupsSpec::fits`] says no.
-pub fn top_groups<'s>(input: UpdateStream<'s>, name: &str, spec: TopGroupsSpec) -> UpdateStream<'s> {
-    let logic = TopGroupsLogic::new(&spec);
-    drive(input, name, logic.plan.partition.clone(), logic)
+pub fn top_groups<'s>(input: UpdateStream<'s>, name: &str, spec: TopGroupsSpec, memory: &Memory) -> UpdateStream<'s> {
+    let logic = TopGroupsLogic::new(&spec, memory);
+    drive(input, name, logic.held.plan.partition.clone(), logic)
 }
 
 /// All partitions of one worker.
 pub(crate) struct TopGroupsLogic {
-    plan: Plan,
     top: TopKSpec,
     partition_keys: KeyTable,
-    partitions: Vec<Partition>,
-    /// The other keys of groups.
-    rest: KeyTable,
-    /// Partitions that hold each of them.
-    holders: Vec<u32>,
-}
-
-struct Partition {
-    counts: Counts,
-    shown: Shown,
+    held: Held,
+    spill: Spill,
 }
 
 /// Rows of one container that belong to one partition and lie together.
@@ -106,24 +100,23 @@ struct Emitted {
 }
 
 impl TopGroupsLogic {
-    pub(crate) fn new(spec: &TopGroupsSpec) -> Self {
+    pub(crate) fn new(spec: &TopGroupsSpec, memory: &Memory) -> Self {
         let plan = Plan::of(spec).expect("the planner asks whether a spec fits before it builds");
         let types: Vec<DataType> =
             plan.partition.iter().map(|column| spec.aggregate.input_types[*column].clone()).collect();
         TopGroupsLogic {
+            // Without keys there is one partition.
+            spill: if types.is_empty() { Spill::default() } else { Spill::new(memory) },
             partition_keys: KeyTable::new(&types),
-            partitions: Vec::new(),
-            rest: KeyTable::with_fields(plan.rest_fields.clone()).with_comparison(),
-            holders: Vec::new(),
+            held: Held::new(plan, spec.top.offset + spec.top.limit),
             top: spec.top.clone(),
-            plan,
         }
     }
 
     #[cfg(test)]
     pub(crate) fn with_hash_bits(mut self, bits: u32) -> Self {
         self.partition_keys = self.partition_keys.with_hash_bits(bits);
-        self.rest = self.rest.with_hash_bits(bits);
+        self.held.rest = self.held.rest.with_hash_bits(bits);
         self
     }
 
@@ -137,7 +130,7 @@ impl TopGroupsLogic {
             };
             partitions.clear();
             let hashes = updates.carried_key_hashes().map(|hashes| &hashes[..]);
-            self.partition_keys.intern(&columns(&self.plan.partition), updates.len(), hashes, &mut partitions);
+            self.partition_keys.intern(&columns(&self.held.plan.partition), updates.len(), hashes, &mut partitions);
             let mut from = 0;
             for same in partitions.chunk_by(|one, other| one == other) {
                 let to = from + same.len() as u32;
@@ -145,20 +138,18 @@ impl TopGroupsLogic {
                 from = to;
             }
             let mut groups = Vec::with_capacity(updates.len());
-            self.rest.intern(&columns(&self.plan.rest), updates.len(), None, &mut groups);
-            prepared.push(Prepared { groups, diffs: updates.diffs().clone(), feeds: self.plan.feeds(updates) });
+            self.held.rest.intern(&columns(&self.held.plan.rest), updates.len(), None, &mut groups);
+            prepared.push(Prepared { groups, diffs: updates.diffs().clone(), feeds: self.held.plan.feeds(updates) });
         }
-        let lanes = self.plan.lanes;
-        let vacant = || Partition { counts: Counts::new(lanes), shown: Shown::default() };
-        self.partitions.resize_with(self.partition_keys.bound(), vacant);
-        self.holders.resize(self.rest.bound(), 0);
+        self.held.resize(self.partition_keys.bound());
+        self.spill.recall(&mut self.partition_keys, &mut self.held);
         stretches.sort_by_key(|stretch| stretch.partition);
         (prepared, stretches)
     }
 
     /// Counts the rows of one partition; whether any was retracted.
     fn count(&mut self, prepared: &[Prepared], stretches: &[Stretch]) -> bool {
-        let counts = &mut self.partitions[stretches[0].partition as usize].counts;
+        let counts = &mut self.held.partitions[stretches[0].partition as usize].counts;
         let mut has_retractions = false;
         for stretch in stretches {
             let Prepared { groups, diffs, feeds } = &prepared[stretch.container as usize];
@@ -167,7 +158,8 @@ impl TopGroupsLogic {
                 let (row, group) = (from + row, *group);
                 let diff = diffs.at(row);
                 let (slot, is_new) = counts.find_or_insert(group);
-                self.holders[group as usize] += u32::from(is_new);
+                self.held.holders[group as usize] += u32::from(is_new);
+                self.held.groups += usize::from(is_new);
                 has_retractions |= diff <= 0;
                 counts.add_rows(slot, diff);
                 for feed in feeds {
@@ -181,18 +173,15 @@ impl TopGroupsLogic {
     /// Chooses anew what a partition shows and notes the difference.
     fn choose(&mut self, prepared: &[Prepared], stretches: &[Stretch], out: &mut Emitted) {
         let id = stretches[0].partition;
-        let Partition { counts, shown } = &mut self.partitions[id as usize];
-        let kept = self.top.offset + self.top.limit;
         let changed = stretches.iter().flat_map(|stretch| {
             prepared[stretch.container as usize].groups[stretch.from as usize..stretch.to as usize].iter().copied()
         });
         let touched = stretches.iter().map(|stretch| (stretch.to - stretch.from) as usize).sum();
-        let choice = choice::Choice { plan: &self.plan, keys: &self.rest, counts, kept };
-        let old = shown.unpack(self.plan.output_types().count());
-        let new = choice.choose(&old, changed, touched);
+        let old = self.held.partitions[id as usize].shown.unpack(self.held.plan.output_types().count());
+        let new = self.held.choice(id).choose(&old, changed, touched);
         if old != new {
             self.compare(id, &old, &new, out);
-            self.partitions[id as usize].shown = Shown::pack(&new);
+            self.held.partitions[id as usize].shown = Shown::pack(&new);
         }
     }
 
@@ -231,14 +220,15 @@ impl TopGroupsLogic {
 
     /// Removes the groups among the rows of one partition that have no rows any more.
     fn sweep(&mut self, prepared: &[Prepared], stretches: &[Stretch], lost: &mut Vec<u32>) {
-        let counts = &mut self.partitions[stretches[0].partition as usize].counts;
+        let counts = &mut self.held.partitions[stretches[0].partition as usize].counts;
         for stretch in stretches {
             for group in &prepared[stretch.container as usize].groups[stretch.from as usize..stretch.to as usize] {
                 if let Some(slot) = counts.find(*group)
                     && counts.rows(slot) == 0
                 {
                     counts.remove(slot);
-                    self.holders[*group as usize] -= 1;
+                    self.held.holders[*group as usize] -= 1;
+                    self.held.groups -= 1;
                     lost.push(*group);
                 }
             }
@@ -250,17 +240,17 @@ impl TopGroupsLogic {
         if len == 0 {
             return Updates::default();
         }
-        let keys = self.plan.partition_out.len() + self.plan.rest_out.len();
+        let keys = self.held.plan.partition_out.len() + self.held.plan.rest_out.len();
         let mut columns: Vec<Option<ArrayRef>> = vec![None; keys];
-        if !self.plan.partition_out.is_empty() {
+        if !self.held.plan.partition_out.is_empty() {
             let decoded = self.partition_keys.columns_of_repeated(&emitted.partitions);
-            self.plan.partition_out.iter().zip(decoded).for_each(|(out, column)| columns[*out] = Some(column));
+            self.held.plan.partition_out.iter().zip(decoded).for_each(|(out, column)| columns[*out] = Some(column));
         }
-        let decoded = self.rest.columns_of_repeated(&emitted.rest);
-        self.plan.rest_out.iter().zip(decoded).for_each(|(out, column)| columns[*out] = Some(column));
+        let decoded = self.held.rest.columns_of_repeated(&emitted.rest);
+        self.held.plan.rest_out.iter().zip(decoded).for_each(|(out, column)| columns[*out] = Some(column));
         let mut columns: Vec<ArrayRef> = columns.into_iter().flatten().collect();
-        let width = self.plan.output_types().count();
-        for (index, output) in self.plan.output_types().enumerate() {
+        let width = self.held.plan.output_types().count();
+        for (index, output) in self.held.plan.output_types().enumerate() {
             let values = (0..len).map(|row| Some(emitted.values[row * width + index]).filter(|value| *value != NULL));
             columns.push(integers(values, output));
         }
@@ -291,19 +281,23 @@ impl Logic for TopGroupsLogic {
             self.choose(&prepared, stretches, &mut emitted);
             if has_retractions {
                 self.sweep(&prepared, stretches, &mut lost);
-                if self.partitions[stretches[0].partition as usize].counts.len() == 0 {
-                    left.push(stretches[0].partition);
+                let partition = stretches[0].partition;
+                let is_empty = self.held.partitions[partition as usize].counts.len() == 0;
+                if is_empty && !self.spill.may_hold(self.partition_keys.hash(partition)) {
+                    left.push(partition);
                 }
             }
         }
         let output = self.columns(emitted);
         // Numbers are given back only when nothing of this epoch names them any more.
         for group in lost {
-            if self.holders[group as usize] == 0 {
-                self.rest.remove(group);
+            if self.held.holders[group as usize] == 0 {
+                self.held.rest.remove(group);
             }
         }
         left.into_iter().for_each(|partition| self.partition_keys.remove(partition));
+        let touched = stretches.iter().map(|stretch| stretch.partition);
+        self.spill.settle(&mut self.partition_keys, &mut self.held, touched);
         vec![output]
     }
 }

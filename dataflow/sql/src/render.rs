@@ -100,7 +100,7 @@ impl<'s> Rendering<'_, 's> {
             Op::Aggregate(spec) => aggregate(self.input(node, 0), name, spec.clone(), self.memory),
             Op::Distinct => distinct(self.input(node, 0), name, node.types(), self.memory),
             Op::TopK(spec) => top_k(self.input(node, 0), name, spec.clone()),
-            Op::TopGroups(spec) => top_groups(self.input(node, 0), name, spec.clone()),
+            Op::TopGroups(spec) => top_groups(self.input(node, 0), name, spec.clone(), self.memory),
             Op::Custom(operator) => self.custom(node, operator),
             Op::Window(spec) => window(self.input(node, 0), name, spec.clone()),
         };

@@ -94,7 +94,7 @@ impl Choice<'_> {
     }
 
     /// The first groups of the whole table.
-    fn scan(&self) -> Vec<Chosen> {
+    pub(super) fn scan(&self) -> Vec<Chosen> {
         let mut best: Vec<Candidate> = Vec::new();
         if self.kept == 0 {
             return Vec::new();

@@ -140,6 +140,11 @@ impl Counts {
         self.rows.add_diff(slot, diff);
     }
 
+    /// Sets the count of rows of the group in `slot`.
+    pub(super) fn set_rows(&mut self, slot: usize, rows: i128) {
+        self.rows.set(slot, rows);
+    }
+
     /// Adds to accumulator `lane` of the group in `slot`.
     #[inline]
     pub(super) fn add(&mut self, lane: usize, slot: usize, delta: i128) {
@@ -148,8 +153,12 @@ impl Counts {
 
     /// All slots that hold a group with rows, with the group's number.
     pub(super) fn present(&self) -> impl Iterator<Item = (usize, u32)> + '_ {
-        let keys = self.keys.iter().copied().enumerate();
-        keys.filter(|(slot, key)| *key != EMPTY && self.rows.at(*slot) > 0)
+        self.all().filter(|(slot, _)| self.rows.at(*slot) > 0)
+    }
+
+    /// All slots that hold a group, with the group's number.
+    pub(super) fn all(&self) -> impl Iterator<Item = (usize, u32)> + '_ {
+        self.keys.iter().copied().enumerate().filter(|(_, key)| *key != EMPTY)
     }
 }
 

@@ -52,7 +52,7 @@ fn choices_from_changes_equal_choices_from_everything() {
         println!("seed {seed}");
         let mut random = SmallRng::seed_from_u64(seed);
         let limit = [1, 3, 20][seed as usize % 3];
-        let mut logic = TopGroupsLogic::new(&spec(limit, Ranking::RowNumber));
+        let mut logic = TopGroupsLogic::new(&spec(limit, Ranking::RowNumber), &Memory::unlimited());
         if seed % 4 == 0 {
             logic = logic.with_hash_bits(3);
         }
@@ -82,7 +82,7 @@ fn choices_from_changes_equal_choices_from_everything() {
 
 #[test]
 fn state_of_what_left_is_given_back() {
-    let mut logic = TopGroupsLogic::new(&spec(2, Ranking::None));
+    let mut logic = TopGroupsLogic::new(&spec(2, Ranking::None), &Memory::unlimited());
     let mut shown = Accumulated::default();
     for round in 0..50 {
         let terms: Vec<String> = (0..20).map(|term| format!("round {round} term {term}")).collect();
@@ -92,13 +92,13 @@ fn state_of_what_left_is_given_back() {
         shown.feed(&mut logic, vec![batch(-1), batch(-1)]);
         assert!(shown.rows.is_empty());
     }
-    assert_eq!((logic.partition_keys.len(), logic.rest.len()), (0, 0));
-    assert!(logic.partition_keys.bound() <= 2 && logic.rest.bound() <= 40);
+    assert_eq!((logic.partition_keys.len(), logic.held.rest.len()), (0, 0));
+    assert!(logic.partition_keys.bound() <= 2 && logic.held.rest.bound() <= 40);
 }
 
 #[test]
 fn counts_widen_past_32_bits() {
-    let mut logic = TopGroupsLogic::new(&spec(2, Ranking::None));
+    let mut logic = TopGroupsLogic::new(&spec(2, Ranking::None), &Memory::unlimited());
     let mut shown = Accumulated::default();
     let batch = |diffs: [i64; 2]| updates(vec![numbers([1, 1]), texts(["a", "b"])], diffs.to_vec());
     shown.feed(&mut logic, vec![batch([i64::from(i32::MAX), 5])]);

@@ -174,7 +174,8 @@ fn top_groups_equals_the_first_rows_of_the_groups() {
         let history = History::random(types, seed);
         let built = spec.clone();
         let reference = |bag: &Bag| first_rows(&spec.top, &grouped(&spec.aggregate, bag));
-        check(&history, reference, Arc::new(move |input| top_groups(input, "TopGroups", built.clone()))).unwrap();
+        check(&history, reference, Arc::new(move |input| top_groups(input, "TopGroups", built.clone(), &memory(seed))))
+            .unwrap();
     }
     assert!(fitting > 100, "only {fitting} of 400 specs fit");
 }
