@@ -17,15 +17,10 @@ pub struct MemoryOptions {
     spill_dir: Option<PathBuf>,
 }
 
-/// Bytes that everything but operators' states takes at most, where there is room: what is read ahead and decoded, open epochs,
-/// and what sinks hold.
-const BESIDE_STATE: usize = 512 << 20;
-
 impl MemoryOptions {
-    /// Bytes for operators' states; as many as there are, where it cannot be known.
-    pub fn state(&self) -> Option<usize> {
-        let all = self.memory.or_else(|| Some(machine()? / 2))?;
-        Some(all - BESIDE_STATE.min(all / 2))
+    /// Bytes for the job; none where it cannot be known how many there are.
+    pub fn bytes(&self) -> Option<usize> {
+        self.memory.or_else(|| Some(machine()? / 2))
     }
 
     /// Where state goes that does not fit, for a job with this lake.
@@ -77,7 +72,6 @@ mod tests {
         let options = MemoryOptions { memory: Some(1 << 30), spill_dir: None };
         assert_eq!(options.spill_dir("my/lake/"), PathBuf::from("my/lake.spill"));
         assert!(options.spill_dir("s3://bucket/lake").starts_with(std::env::temp_dir()));
-        assert_eq!(options.state(), Some(512 << 20));
-        assert_eq!(MemoryOptions { memory: Some(64 << 20), spill_dir: None }.state(), Some(32 << 20));
+        assert_eq!(options.bytes(), Some(1 << 30));
     }
 }

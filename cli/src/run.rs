@@ -78,11 +78,14 @@ impl Run {
             checkpoint_interval: self.checkpoint_interval,
             epoch_interval: self.epoch_interval,
             patience: self.patience,
-            state_memory: self.memory.state(),
             spill_dir: self.memory.spill_dir(&self.lake),
             reset: self.reset,
             reset_sinks: self.reset_sink.clone(),
             ..RunOptions::default()
+        };
+        let options = match self.memory.bytes() {
+            Some(bytes) => options.within(bytes),
+            None => options,
         };
         let topics = job.broker()?;
         if let Some(broker) = &topics {

@@ -76,12 +76,20 @@ pub struct SinkContext {
     pub may_replace: bool,
     /// Folder for scratch files, if the sink needs one.
     pub scratch: PathBuf,
+    /// Bytes of rows that the sink may hold in memory before it writes them.
+    pub held_bytes: usize,
 }
 
 impl SinkContext {
     /// For a job that nobody else runs, with scratch files where the system keeps them.
     pub fn alone(job: &str) -> Self {
-        SinkContext { job: job.into(), lease: Arc::new(()), may_replace: true, scratch: std::env::temp_dir() }
+        SinkContext {
+            job: job.into(),
+            lease: Arc::new(()),
+            may_replace: true,
+            scratch: std::env::temp_dir(),
+            held_bytes: 64 << 20,
+        }
     }
 }
 

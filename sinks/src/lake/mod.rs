@@ -29,7 +29,7 @@
 //! **Reading.** A version, and the files that it names, can be read for ten minutes after a newer one (the sink's
 //! `retention`). A query that takes longer may find a file gone, and fails.
 //!
-//! **Limits.** 64 MiB of held rows a sink, 32 bytes a retraction between commits, 16 bytes a row of the table for
+//! **Limits.** Held rows as the context says, 64 MiB at most where nobody says less, 32 bytes a retraction between commits, 16 bytes a row of the table for
 //! identities, and 9 to 21 more once a row was taken back. 2³² rows a file.
 
 mod columns;

@@ -25,9 +25,6 @@ use crate::lake::table::{Table, blame};
 use crate::lake::vacuum::{Vacuum, stored_objects};
 use catchment_store::LakeStore;
 
-/// Rows held in memory before they are written to files: 64 MiB of them, some 300,000 comments.
-const HELD_BYTES_MAX: usize = 64 << 20;
-
 /// An open lake table.
 #[derive(Debug)]
 pub struct LakeSink {
@@ -63,7 +60,7 @@ impl LakeSink {
             _ => error,
         })?;
         let mut sink = LakeSink {
-            next: NextCommit::new(&table, HELD_BYTES_MAX)?,
+            next: NextCommit::new(&table, context.held_bytes)?,
             table,
             staged: None,
             unpublished: 0,

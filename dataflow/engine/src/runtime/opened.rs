@@ -28,6 +28,10 @@ use crate::host::Host;
 /// How often a waiting coordinator looks whether it should stop.
 pub(super) const STOP_POLL: Duration = Duration::from_millis(50);
 
+/// What each sink may hold of its rows at least and at most: files of less would be very many, and more makes none better.
+const HELD_BYTES_MIN: usize = 1 << 20;
+const HELD_BYTES_MAX: usize = 64 << 20;
+
 /// More readers of one source than this do not make it faster.
 const READERS_MAX: usize = 8;
 
@@ -103,6 +107,7 @@ impl Opened {
             lease: lease.clone(),
             may_replace: options.reset || manifest.epoch > 0,
             scratch: options.scratch.clone(),
+            held_bytes: (options.held_bytes / spec.sinks.len().max(1)).clamp(HELD_BYTES_MIN, HELD_BYTES_MAX),
         };
         let board = Board::new(host);
         let load = |source: &mut SourceState| source.positions.load(&*store);

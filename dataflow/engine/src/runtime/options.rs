@@ -20,6 +20,9 @@ pub struct RunOptions {
     /// For how long a job that stays up waits for a source, or a partition of one, that cannot be read, since it last
     /// could. A job that runs until it is idle waits a few seconds.
     pub patience: Duration,
+    /// Bytes of rows that all sinks together may hold in memory before they write them; a sink takes an equal part, between 1
+    /// and 64 MiB.
+    pub held_bytes: usize,
     /// Bytes of memory that operators' states may take, on all workers together: what is more is spilled. `None`: as much as
     /// there is.
     pub state_memory: Option<usize>,
@@ -45,6 +48,7 @@ impl Default for RunOptions {
             checkpoint_interval: Duration::from_secs(10),
             read_ahead_bytes: 4 << 20,
             patience: Duration::from_secs(600),
+            held_bytes: usize::MAX,
             state_memory: None,
             spill_dir: std::env::temp_dir().join("catchment.spill"),
             scratch: std::env::temp_dir(),
@@ -53,3 +57,19 @@ impl Default for RunOptions {
         }
     }
 }
+
+impl RunOptions {
+    /// The same options for a job that may take `bytes` bytes of memory: half of them are for operators' states, all but 1 GiB
+    /// where that is more; an eighth is for what sinks hold; and epochs are so small that what is on its way fits in the rest.
+    pub fn within(self, bytes: usize) -> Self {
+        RunOptions {
+            epoch_bytes: (bytes / 128).clamp(EPOCH_BYTES_MIN, self.epoch_bytes.max(EPOCH_BYTES_MIN)),
+            held_bytes: bytes / 8,
+            state_memory: Some(bytes.saturating_sub(1 << 30).max(bytes / 2)),
+            ..self
+        }
+    }
+}
+
+/// Smaller epochs cost more than they save.
+const EPOCH_BYTES_MIN: usize = 1 << 20;

@@ -28,8 +28,8 @@ use super::workers::Workers;
 /// Updates that may wait for all sinks together before sources wait, in epochs' bytes.
 const SINKS_AHEAD_EPOCHS: usize = 8;
 
-/// Arrivals that may wait for the state log before sources wait: 64 MiB.
-const LOG_AHEAD_BYTES: usize = 64 << 20;
+/// Epochs' worth of arrivals that may wait for the state log before sources wait.
+const LOG_AHEAD_EPOCHS: usize = 2;
 
 /// Sources wait for a checkpoint that is on its way for twice the checkpoints' interval, and for longer than this.
 const LATE_MIN: Duration = Duration::from_secs(2);
@@ -186,8 +186,9 @@ impl Running {
     fn is_late(&self) -> bool {
         let sinks: usize = self.job.sinks.iter().map(|sink| sink.queue().waiting()).sum();
         let patience = LATE_MIN.max(self.job.options.checkpoint_interval * 2);
-        sinks >= SINKS_AHEAD_EPOCHS.saturating_mul(self.job.options.epoch_bytes)
-            || self.job.state_log.waiting() >= LOG_AHEAD_BYTES
+        let epochs = |epochs: usize| epochs.saturating_mul(self.job.options.epoch_bytes);
+        sinks >= epochs(SINKS_AHEAD_EPOCHS)
+            || self.job.state_log.waiting() >= epochs(LOG_AHEAD_EPOCHS)
             || self.checkpoints.on_its_way_for().is_some_and(|age| age >= patience)
     }
 
