@@ -14,7 +14,7 @@
 //! | `_delta_log/` | the log; its commits carry job, sink, checkpoint and epoch |
 //! | `_delta_log/_removed` | which files the log's entries name and no version does any more |
 //! | `hot/[day=…/]…parquet` | small data files, merged by eight |
-//! | `data/[day=…/]…parquet` | data files of 32 to 64 MiB of rows, which are left alone |
+//! | `data/[day=…/]…parquet` | data files of 32 to 64 MiB of rows, which are left alone; of less where the sink may hold less |
 //! | `dv/…bin` | deletion vectors, one file a commit |
 //! | `_lost/<run>/` | files of a damaged log that a repair took out of its way |
 //!

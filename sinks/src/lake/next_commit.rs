@@ -71,11 +71,6 @@ impl NextCommit {
         })
     }
 
-    /// Sets how many bytes of rows are held in memory.
-    pub fn set_held_bytes_max(&mut self, bytes: usize) {
-        self.held_bytes_max = bytes;
-    }
-
     /// How many bytes of rows are held in memory.
     pub fn held_bytes_max(&self) -> usize {
         self.held_bytes_max

@@ -86,12 +86,6 @@ impl LakeSink {
         Ok(sink)
     }
 
-    /// Sets how many bytes of rows are held in memory before they are written to files; for tests.
-    pub fn with_held_bytes_max(mut self, bytes: usize) -> Self {
-        self.next.set_held_bytes_max(bytes);
-        self
-    }
-
     /// Sets from how many versions on the log is checkpointed, at least 1; for tests.
     pub fn with_log_checkpoint_versions(mut self, versions: u64) -> Self {
         self.log_checkpoint_versions = versions;

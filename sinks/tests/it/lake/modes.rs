@@ -127,7 +127,8 @@ fn small_files_are_merged_and_nothing_changes() {
 fn full_files_are_left_alone() {
     let (_folder, lake) = local();
     let spec = spec(&view(false), &[]);
-    let mut sink = open(&spec, &lake, None).with_held_bytes_max(40_000);
+    let context = SinkContext { held_bytes: 40_000, ..SinkContext::alone("job") };
+    let mut sink = spec.open_in(lake.clone(), &context, None).unwrap();
     for n in 1..=40 {
         let from = n as i64 * 20;
         sink.write(vec![updates(n, &rows(from..from + 20, 1))], n).unwrap();

@@ -126,8 +126,9 @@ impl World {
 
     fn try_open(&self) -> Option<LakeSink> {
         let last = self.manifest.as_ref().and_then(|(n, staged, _)| Some((*n, staged.as_ref()?)));
-        match self.spec.open_in(self.lake.clone(), &SinkContext::alone("job"), last) {
-            Ok(sink) => Some(sink.with_held_bytes_max(self.held_bytes_max)),
+        let context = SinkContext { held_bytes: self.held_bytes_max, ..SinkContext::alone("job") };
+        match self.spec.open_in(self.lake.clone(), &context, last) {
+            Ok(sink) => Some(sink),
             Err(error) if self.faulty.is_fair() => panic!("{}", error.chain()),
             Err(_) => None,
         }
