@@ -8,5 +8,6 @@ mod damaged;
 mod outages;
 mod power_cut;
 mod recorded;
+mod spilled;
 mod woken;
 mod world;
