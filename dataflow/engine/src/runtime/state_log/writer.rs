@@ -63,7 +63,9 @@ impl Writer {
             std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
             std::collections::btree_map::Entry::Vacant(entry) => {
                 let schema = rows.schema();
-                let stream = StreamWriter::try_new(Vec::new(), &schema).map_err(not_encoded)?;
+                // Room for all of it: a buffer that doubles is copied, and takes three times as much for a while.
+                let buffer = Vec::with_capacity(FILE_BYTES + FILE_BYTES / 4);
+                let stream = StreamWriter::try_new(buffer, &schema).map_err(not_encoded)?;
                 entry.insert(OpenFile { schema, stream, rows: 0 })
             }
         };
