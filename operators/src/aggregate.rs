@@ -13,7 +13,6 @@ mod accumulator;
 mod exact_sum;
 mod median;
 mod min_max;
-mod multisets;
 mod of_distinct;
 mod sum;
 

@@ -3,12 +3,14 @@
 //!
 //! Counts may be negative until other changes of the same epoch arrive; a value is in the multiset while its count is above 0.
 
+mod many;
 mod medians;
 
 use std::borrow::Borrow;
 
 use crate::sorted_list::{SortedList, Weight};
 
+pub(crate) use many::Multisets;
 #[cfg(test)]
 pub(crate) use medians::plain_median;
 

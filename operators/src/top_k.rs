@@ -4,7 +4,7 @@
 //! the order's columns with their directions, then all others ascending, nulls last. That order is total up to equal rows,
 //! so the result is deterministic. A row that is there several times takes several places.
 //!
-//! **State**: a multiset of rows ([`crate::multiset`]) a partition, about 50 bytes a row beside its bytes. **Cost** of an epoch: logarithmic a changed row, and `offset + limit` steps a touched partition, before and after.
+//! **State**: a multiset of rows ([`crate::multiset`]) a partition, about 50 bytes a row beside its bytes; partitions may be spilled. **Cost** of an epoch: logarithmic a changed row, and `offset + limit` steps a touched partition, before and after.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -16,10 +16,12 @@ use catchment_contract::arrow::datatypes::DataType;
 use catchment_contract::arrow::row::{RowConverter, SortField};
 use catchment_contract::hash::canonical;
 use catchment_engine::{UpdateStream, Updates, flatten};
+use catchment_state::Memory;
 
 use crate::driver::{Logic, drive};
 use crate::key_table::{KeyTable, flat_type};
-use crate::multiset::Multiset;
+use crate::multiset::Multisets;
+use crate::spill::Spill;
 use crate::touched::Touched;
 
 /// One column of an order.
@@ -83,16 +85,17 @@ impl Order {
 
 /// The first `limit` rows after `offset` of each partition: the input's columns, and the place if asked for; consolidated.
 /// With a ranking, a row that moves is retracted at its old place and inserted at its new one.
-pub fn top_k<'s>(input: UpdateStream<'s>, name: &str, spec: TopKSpec) -> UpdateStream<'s> {
+pub fn top_k<'s>(input: UpdateStream<'s>, name: &str, spec: TopKSpec, memory: &Memory) -> UpdateStream<'s> {
     let partition = spec.partition.clone();
-    drive(input, name, partition, TopKLogic::new(spec))
+    drive(input, name, partition, TopKLogic::new(spec, memory))
 }
 
 /// All partitions of one worker.
 pub(crate) struct TopKLogic {
     spec: TopKSpec,
     partitions: KeyTable,
-    rows: Vec<Multiset<Rc<[u8]>>>,
+    rows: Multisets<Rc<[u8]>>,
+    spill: Spill,
     /// The columns in the order in which rows are encoded, and how many of them the order names.
     encoded: Vec<usize>,
     ordering: usize,
@@ -124,13 +127,15 @@ struct Emitted {
 }
 
 impl TopKLogic {
-    pub(crate) fn new(spec: TopKSpec) -> Self {
+    pub(crate) fn new(spec: TopKSpec, memory: &Memory) -> Self {
         let types: Vec<DataType> = spec.partition.iter().map(|column| spec.types[*column].clone()).collect();
         let order = spec.full_order();
         let fields = order.iter().map(|order| order.field(&spec.types[order.column])).collect();
         TopKLogic {
             partitions: KeyTable::new(&types),
-            rows: Vec::new(),
+            rows: Multisets::default(),
+            // Without keys there is one partition.
+            spill: if types.is_empty() { Spill::default() } else { Spill::new(memory) },
             ordering: order.iter().filter(|order| spec.order.contains(order)).count(),
             encoded: order.iter().map(|order| order.column).collect(),
             converter: RowConverter::new(fields).expect("the planner lets only types with a row encoding be ordered"),
@@ -147,7 +152,8 @@ impl TopKLogic {
             let hashes = updates.carried_key_hashes().map(|hashes| &hashes[..]);
             let mut ids = Vec::with_capacity(updates.len());
             self.partitions.intern(&keys, updates.len(), hashes, &mut ids);
-            self.rows.resize_with(self.partitions.bound(), Multiset::default);
+            self.rows.resize(self.partitions.bound());
+            self.spill.recall(&mut self.partitions, &mut self.rows);
             for id in &ids {
                 if self.touched.insert(*id) {
                     before.push(Before { partition: *id, shown: self.shown(*id) });
@@ -167,13 +173,13 @@ impl TopKLogic {
             // All columns are the partition's: its rows are equal.
             let row: Rc<[u8]> = Rc::from([].as_slice());
             for (index, partition) in partitions.iter().enumerate() {
-                self.rows[*partition as usize].add(&*row, updates.diffs().at(index));
+                self.rows.add(*partition as usize, &*row, updates.diffs().at(index));
             }
             return;
         }
         let rows = self.converter.convert_columns(&columns).expect("columns have the declared types");
         for (index, (row, partition)) in rows.iter().zip(partitions).enumerate() {
-            self.rows[*partition as usize].add(row.data(), updates.diffs().at(index));
+            self.rows.add(*partition as usize, row.data(), updates.diffs().at(index));
         }
     }
 
@@ -182,7 +188,7 @@ impl TopKLogic {
         let (mut passed, mut shown) = (0u64, Vec::new());
         let (offset, limit) = (self.spec.offset as u64, self.spec.limit as u64);
         let end = offset.saturating_add(limit);
-        for (row, count) in self.rows[partition as usize].iter() {
+        for (row, count) in self.rows.of(partition).iter() {
             let (from, to) = (passed.max(offset), passed.saturating_add(count as u64).min(end));
             if from < to {
                 shown.push(Shown { row: row.clone(), rank: from + 1, copies: (to - from) as i64 });
@@ -290,12 +296,16 @@ impl Logic for TopKLogic {
             self.compare(*partition, old, &new, &mut emitted);
         }
         let output = self.columns(emitted);
-        for Before { partition, .. } in before {
-            if self.rows[partition as usize].is_empty() {
-                self.rows[partition as usize] = Multiset::default();
-                self.partitions.remove(partition);
+        for Before { partition, .. } in &before {
+            if self.rows.of(*partition).is_empty() {
+                self.rows.clear(*partition);
+                if !self.spill.may_hold(self.partitions.hash(*partition)) {
+                    self.partitions.remove(*partition);
+                }
             }
         }
+        let touched = before.into_iter().map(|before| before.partition);
+        self.spill.settle(&mut self.partitions, &mut self.rows, touched);
         vec![output]
     }
 }
@@ -311,7 +321,7 @@ mod tests {
         let order = [0, 1].map(|column| Order { column, descending: false, nulls_first: false }).to_vec();
         let types = vec![DataType::Float64, DataType::Int64];
         let spec = TopKSpec { partition: vec![], order, offset: 0, limit: 1, ranking: Ranking::None, types };
-        let (mut logic, mut shown) = (TopKLogic::new(spec), Accumulated::default());
+        let (mut logic, mut shown) = (TopKLogic::new(spec, &Memory::unlimited()), Accumulated::default());
         shown.feed(&mut logic, vec![updates(vec![doubles([-0.0, 0.0]), numbers([2, 1])], vec![1; 2])]);
         assert_eq!(shown.once(), ["0.0 1"]);
     }

@@ -99,7 +99,7 @@ impl<'s> Rendering<'_, 's> {
             Op::Join(spec) => join(self.input(node, 0), self.input(node, 1), name, spec.clone()),
             Op::Aggregate(spec) => aggregate(self.input(node, 0), name, spec.clone(), self.memory),
             Op::Distinct => distinct(self.input(node, 0), name, node.types(), self.memory),
-            Op::TopK(spec) => top_k(self.input(node, 0), name, spec.clone()),
+            Op::TopK(spec) => top_k(self.input(node, 0), name, spec.clone(), self.memory),
             Op::TopGroups(spec) => top_groups(self.input(node, 0), name, spec.clone(), self.memory),
             Op::Custom(operator) => self.custom(node, operator),
             Op::Window(spec) => window(self.input(node, 0), name, spec.clone()),

@@ -108,7 +108,7 @@ mod tests {
         assert_eq!(small.set(100), 0);
         assert_eq!(large.set(700), 0);
         assert_eq!(larger.set(900), 900 - 1000 / 3);
-        assert_eq!(larger.set(400), 200.min(400 - 333));
+        assert_eq!(larger.set(400), 400 - 333);
         assert_eq!(large.set(500), 0);
         assert_eq!(small.set(100), 0, "it keeps less than its part");
         assert_eq!(budget.kept(), 1000);

@@ -6,9 +6,10 @@ use catchment_contract::arrow::array::{ArrayRef, AsArray, Float64Array};
 use catchment_contract::arrow::datatypes::{DataType, Float64Type};
 
 use super::Function;
-use super::accumulator::{Accumulator, Batch, cast_to};
-use super::multisets::Multisets;
+use super::accumulator::{Accumulator, Batch, cast_to, load_each, save_each};
 use crate::image::image;
+use crate::multiset::Multisets;
+use crate::spill::Beside;
 
 /// A multiset for each group.
 pub(crate) struct Medians {
@@ -35,9 +36,8 @@ impl Accumulator for Medians {
     fn add(&mut self, batch: &Batch<'_>) {
         let Some(values) = batch.values else { return };
         let values = cast_to(values, &DataType::Float64);
-        let images: Vec<i64> =
-            values.as_primitive::<Float64Type>().values().iter().map(|value| image(*value)).collect();
-        self.groups.add(batch, |row| &images[row]);
+        let values = values.as_primitive::<Float64Type>();
+        batch.each_valid(|row, group, diff| self.groups.add(group, &image(values.value(row)), diff));
     }
 
     fn clear(&mut self, group: u32) {
@@ -51,11 +51,11 @@ impl Accumulator for Medians {
     }
 
     fn save(&self, groups: &[u32], parts: &mut [Vec<u8>]) {
-        self.groups.save(groups, parts);
+        save_each(groups, parts, |group, part| self.groups.save_one(group, part));
     }
 
     fn load(&mut self, groups: &[u32], parts: &mut [&[u8]]) {
-        self.groups.load(groups, parts);
+        load_each(groups, parts, |group, part| self.groups.load_one(group, part));
     }
 
     fn memory(&self, groups: usize) -> usize {

@@ -11,10 +11,10 @@ use catchment_contract::arrow::row::{RowConverter, SortField};
 use catchment_contract::hash::canonical;
 use catchment_engine::updates::take_rows;
 
-use super::accumulator::{Accumulator, Batch, cast_to};
-use super::multisets::Multisets;
+use super::accumulator::{Accumulator, Batch, cast_to, load_each, save_each};
 use crate::image::Image;
-use crate::multiset::Multiset;
+use crate::multiset::{Multiset, Multisets};
+use crate::spill::Beside;
 
 /// Which end is the answer.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -70,7 +70,7 @@ impl Accumulator for OfImages {
     fn add(&mut self, batch: &Batch<'_>) {
         let Some(values) = batch.values else { return };
         let images = self.image.encode(values);
-        self.groups.add(batch, |row| &images.values()[row]);
+        batch.each_valid(|row, group, diff| self.groups.add(group, &images.value(row), diff));
     }
 
     fn clear(&mut self, group: u32) {
@@ -83,11 +83,11 @@ impl Accumulator for OfImages {
     }
 
     fn save(&self, groups: &[u32], parts: &mut [Vec<u8>]) {
-        self.groups.save(groups, parts);
+        save_each(groups, parts, |group, part| self.groups.save_one(group, part));
     }
 
     fn load(&mut self, groups: &[u32], parts: &mut [&[u8]]) {
-        self.groups.load(groups, parts);
+        load_each(groups, parts, |group, part| self.groups.load_one(group, part));
     }
 
     fn memory(&self, groups: usize) -> usize {
@@ -111,7 +111,7 @@ impl Accumulator for OfBytes {
     fn add(&mut self, batch: &Batch<'_>) {
         let Some(values) = batch.values else { return };
         let rows = self.converter.convert_columns(&[canonical(values)]).expect("values have the declared type");
-        self.groups.add(batch, |row| rows.row(row).data());
+        batch.each_valid(|row, group, diff| self.groups.add(group, rows.row(row).data(), diff));
     }
 
     fn clear(&mut self, group: u32) {
@@ -144,11 +144,11 @@ impl Accumulator for OfBytes {
     }
 
     fn save(&self, groups: &[u32], parts: &mut [Vec<u8>]) {
-        self.groups.save(groups, parts);
+        save_each(groups, parts, |group, part| self.groups.save_one(group, part));
     }
 
     fn load(&mut self, groups: &[u32], parts: &mut [&[u8]]) {
-        self.groups.load(groups, parts);
+        load_each(groups, parts, |group, part| self.groups.load_one(group, part));
     }
 
     fn memory(&self, groups: usize) -> usize {

@@ -141,6 +141,6 @@ fn top_k_equals_the_first_rows_of_a_sort() {
         let history = History::random(types, seed);
         let reference = |bag: &Bag| first_rows(&spec, bag);
         let built = spec.clone();
-        check(&history, reference, Arc::new(move |input| top_k(input, "TopK", built.clone()))).unwrap();
+        check(&history, reference, Arc::new(move |input| top_k(input, "TopK", built.clone(), &memory(seed)))).unwrap();
     }
 }
