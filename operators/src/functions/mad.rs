@@ -118,7 +118,7 @@ fn median(values: &mut [f64]) -> Option<f64> {
     match values.len() % 2 {
         _ if values.is_empty() => None,
         1 => Some(values[middle]),
-        _ => Some((values[middle - 1] + values[middle]) / 2.0),
+        _ => Some(values[middle - 1].midpoint(values[middle])),
     }
 }
 
@@ -162,7 +162,7 @@ mod tests {
         let median = |values: &[f64]| match values.len() {
             0 => None,
             n if n % 2 == 1 => Some(ranked(values, n / 2)),
-            n => Some((ranked(values, n / 2 - 1) + ranked(values, n / 2)) / 2.0),
+            n => Some(ranked(values, n / 2 - 1).midpoint(ranked(values, n / 2))),
         };
         let middle = median(values)?;
         median(&values.iter().map(|value| (value - middle).abs()).collect::<Vec<_>>())

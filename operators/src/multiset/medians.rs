@@ -20,6 +20,10 @@ impl Multiset<i64> {
         let total = self.total();
         let middle = self.middle(total)?;
         let median = self.median_at(middle, total);
+        if !median.is_finite() {
+            // Half of the values at least are the median or NaN, and their distance is NaN, the greatest of all.
+            return Some(f64::NAN);
+        }
         // Distances grow on both sides of the median, to NaN: one merge finds those in the middle.
         let distance = |known: Option<&Counted<i64>>| known.map_or(0.0, |known| (value(known.value) - median).abs());
         let (mut below, mut above) = (Some(middle.cursor), self.known_after(middle.cursor));
@@ -46,7 +50,7 @@ impl Multiset<i64> {
             if let Some(first) = first
                 && passed > high
             {
-                return Some(if low == high { first } else { (first + distance) / 2.0 });
+                return Some(if low == high { first } else { first.midpoint(distance) });
             }
         }
     }
@@ -57,7 +61,7 @@ impl Multiset<i64> {
         let low = double(middle.cursor).unwrap_or_default();
         let is_split = total % 2 == 0 && middle.before + self.count(middle.cursor) <= total / 2;
         let high = self.known_after(middle.cursor).filter(|_| is_split).and_then(double);
-        high.map_or(low, |high| (low + high) / 2.0)
+        high.map_or(low, |high| low.midpoint(high))
     }
 
     /// Where the lower of the values in the middle is.
@@ -93,7 +97,7 @@ pub(crate) fn plain_median(values: &[f64]) -> Option<f64> {
     match (sorted.len(), sorted.len() % 2) {
         (0, _) => None,
         (_, 1) => Some(sorted[middle]),
-        _ => Some((sorted[middle - 1] + sorted[middle]) / 2.0),
+        _ => Some(sorted[middle - 1].midpoint(sorted[middle])),
     }
 }
 
@@ -190,5 +194,21 @@ mod tests {
             values.add(&image(value), 1);
         }
         assert!(values.median().is_some() && values.mad().is_some());
+    }
+
+    /// Of all multisets of up to seven such values.
+    #[test]
+    fn infinities_are_as_far_as_a_list_says() {
+        let all = [f64::NEG_INFINITY, -1.0, 1.5e308, f64::INFINITY, f64::NAN];
+        for number in 0..5_usize.pow(7) {
+            let digits = (0..7).map(|place| number / 5_usize.pow(place) % 5);
+            let list: Vec<f64> = digits.take(1 + number % 7).map(|digit| all[digit]).collect();
+            let mut values = Multiset::default();
+            for value in &list {
+                values.add(&image(*value), 1);
+            }
+            let (found, expect) = ([values.median(), values.mad()], [plain_median(&list), plain_mad(&list)]);
+            assert_eq!(format!("{found:?}"), format!("{expect:?}"), "{list:?}");
+        }
     }
 }
