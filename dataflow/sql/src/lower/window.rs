@@ -6,7 +6,7 @@ use catchment_operators::window::{Bound, Frame};
 use catchment_operators::{Function, Order, WindowFunction as Column, WindowSpec};
 use datafusion_common::{DFSchema, DFSchemaRef, ScalarValue};
 use datafusion_expr::expr::{NullTreatment, WindowFunction, WindowFunctionParams};
-use datafusion_expr::{Expr, Window, WindowFrame, WindowFrameBound, WindowFrameUnits};
+use datafusion_expr::{Expr, SortExpr, Window, WindowFrame, WindowFrameBound, WindowFrameUnits};
 
 use super::group::{averaged, guarded, wide};
 use super::{Flow, Lowering, columns_of};
@@ -65,8 +65,13 @@ impl Lowering<'_> {
     fn windowed(&mut self, flow: Flow, width: usize, window: &Window, calls: &[&WindowFunction]) -> Result<Flow> {
         let schema = window.input.schema();
         let WindowFunctionParams { partition_by, order_by, .. } = &calls[0].params;
-        // A constant orders nothing.
-        let order_by: Vec<_> = order_by.iter().filter(|sort| !matches!(sort.expr, Expr::Literal(..))).collect();
+        // A constant orders nothing, but a frame's distance is of its type, and a frame may leave all its peers out.
+        let is_constant = |sort: &SortExpr| matches!(sort.expr, Expr::Literal(..));
+        let is_measured = order_by.iter().all(is_constant) && calls.iter().any(|call| has_distance(call));
+        let order_by: Vec<_> = match order_by.first().filter(|_| is_measured) {
+            Some(first) => vec![first],
+            None => order_by.iter().filter(|sort| !is_constant(sort)).collect(),
+        };
         if order_by.len() > 1 {
             return Err(self.refuse_call(calls[0], "with ORDER BY of several columns", "order by one column"));
         }
@@ -239,6 +244,13 @@ impl Lowering<'_> {
 }
 
 const DAY_NANOSECONDS: i128 = 86_400_000_000_000;
+
+/// Whether a bound of the frame of `call` is some distance away.
+fn has_distance(call: &WindowFunction) -> bool {
+    let WindowFrame { start_bound, end_bound, .. } = &call.params.window_frame;
+    let is_distant = |bound: &WindowFrameBound| !bound.is_unbounded() && *bound != WindowFrameBound::CurrentRow;
+    is_distant(start_bound) || is_distant(end_bound)
+}
 
 /// What a function is computed of; none where rows are counted.
 fn argument(call: &WindowFunction) -> Option<&Expr> {

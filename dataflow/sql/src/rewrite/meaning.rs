@@ -25,6 +25,8 @@ use super::{functions, with_expressions};
 /// `plan` with such operators replaced.
 pub(super) fn settled(plan: LogicalPlan) -> Result<LogicalPlan> {
     let plan = plan.transform_up_with_subqueries(|node| {
+        // Times below are in microseconds by now.
+        let node = super::retyped(node)?;
         let schema = merge_schema(&node.inputs());
         with_expressions(node, |expr| meant(expr, &schema))
     })?;

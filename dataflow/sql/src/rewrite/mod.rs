@@ -30,6 +30,7 @@ mod literals;
 mod may_fail;
 mod meaning;
 mod nulls;
+mod outer;
 mod push;
 mod strict;
 mod subquery;
@@ -41,11 +42,12 @@ mod using;
 
 use std::sync::Arc;
 
+use catchment_contract::arrow::datatypes::DataType;
 use datafusion_common::config::ConfigOptions;
 use datafusion_common::tree_node::{Transformed, TreeNode};
 use datafusion_common::{DFSchema, FunctionalDependencies, Result};
 use datafusion_expr::expr_rewriter::NamePreserver;
-use datafusion_expr::{Expr, LogicalPlan};
+use datafusion_expr::{Expr, ExprSchemable, LogicalPlan, Union, Values};
 use datafusion_optimizer::analyzer::Analyzer;
 use datafusion_optimizer::eliminate_filter::EliminateFilter;
 use datafusion_optimizer::optimize_projections::OptimizeProjections;
@@ -97,7 +99,38 @@ fn with_expressions(
         let settled = expr.transform_up(&mut settle)?;
         Ok(Transformed::new_transformed(name.restore(settled.data), settled.transformed))
     })?;
-    if node.transformed { node.map_data(LogicalPlan::recompute_schema) } else { Ok(node) }
+    if node.transformed { node.map_data(retyped) } else { Ok(node) }
+}
+
+/// `node` with the schema of its inputs and expressions, which may have got other types.
+fn retyped(node: LogicalPlan) -> Result<LogicalPlan> {
+    match node.recompute_schema()? {
+        // To DataFusion these two keep the types that they were made with.
+        LogicalPlan::Union(Union { inputs, schema }) => {
+            let types = inputs.first().map(|input| input.schema().fields()).into_iter().flatten();
+            let types = types.map(|field| field.data_type().clone()).collect();
+            let schema = with_types(&schema, types)?;
+            Ok(LogicalPlan::Union(Union { inputs, schema }))
+        }
+        LogicalPlan::Values(Values { schema, values }) => {
+            let empty = DFSchema::empty();
+            let types = schema.fields().iter().enumerate().map(|(place, field)| {
+                let rows = values.iter().filter_map(|row| row.get(place)?.get_type(&empty).ok());
+                rows.into_iter().find(|kind| !kind.is_null()).unwrap_or_else(|| field.data_type().clone())
+            });
+            let types = types.collect();
+            let schema = with_types(&schema, types)?;
+            Ok(LogicalPlan::Values(Values { schema, values }))
+        }
+        node => Ok(node),
+    }
+}
+
+fn with_types(schema: &DFSchema, types: Vec<DataType>) -> Result<Arc<DFSchema>> {
+    let fields = schema.iter().zip(types).map(|((relation, field), kind)| {
+        (relation.cloned(), Arc::new(field.as_ref().clone().with_data_type(kind)))
+    });
+    Ok(Arc::new(DFSchema::new_with_metadata(fields.collect(), schema.metadata().clone())?))
 }
 
 /// The plan that is lowered.

@@ -44,7 +44,7 @@ use crate::catalog::timestamp_type;
 pub(super) fn settled(plan: LogicalPlan) -> Result<LogicalPlan> {
     let plan = plan.transform_up_with_subqueries(|node| {
         // What stands below may have got another type.
-        let node = node.recompute_schema()?;
+        let node = super::outer::typed(super::retyped(node)?)?;
         let schema = merge_schema(&node.inputs());
         let node = with_expressions(node, |expr| meant(expr, &schema))?;
         match node.data {
