@@ -15,7 +15,7 @@ use datafusion_expr::{AggregateUDF, HigherOrderUDF, ScalarUDF, TableSource, Wind
 
 use crate::extensions::check_name;
 use crate::functions::table::{Function, Kind};
-use crate::functions::{self, Library, Sums};
+use crate::functions::{self, Library};
 use crate::merging::Merged;
 use crate::rewrite::{Elements, Intervals};
 use crate::written::Written;
@@ -161,7 +161,6 @@ fn planners() -> Vec<Arc<dyn ExprPlanner>> {
         Arc::new(Intervals),
         Arc::new(Merged),
         Arc::new(Written),
-        Arc::new(Sums),
         Arc::new(datafusion_functions::core::planner::CoreFunctionPlanner::default()),
         Arc::new(datafusion_functions_nested::planner::NestedFunctionPlanner),
         Arc::new(datafusion_functions_nested::planner::FieldAccessPlanner),

@@ -16,7 +16,7 @@ use datafusion_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 
 pub use limits::{BATCH_BYTES_MAX, COMPARISONS_MAX, LIST_ELEMENTS_MAX, PATTERN_BYTES_MAX, VALUE_BYTES_MAX};
 pub use markdown::markdown;
-pub(crate) use sum::Sums;
+pub(crate) use sum::{NAME as SUM, is_narrow};
 use table::{Function, Kind, SECTIONS};
 
 /// Every function of the table.

@@ -8,12 +8,13 @@
 //! 1. `unnest`: an order of columns that is the same in each run;
 //!    `grouped`: keys of groups that have each expression once;
 //!    `using`: the columns of `USING` in outer joins;
-//! 2. `literals`: numbers are exact where that can be seen;
-//! 3. `types`: what depends on the types of the query as it is written;
-//! 4. DataFusion's type coercion;
-//! 5. `meaning`: operators and casts whose evaluation means something else in SQL;
-//! 6. `floats`: floats are compared by value;
-//! 7. `ties`: orders that no reader can change.
+//! 2. `sums`: which sums are of `INTEGER`s;
+//! 3. `literals`: numbers are exact where that can be seen;
+//! 4. `types`: what depends on the types of the query as it is written;
+//! 5. DataFusion's type coercion;
+//! 6. `meaning`: operators and casts whose evaluation means something else in SQL;
+//! 7. `floats`: floats are compared by value;
+//! 8. `ties`: orders that no reader can change.
 //!
 //! [`optimise`], on a view's query with others inlined:
 //! 1. `fold`: constants;
@@ -34,6 +35,7 @@ mod outer;
 mod push;
 mod strict;
 mod subquery;
+mod sums;
 mod ties;
 mod types;
 mod unnest;
@@ -77,6 +79,7 @@ pub(crate) fn analyse(
     let plan = unnest::ordered(plan)?;
     let plan = grouped::once(plan)?;
     let plan = using::merged(plan, qualified)?;
+    let plan = sums::typed(plan)?;
     let plan = literals::exact(plan)?;
     let plan = types::settled(plan)?;
     // The rules alone: the analyzer's checks are of what DataFusion's executor can do.
