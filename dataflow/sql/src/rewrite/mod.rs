@@ -110,16 +110,20 @@ fn retyped(node: LogicalPlan) -> Result<LogicalPlan> {
     match node.recompute_schema()? {
         // To DataFusion these two keep the types that they were made with.
         LogicalPlan::Union(Union { inputs, schema }) => {
-            let types = inputs.first().map(|input| input.schema().fields()).into_iter().flatten();
-            let types = types.map(|field| field.data_type().clone()).collect();
+            // A null has no type of its own.
+            let types = (0..schema.fields().len()).map(|place| {
+                let mut types = inputs.iter().map(|input| input.schema().field(place).data_type());
+                types.find(|kind| !kind.is_null()).unwrap_or(&DataType::Null).clone()
+            });
+            let types = types.collect();
             let schema = with_types(&schema, types)?;
             Ok(LogicalPlan::Union(Union { inputs, schema }))
         }
         LogicalPlan::Values(Values { schema, values }) => {
             let empty = DFSchema::empty();
             let types = schema.fields().iter().enumerate().map(|(place, field)| {
-                let rows = values.iter().filter_map(|row| row.get(place)?.get_type(&empty).ok());
-                rows.into_iter().find(|kind| !kind.is_null()).unwrap_or_else(|| field.data_type().clone())
+                let mut types = values.iter().filter_map(|row| row.get(place)?.get_type(&empty).ok());
+                types.find(|kind| !kind.is_null()).unwrap_or_else(|| field.data_type().clone())
             });
             let types = types.collect();
             let schema = with_types(&schema, types)?;
