@@ -219,7 +219,7 @@ impl<'a> Checker<'a> {
         let landmarks = inspect(query, place, self.checked.text, &self.checked.catalog)?;
         let subject = Subject { text: self.checked.text, view: &name.text, place, landmarks: &landmarks };
         let keys = |relation| self.checked.facts_of(relation).key;
-        let plan = plan_view(query, columns, &self.checked.catalog, &landmarks, &keys);
+        let plan = plan_view(query, columns, &self.checked.catalog, &keys);
         let plan = plan.map_err(|error| subject.planning(&error))?;
         self.planned(place, name, landmarks, plan, false)
     }

@@ -31,12 +31,7 @@ impl Subject<'_> {
         if let Some(column) = found.ambiguous {
             let place = self.landmarks.name(&column).unwrap_or(self.place);
             let message = format!("view \"{}\": two columns are called \"{column}\"", self.view);
-            let hint = match self.landmarks.merges(&column) {
-                true => {
-                    "name it outside of a query that only joins: SELECT … FROM (SELECT * FROM … FULL JOIN … USING (…)) WHERE …"
-                }
-                false => "write which one is meant (relation.column), or give one of them another name with AS",
-            };
+            let hint = "write which one is meant (relation.column), or give one of them another name with AS";
             return self.text.error(place, message, hint);
         }
         let (message, given) = readable(&found.message);

@@ -10,14 +10,16 @@ use std::ops::ControlFlow;
 use catchment_contract::options::nearest;
 use catchment_contract::{Error, Result};
 use datafusion_sql::sqlparser::ast::{
-    BinaryOperator, DataType, Distinct, Expr, Function, GroupByExpr, Join, JoinConstraint, JoinOperator, ObjectName,
-    Query, Select, SetExpr, SetQuantifier, Spanned, TableFactor, UnaryOperator, Visit, Visitor,
+    BinaryOperator, DataType, Distinct, Expr, Function, GroupByExpr, Join, JoinOperator, ObjectName, Query, Select,
+    SelectItem, SelectItemQualifiedWildcardKind, SetExpr, SetQuantifier, Spanned, TableFactor, UnaryOperator, Visit,
+    Visitor,
 };
 use datafusion_sql::sqlparser::tokenizer::Span;
 
 use crate::catalog::Catalog;
 use crate::functions;
 use crate::functions::table::Kind;
+use crate::merging::From;
 use crate::statement::plain;
 use crate::text::{Place, Text};
 
@@ -46,10 +48,6 @@ pub struct Landmarks {
     constructs: Vec<(Construct, Place)>,
     functions: Vec<(String, Place)>,
     names: Vec<(String, Place)>,
-    /// The last parts of names with a qualifier.
-    qualified: Vec<String>,
-    /// The columns that `USING` of outer joins merges.
-    merged: Vec<String>,
     relations: Vec<String>,
 }
 
@@ -73,16 +71,6 @@ impl Landmarks {
     pub fn function_in(&self, message: &str) -> Option<Place> {
         let quoted = |name: &str| message.contains(&format!("'{name}'")) || message.contains(&format!("{name}("));
         self.functions.iter().find(|(name, _)| quoted(name)).map(|(_, place)| *place)
-    }
-
-    /// The columns that the query names with their relation.
-    pub fn qualified(&self) -> &[String] {
-        &self.qualified
-    }
-
-    /// Whether the query merges columns called `name` by `USING`.
-    pub fn merges(&self, name: &str) -> bool {
-        self.merged.iter().any(|known| known == name)
     }
 
     /// The relations that the query reads, each as often as it is named.
@@ -230,16 +218,24 @@ impl Inspector<'_> {
         ControlFlow::Break(self.text.error(self.at(span), format!("there is no function \"{name}\""), hint))
     }
 
+    /// `p.*` needs to know which columns a join merges.
+    fn wildcards(&self, select: &Select) -> Step {
+        let from = From::of(&select.from);
+        for item in &select.projection {
+            if let SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), _) = item
+                && let Some(last) = name.0.last().and_then(|part| part.as_ident())
+                && from.own_columns(&plain(last)).is_none()
+            {
+                let what = format!("{name}.* beside a RIGHT or FULL JOIN that merges some of its columns");
+                return self.refuse(name.span(), &what, "name the columns that you want, or write the join with ON");
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
     fn joins(&mut self, joins: &[Join]) -> Step {
         for join in joins {
             self.mark(Construct::Join, join.relation.span());
-            if let JoinOperator::FullOuter(JoinConstraint::Using(names))
-            | JoinOperator::Right(JoinConstraint::Using(names))
-            | JoinOperator::RightOuter(JoinConstraint::Using(names)) = &join.join_operator
-            {
-                let last = names.iter().filter_map(|name| name.0.last()?.as_ident());
-                self.landmarks.merged.extend(last.map(plain));
-            }
             let refused = match &join.join_operator {
                 JoinOperator::AsOf { .. } => "ASOF JOIN",
                 JoinOperator::CrossApply | JoinOperator::OuterApply => "APPLY",
@@ -283,6 +279,7 @@ impl Visitor for Inspector<'_> {
                 return self.refuse(span, "GROUPING SETS, ROLLUP or CUBE", hint);
             }
         }
+        self.wildcards(select)?;
         if let [_, second, ..] = select.from.as_slice() {
             self.mark(Construct::Join, second.relation.span());
         }
@@ -337,7 +334,6 @@ impl Visitor for Inspector<'_> {
             Expr::Identifier(ident) => self.landmarks.names.push((plain(ident), self.at(ident.span))),
             Expr::CompoundIdentifier(idents) => {
                 if let Some(last) = idents.last() {
-                    self.landmarks.qualified.push(plain(last));
                     self.landmarks.names.push((plain(last), self.at(expr.span())));
                 }
             }

@@ -1,10 +1,15 @@
-//! Names of columns that `USING` and `NATURAL` merge, where the planner finds them ambiguous: in `WHERE`, in the conditions of
-//! further joins, and wherever more than two columns are merged.
+//! Names of columns that `USING` and `NATURAL` merge.
 //!
-//! Such a name gets a mark before the query is planned ([`marked`]): an operator of our own between it and the number of
-//! columns that are merged under it. When the planner meets the operator ([`Merged`]) it knows the columns: if there are as
-//! many of that name, the name means the first. In right and full joins that one has the merged value in the end (`using` in
-//! [`crate::rewrite`]).
+//! The planner knows such a column by one side's, and which columns are merged it forgets. So names get a mark before the
+//! query is planned ([`marked`]), an operator of our own:
+//!
+//! - One without a relation, where the planner would find it ambiguous (in `WHERE`, in conditions of further joins, wherever more
+//!   than two columns are merged), gets the [`From`] around it. When the planner meets the operator ([`Merged`]) it knows the
+//!   columns: if all that have the name are merged, it means the first of them.
+//! - One with a relation, beside a right or full join, becomes a call of [`own`]: the column as the relation has it. The name
+//!   without a relation has the merged value in the end (`using` in [`crate::rewrite`], which knows both).
+
+mod from;
 
 use std::ops::ControlFlow;
 
@@ -12,10 +17,13 @@ use datafusion_common::{Column, DFSchema, Result, ScalarValue};
 use datafusion_expr::Expr;
 use datafusion_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
 use datafusion_sql::sqlparser::ast::{
-    BinaryOperator, Expr as Text, GroupByExpr, Ident, Join, JoinConstraint, JoinOperator, Query, Select, SelectItem,
-    TableFactor, TableWithJoins, Value, VisitMut, VisitorMut,
+    BinaryOperator, ExcludeSelectItem, Expr as Text, GroupByExpr, Ident, JoinConstraint, ObjectName, OrderByKind,
+    Query, ReplaceSelectElement, ReplaceSelectItem, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr,
+    TableFactor, TableWithJoins, Value, VisitMut, VisitorMut, WildcardAdditionalOptions,
 };
 
+pub(crate) use self::from::From;
+use crate::rewrite::own;
 use crate::statement::plain;
 
 /// `query` with such names marked.
@@ -29,19 +37,27 @@ struct Marking;
 impl VisitorMut for Marking {
     type Break = ();
 
-    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
-        let mut merges = Merges::default();
-        for tables in &mut select.from {
-            merges.tables(tables);
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        let SetExpr::Select(select) = query.body.as_ref() else { return ControlFlow::Continue(()) };
+        let from = From::of(&select.from);
+        if let Some(order) = &mut query.order_by
+            && let OrderByKind::Expressions(exprs) = &mut order.kind
+        {
+            let mut mark = Mark { from: &from, depth: 0, bare: false };
+            exprs.iter_mut().try_for_each(|order| order.expr.visit(&mut mark))?;
         }
-        if !merges.is_known() {
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+        let from = From::of(&select.from);
+        if !from.merges() {
             return ControlFlow::Continue(());
         }
-        let mut mark = Mark { merges: &merges, depth: 0 };
+        let mut mark = Mark { from: &from, depth: 0, bare: true };
+        select.from.iter_mut().try_for_each(|tables| mark.conditions(tables))?;
         for item in &mut select.projection {
-            if let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item {
-                expr.visit(&mut mark)?;
-            }
+            mark.item(item)?;
         }
         if let GroupByExpr::Expressions(keys, _) = &mut select.group_by {
             keys.iter_mut().try_for_each(|key| key.visit(&mut mark))?;
@@ -51,76 +67,72 @@ impl VisitorMut for Marking {
     }
 }
 
-/// The columns that the joins of a `SELECT` merge.
-#[derive(Clone, Debug, Default)]
-struct Merges {
-    /// Those of `USING`, once for each join that merges them.
-    named: Vec<String>,
-    natural: usize,
-    other: usize,
-}
-
-impl Merges {
-    /// Adds the joins of `tables`; their conditions are marked with what the joins before them merge.
-    fn tables(&mut self, tables: &mut TableWithJoins) {
-        self.factor(&mut tables.relation);
-        for join in &mut tables.joins {
-            self.factor(&mut join.relation);
-            self.join(join);
-        }
-    }
-
-    fn factor(&mut self, factor: &mut TableFactor) {
-        if let TableFactor::NestedJoin { table_with_joins, .. } = factor {
-            self.tables(table_with_joins);
-        }
-    }
-
-    fn join(&mut self, join: &mut Join) {
-        use JoinOperator::*;
-        let (Join(on) | Inner(on) | Left(on) | LeftOuter(on) | Right(on) | RightOuter(on) | FullOuter(on)) =
-            &mut join.join_operator
-        else {
-            self.other += 1;
-            return;
-        };
-        match on {
-            JoinConstraint::Using(names) => {
-                let last = names.iter().filter_map(|name| name.0.last()?.as_ident());
-                self.named.extend(last.map(plain));
-            }
-            JoinConstraint::Natural => self.natural += 1,
-            JoinConstraint::On(condition) => {
-                let _ = condition.visit(&mut Mark { merges: self, depth: 0 });
-                self.other += 1;
-            }
-            JoinConstraint::None => self.other += 1,
-        }
-    }
-
-    /// Whether it is known which columns are merged: where some joins are `NATURAL`, only if all are.
-    fn is_known(&self) -> bool {
-        match self.natural {
-            0 => !self.named.is_empty(),
-            _ => self.named.is_empty() && self.other == 0,
-        }
-    }
-
-    /// How many columns are merged under the name of `ident`; 0 for all that have it, `None` if none are.
-    fn count(&self, ident: &Ident) -> Option<usize> {
-        let name = plain(ident);
-        match self.named.iter().filter(|known| **known == name).count() {
-            0 if self.natural > 0 && self.is_known() => Some(0),
-            0 => None,
-            joins => Some(joins + 1),
-        }
-    }
-}
-
+/// Marks the names of expressions over `from`.
 struct Mark<'a> {
-    merges: &'a Merges,
-    /// How many queries inside of expressions this is in: their names are theirs.
+    from: &'a From,
+    /// How many queries inside of expressions this is in: their names are theirs, but for those with a relation of `from`.
     depth: usize,
+    /// Whether names without a relation get a mark.
+    bare: bool,
+}
+
+impl Mark<'_> {
+    fn conditions(&mut self, tables: &mut TableWithJoins) -> ControlFlow<()> {
+        self.nested(&mut tables.relation)?;
+        for join in &mut tables.joins {
+            self.nested(&mut join.relation)?;
+            if let Some(JoinConstraint::On(condition)) = from::constraint_mut(&mut join.join_operator) {
+                condition.visit(self)?;
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn nested(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+        match factor {
+            TableFactor::NestedJoin { table_with_joins, .. } => self.conditions(table_with_joins),
+            _ => ControlFlow::Continue(()),
+        }
+    }
+
+    fn item(&mut self, item: &mut SelectItem) -> ControlFlow<()> {
+        if let SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(relation), options) = item {
+            self.wildcard(relation.clone(), options);
+            return ControlFlow::Continue(());
+        }
+        // The name of a column is the last part of what is about to get a mark.
+        if let SelectItem::UnnamedExpr(Text::CompoundIdentifier(name)) = item
+            && self.is_own(name)
+            && let Some(alias) = name.last().cloned()
+        {
+            *item = SelectItem::ExprWithAlias { expr: Text::CompoundIdentifier(name.clone()), alias };
+        }
+        match item {
+            SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => expr.visit(self),
+            _ => ControlFlow::Continue(()),
+        }
+    }
+
+    /// `relation.*` has the relation's own columns in the place of those that are merged.
+    fn wildcard(&self, relation: ObjectName, options: &mut WildcardAdditionalOptions) {
+        let Some(last) = relation.0.last().and_then(|part| part.as_ident()) else { return };
+        let mut items = options.opt_replace.take().map(|replace| replace.items).unwrap_or_default();
+        for column in self.from.own_columns(&plain(last)).unwrap_or_default() {
+            let column = Ident::with_quote('"', column);
+            if items.iter().any(|item| plain(&item.column_name) == column.value) || excludes(options, &column.value) {
+                continue;
+            }
+            let expr = owned(Text::CompoundIdentifier(vec![last.clone(), column.clone()]));
+            items.push(Box::new(ReplaceSelectElement { expr, column_name: column, as_keyword: true }));
+        }
+        options.opt_replace = (!items.is_empty()).then_some(ReplaceSelectItem { items });
+    }
+
+    /// Whether `name` is a relation's column, of which a join makes another one.
+    fn is_own(&self, name: &[Ident]) -> bool {
+        let [relation, column] = name else { return false };
+        self.from.is_own(&plain(relation), &plain(column))
+    }
 }
 
 impl VisitorMut for Mark<'_> {
@@ -137,20 +149,49 @@ impl VisitorMut for Mark<'_> {
     }
 
     fn post_visit_expr(&mut self, expr: &mut Text) -> ControlFlow<()> {
-        if let Text::Identifier(ident) = expr
-            && self.depth == 0
-            && let Some(count) = self.merges.count(ident)
-        {
-            let count = Text::value(Value::Number(count.to_string(), false));
-            let name = Text::Identifier(ident.clone());
-            *expr = Text::BinaryOp { left: Box::new(name), op: mark(), right: Box::new(count) };
+        match expr {
+            Text::Identifier(ident) if self.depth == 0 && self.bare => {
+                if let Some(joins) = self.from.joins_of(&plain(ident)) {
+                    *expr = operation(expr.clone(), MERGED, Value::SingleQuotedString(joins));
+                }
+            }
+            Text::CompoundIdentifier(name) if self.is_own(name) => *expr = owned(expr.clone()),
+            _ => {}
         }
         ControlFlow::Continue(())
     }
 }
 
-fn mark() -> BinaryOperator {
-    BinaryOperator::Custom("merged".to_string())
+/// Whether `options` leave `column` out.
+fn excludes(options: &WildcardAdditionalOptions, column: &str) -> bool {
+    let mut excluded = Vec::new();
+    if let Some(except) = &options.opt_except {
+        excluded.extend([&except.first_element].into_iter().chain(&except.additional_elements).map(plain));
+    }
+    match &options.opt_exclude {
+        Some(ExcludeSelectItem::Single(name)) => excluded.extend(last_of(name)),
+        Some(ExcludeSelectItem::Multiple(names)) => {
+            excluded.extend(names.iter().filter_map(last_of));
+        }
+        None => {}
+    }
+    excluded.iter().any(|known| known == column)
+}
+
+fn last_of(name: &ObjectName) -> Option<String> {
+    name.0.last()?.as_ident().map(plain)
+}
+
+const MERGED: &str = "merged";
+const OWN: &str = "own";
+
+fn owned(name: Text) -> Text {
+    operation(name, OWN, Value::SingleQuotedString(String::new()))
+}
+
+fn operation(left: Text, op: &str, right: Value) -> Text {
+    let op = BinaryOperator::Custom(op.to_string());
+    Text::BinaryOp { left: Box::new(left), op, right: Box::new(Text::value(right)) }
 }
 
 /// Plans marked names.
@@ -159,22 +200,35 @@ pub(crate) struct Merged;
 
 impl ExprPlanner for Merged {
     fn plan_binary_op(&self, expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
-        if expr.op != mark() {
-            return Ok(PlannerResult::Original(expr));
-        }
-        let (Expr::Column(name @ Column { relation: None, .. }), Expr::Literal(ScalarValue::Int64(Some(count)), _)) =
-            (&expr.left, &expr.right)
-        else {
-            return Ok(PlannerResult::Planned(expr.left));
-        };
-        let columns = schema.columns_with_unqualified_name(&name.name);
-        let is_merged = *count == 0 || usize::try_from(*count).is_ok_and(|count| count == columns.len());
-        match columns.into_iter().next().filter(|_| is_merged) {
-            Some(mut column) => {
-                column.spans = name.spans.clone();
-                Ok(PlannerResult::Planned(Expr::Column(column)))
+        match &expr.op {
+            BinaryOperator::Custom(op) if op == OWN => Ok(PlannerResult::Planned(own(expr.left))),
+            BinaryOperator::Custom(op) if op == MERGED => {
+                let merged = match (&expr.left, &expr.right) {
+                    (Expr::Column(name), Expr::Literal(ScalarValue::Utf8(Some(joins)), _)) => {
+                        first(name, joins, schema)
+                    }
+                    _ => None,
+                };
+                Ok(PlannerResult::Planned(merged.unwrap_or(expr.left)))
             }
-            None => Ok(PlannerResult::Planned(expr.left)),
+            _ => Ok(PlannerResult::Original(expr)),
         }
     }
+}
+
+/// The first of the columns that are merged as `name`; `None` if not all that are called so are.
+fn first(name: &Column, joins: &str, schema: &DFSchema) -> Option<Expr> {
+    if name.relation.is_some() {
+        return None;
+    }
+    let columns = schema.columns_with_unqualified_name(&name.name);
+    let has = |relation: &str| {
+        columns.iter().any(|column| column.relation.as_ref().map_or("", |known| known.table()) == relation)
+    };
+    let relation = from::only_one(joins, &has)?;
+    let mut columns = columns.iter();
+    let mut column =
+        columns.find(|column| column.relation.as_ref().map_or("", |known| known.table()) == relation)?.clone();
+    column.spans = name.spans.clone();
+    Some(Expr::Column(column))
 }

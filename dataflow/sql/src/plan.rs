@@ -18,26 +18,19 @@ use datafusion_sql::planner::{ParserOptions, SqlToRel};
 use datafusion_sql::sqlparser::ast::{Query, Statement};
 
 use crate::catalog::{Catalog, RelationId, Table, timestamp_type};
-use crate::inspect::Landmarks;
 use crate::merging::marked;
 use crate::rewrite::{Keys, analyse, column_never_null};
 use crate::statement::Name;
 use crate::unlisted::excluded;
 
-/// The analysed plan of a view's `query`, its columns called `columns` if there are any. `landmarks` are the query's, `keys`
-/// those of the relations that it may read.
-pub(crate) fn plan_view(
-    query: &Query,
-    columns: &[Name],
-    catalog: &Catalog,
-    landmarks: &Landmarks,
-    keys: &Keys<'_>,
-) -> Result<LogicalPlan> {
+/// The analysed plan of a view's `query`, its columns called `columns` if there are any. `keys` are those of the
+/// relations that it may read.
+pub(crate) fn plan_view(query: &Query, columns: &[Name], catalog: &Catalog, keys: &Keys<'_>) -> Result<LogicalPlan> {
     let options = ParserOptions::new().with_collect_spans(true);
     let planner = SqlToRel::new_with_options(catalog, options);
     let plan = planner.sql_statement_to_plan(Statement::Query(Box::new(marked(excluded(query.clone(), catalog)))))?;
     let plan = with_known_functions(plan, catalog)?;
-    output(analyse(plan, catalog.config(), landmarks.qualified(), keys)?, columns)
+    output(analyse(plan, catalog.config(), keys)?, columns)
 }
 
 /// `plan` with the catalog's functions where the planner put DataFusion's own, which nothing bounds: for operators (`@>`).

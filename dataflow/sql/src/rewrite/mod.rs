@@ -64,21 +64,16 @@ pub(crate) use may_fail::{
 pub(crate) use nulls::column_never_null;
 pub(crate) use ties::Keys;
 pub(crate) use types::{Elements, Intervals, any_operator, is_arithmetic};
+pub(crate) use using::own;
 
-/// What the query `plan` means, its types made to fit. `qualified` are the columns that it names with their relation, `keys`
-/// those of the relations that it reads.
+/// What the query `plan` means, its types made to fit. `keys` are those of the relations that it reads.
 ///
 /// # Errors
 /// For what has no meaning, in the form `message; hint`.
-pub(crate) fn analyse(
-    plan: LogicalPlan,
-    config: &Arc<ConfigOptions>,
-    qualified: &[String],
-    keys: &Keys<'_>,
-) -> Result<LogicalPlan> {
+pub(crate) fn analyse(plan: LogicalPlan, config: &Arc<ConfigOptions>, keys: &Keys<'_>) -> Result<LogicalPlan> {
     let plan = unnest::ordered(plan)?;
     let plan = grouped::once(plan)?;
-    let plan = using::merged(plan, qualified)?;
+    let plan = using::merged(plan)?;
     let plan = sums::typed(plan)?;
     let plan = literals::exact(plan)?;
     let plan = types::settled(plan)?;
@@ -134,9 +129,10 @@ fn retyped(node: LogicalPlan) -> Result<LogicalPlan> {
 }
 
 fn with_types(schema: &DFSchema, types: Vec<DataType>) -> Result<Arc<DFSchema>> {
-    let fields = schema.iter().zip(types).map(|((relation, field), kind)| {
-        (relation.cloned(), Arc::new(field.as_ref().clone().with_data_type(kind)))
-    });
+    let fields = schema
+        .iter()
+        .zip(types)
+        .map(|((relation, field), kind)| (relation.cloned(), Arc::new(field.as_ref().clone().with_data_type(kind))));
     Ok(Arc::new(DFSchema::new_with_metadata(fields.collect(), schema.metadata().clone())?))
 }
 

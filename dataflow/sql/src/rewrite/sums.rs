@@ -100,7 +100,8 @@ impl Scope {
                 let results: Vec<&Expr> = results.map(AsRef::as_ref).collect();
                 let mut results = self.some_narrowed(&results)?;
                 let otherwise = else_expr.as_ref().and_then(|_| results.pop()).map(Box::new);
-                let branches = when_then_expr.iter().zip(results).map(|((when, _), then)| (when.clone(), Box::new(then)));
+                let branches =
+                    when_then_expr.iter().zip(results).map(|((when, _), then)| (when.clone(), Box::new(then)));
                 Some(Expr::Case(Case { expr: expr.clone(), when_then_expr: branches.collect(), else_expr: otherwise }))
             }
             Expr::ScalarFunction(ScalarFunction { func, args }) => match func.name() {
@@ -178,7 +179,9 @@ fn narrow_columns(plan: &LogicalPlan) -> Vec<bool> {
 /// Whether `expr` is a number as the query writes it, and an `INTEGER`, or null.
 fn is_written(expr: &Expr) -> bool {
     match expr {
-        Expr::Literal(value, _) => value.is_null() || matches!(value, ScalarValue::Int64(Some(number)) if i32::try_from(*number).is_ok()),
+        Expr::Literal(value, _) => {
+            value.is_null() || matches!(value, ScalarValue::Int64(Some(number)) if i32::try_from(*number).is_ok())
+        }
         Expr::Negative(inner) => is_written(inner),
         _ => false,
     }

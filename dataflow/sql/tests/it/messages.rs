@@ -182,8 +182,13 @@ fn what_would_mean_something_else() {
     view("SELECT extract(bogus FROM at) AS x FROM posts", "line 3, column", "has no part \"bogus\" of a time");
     view("SELECT extract(hour FROM at::date) AS x FROM posts", "line 3, column", "\" of a date");
     view(
-        "SELECT p.grp FROM posts p FULL JOIN events e USING (grp)",
-        "line 3, column 1: view \"v\": one side's \"grp\" beside a FULL JOIN",
+        "SELECT grp FROM posts p FULL JOIN events e USING (grp) WHERE EXISTS (SELECT 1 FROM events d WHERE d.name = p.grp)",
+        "line 3, column 1: view \"v\": \"grp\" of one side of a RIGHT or FULL JOIN that merges both sides' cannot",
+        "in a query that only joins",
+    );
+    view(
+        "SELECT p.* FROM posts p NATURAL FULL JOIN (SELECT grp, name FROM events) e",
+        "line 3, column 25: p.* beside a RIGHT or FULL JOIN that merges some of its columns cannot",
         "write the join with ON",
     );
 }
