@@ -66,6 +66,7 @@ impl AggregateUDFImpl for Sum {
         let mut types = arguments.to_vec();
         match types.first_mut() {
             Some(first) if first.is_integer() => {}
+            Some(first) if first.is_null() => *first = DataType::Int64,
             Some(first) => {
                 let field: FieldRef = Arc::new(Field::new(NAME, first.clone(), true));
                 let coerced = fields_with_udf(&[field], self.function.as_ref());
@@ -84,7 +85,8 @@ impl AggregateUDFImpl for Sum {
             [first, ..] if first.is_integer() && is_narrow(first) => Ok(DataType::Int64),
             // Lengths of lists, which have no sign, beside integers that have one are decimals to the planner.
             [first, narrow] if (first.is_integer() || first.is_decimal()) && is_narrow(narrow) => Ok(DataType::Int64),
-            [DataType::Int64, ..] => Ok(WIDE),
+            // A null's type may come from what stands beside it in a union.
+            [DataType::Int64 | DataType::Null, ..] => Ok(WIDE),
             [first, ..] => self.function.return_type(std::slice::from_ref(first)),
             [] => plan_err!("sum() takes one argument, not 0; count(*) counts rows"),
         }
