@@ -88,6 +88,10 @@ fn readable(message: &str) -> (String, Option<String>) {
         let wrong = message.lines().find_map(|line| line.strip_prefix("error: ")).unwrap_or("it is none");
         return (format!("a regular expression does not parse: {wrong}"), None);
     }
+    if let Some(name) = twice(message) {
+        let hint = "write which one is meant (relation.column), or give one of them another name with AS";
+        return (format!("two columns are called \"{name}\""), Some(hint.to_string()));
+    }
     let message = in_sql(message.lines().next().unwrap_or_default());
     let mut line = without_internals(&message);
     while let Some((prefix, rest)) = line.split_once(": ")
@@ -103,6 +107,13 @@ fn readable(message: &str) -> (String, Option<String>) {
         Some((message, hint)) => (clause(message), Some(hint.to_string())),
         None => (clause(line), None),
     }
+}
+
+/// What two columns of a SELECT list are called, where `message` is of them: it shows the first one as the planner sees it.
+fn twice(message: &str) -> Option<&str> {
+    let (_, rest) = message.split_once("rojections require unique expression names but the expression \"")?;
+    let (column, _) = rest.split_once("\" at position ")?;
+    column.rsplit(" AS ").next()?.rsplit('.').next()
 }
 
 /// `line` with types as SQL calls them, and without the names of functions that no query names.

@@ -186,6 +186,10 @@ fn what_would_mean_something_else() {
         "line 3, column 1: view \"v\": \"grp\" of one side of a RIGHT or FULL JOIN that merges both sides' cannot",
         "in a query that only joins",
     );
+    for twice in ["id + 1 AS x, score AS x", "id AS x, p.id AS x", "p.n AS x, e.n AS x"] {
+        let query = format!("SELECT {twice} FROM (SELECT id, score, 1 AS n FROM posts) p FULL JOIN events e USING (n)");
+        view(&query, "line 3, column 1: view \"v\": two columns are called \"x\"", "another name with AS");
+    }
     view(
         "SELECT p.* FROM posts p NATURAL FULL JOIN (SELECT grp, name FROM events) e",
         "line 3, column 25: p.* beside a RIGHT or FULL JOIN that merges some of its columns cannot",
