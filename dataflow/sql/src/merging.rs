@@ -1,7 +1,7 @@
 //! Names of columns that `USING` and `NATURAL` merge.
 //!
-//! The planner knows such a column by one side's, and which columns are merged it forgets. So names get a mark before the
-//! query is planned ([`marked`]), an operator of our own:
+//! The planner knows such a column by one side's, and which columns are merged it forgets. So `*` is listed, merged columns
+//! first, and names get a mark before the query is planned ([`marked`]), an operator of our own:
 //!
 //! - One without a relation, where the planner would find it ambiguous (in `WHERE`, in conditions of further joins, wherever more
 //!   than two columns are merged), gets the [`From`] around it. When the planner meets the operator ([`Merged`]) it knows the
@@ -23,6 +23,7 @@ use datafusion_sql::sqlparser::ast::{
 };
 
 pub(crate) use self::from::From;
+use self::from::Part;
 use crate::rewrite::own;
 use crate::statement::plain;
 
@@ -56,6 +57,8 @@ impl VisitorMut for Marking {
         }
         let mut mark = Mark { from: &from, depth: 0, bare: true };
         select.from.iter_mut().try_for_each(|tables| mark.conditions(tables))?;
+        let items = std::mem::take(&mut select.projection);
+        select.projection = items.into_iter().flat_map(|item| listed(item, &from)).collect();
         for item in &mut select.projection {
             mark.item(item)?;
         }
@@ -160,6 +163,24 @@ impl VisitorMut for Mark<'_> {
         }
         ControlFlow::Continue(())
     }
+}
+
+/// `item`, with what `*` lists if it is one: to the planner a merged column stands where one side's did, depending on names.
+fn listed(item: SelectItem, from: &From) -> Vec<SelectItem> {
+    let SelectItem::Wildcard(options) = &item else { return vec![item] };
+    let is_plain = WildcardAdditionalOptions { wildcard_token: options.wildcard_token.clone(), ..Default::default() };
+    let Some(parts) = from.listed().filter(|_| *options == is_plain) else { return vec![item] };
+    let quoted = |name: String| Ident::with_quote('"', name);
+    let parts = parts.into_iter().map(|part| match part {
+        Part::Merged(column) => SelectItem::UnnamedExpr(Text::Identifier(quoted(column))),
+        Part::Rest(relation, merged) => {
+            let merged: Vec<ObjectName> = merged.into_iter().map(|column| quoted(column).into()).collect();
+            let opt_exclude = (!merged.is_empty()).then_some(ExcludeSelectItem::Multiple(merged));
+            let relation = SelectItemQualifiedWildcardKind::ObjectName(quoted(relation).into());
+            SelectItem::QualifiedWildcard(relation, WildcardAdditionalOptions { opt_exclude, ..is_plain.clone() })
+        }
+    });
+    parts.collect()
 }
 
 /// Whether `options` leave `column` out.

@@ -28,7 +28,7 @@ use crate::unlisted::excluded;
 pub(crate) fn plan_view(query: &Query, columns: &[Name], catalog: &Catalog, keys: &Keys<'_>) -> Result<LogicalPlan> {
     let options = ParserOptions::new().with_collect_spans(true);
     let planner = SqlToRel::new_with_options(catalog, options);
-    let plan = planner.sql_statement_to_plan(Statement::Query(Box::new(marked(excluded(query.clone(), catalog)))))?;
+    let plan = planner.sql_statement_to_plan(Statement::Query(Box::new(excluded(marked(query.clone()), catalog))))?;
     let plan = with_known_functions(plan, catalog)?;
     output(analyse(plan, catalog.config(), keys)?, columns)
 }

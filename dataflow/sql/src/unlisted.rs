@@ -2,8 +2,8 @@
 //! ([`Source::unlisted`](catchment_contract::Source::unlisted)).
 //!
 //! Each `*` and `t.*` over such a source gets an `EXCLUDE` of them before it is planned. Over several such sources `*`
-//! becomes `a.*, b.*`, each with its own; where `USING`, `NATURAL`, a semi or an anti join decide what `*` is, it stays and
-//! lists all.
+//! becomes `a.*, b.*`, each with its own; over `USING` it is that already ([`crate::merging`]). Where `NATURAL`, a semi or an
+//! anti join decide what `*` is, it stays and lists all.
 
 use std::ops::ControlFlow;
 

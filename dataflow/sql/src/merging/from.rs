@@ -13,6 +13,27 @@ pub(crate) struct From {
     is_plain: bool,
     /// Sides of right and full joins whose own columns differ from the merged ones, and the columns.
     sides: Vec<Side>,
+    /// Relations, joined.
+    whole: Group,
+}
+
+/// Relations that are joined to one another.
+#[derive(Clone, Debug, Default)]
+struct Group {
+    relations: Vec<String>,
+    /// The columns that are merged, each with a relation that has it.
+    held: Vec<(String, String)>,
+    /// What `*` lists; `None` if the text does not tell.
+    columns: Option<Vec<Part>>,
+}
+
+/// A part of what `*` lists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    /// A merged column.
+    Merged(String),
+    /// All columns of a relation but those.
+    Rest(String, Vec<String>),
 }
 
 #[derive(Clone, Debug)]
@@ -48,6 +69,48 @@ struct Side {
     merging: Merging,
 }
 
+impl Group {
+    /// Each relation, and whether it is alone.
+    fn alone(&self) -> impl Iterator<Item = (String, bool)> {
+        self.relations.iter().map(|name| (name.clone(), self.relations.len() == 1))
+    }
+
+    /// The group, joined with `right`.
+    fn joined(mut self, mut right: Group, merging: &Merging) -> Group {
+        let names = match merging {
+            Merging::None => &[][..],
+            Merging::Named(names) => names,
+            Merging::Shared => {
+                self.columns = None;
+                &[]
+            }
+        };
+        for name in names {
+            if !(self.holds(name) && right.holds(name)) {
+                self.columns = None;
+            }
+        }
+        let merged = names.iter().cloned().map(Part::Merged).collect::<Vec<_>>();
+        self.columns = self.columns.zip(right.columns).map(|(left, right)| {
+            let rest = left.into_iter().chain(right).filter(|part| !merged.contains(part));
+            merged.iter().cloned().chain(rest).collect()
+        });
+        self.relations.append(&mut right.relations);
+        self.held.append(&mut right.held);
+        self
+    }
+
+    /// Whether it is known which relations have `column`, which is about to be merged.
+    fn holds(&mut self, column: &str) -> bool {
+        let is_held = self.held.iter().any(|(_, held)| held == column);
+        if let ([relation], false) = (self.relations.as_slice(), is_held) {
+            self.held.push((relation.clone(), column.to_string()));
+            return true;
+        }
+        is_held
+    }
+}
+
 impl Side {
     /// Whether `relation` is a side alone; `None` if it is none.
     fn has(&self, relation: &str) -> Option<bool> {
@@ -60,9 +123,12 @@ impl From {
     pub fn of(from: &[TableWithJoins]) -> From {
         let mut made = From { is_plain: true, ..From::default() };
         for (place, tables) in from.iter().enumerate() {
-            made.tables(tables);
-            if place > 0 {
+            let group = made.tables(tables);
+            if place == 0 {
+                made.whole = group;
+            } else {
                 made.steps.push(Step::Join(Merging::None));
+                made.whole = std::mem::take(&mut made.whole).joined(group, &Merging::None);
             }
         }
         let unnamed = made.steps.iter().filter(|step| matches!(step, Step::Relation(name) if name.is_empty())).count();
@@ -70,8 +136,8 @@ impl From {
         made
     }
 
-    /// Adds `tables`; gives their relations.
-    fn tables(&mut self, tables: &TableWithJoins) -> Vec<String> {
+    fn tables(&mut self, tables: &TableWithJoins) -> Group {
+        use JoinOperator::{Anti, FullOuter, LeftAnti, LeftSemi, Right, RightAnti, RightOuter, RightSemi, Semi};
         let mut left = self.factor(&tables.relation);
         for join in &tables.joins {
             let right = self.factor(&join.relation);
@@ -80,15 +146,13 @@ impl From {
                 Some(JoinConstraint::Natural) => Merging::Shared,
                 _ => Merging::None,
             };
-            use JoinOperator::{Anti, FullOuter, LeftAnti, LeftSemi, Right, RightAnti, RightOuter, RightSemi, Semi};
-            let differing: &[&Vec<String>] = match &join.join_operator {
+            let differing: &[&Group] = match &join.join_operator {
                 FullOuter(_) => &[&left, &right],
                 Right(_) | RightOuter(_) => &[&left],
                 _ => &[],
             };
             if !differing.is_empty() && !matches!(merging, Merging::None) {
-                let relations =
-                    differing.iter().flat_map(|side| side.iter().map(|name| (name.clone(), side.len() == 1)));
+                let relations = differing.iter().flat_map(|side| side.alone());
                 self.sides.push(Side { relations: relations.collect(), merging: merging.clone() });
             }
             match &join.join_operator {
@@ -96,15 +160,18 @@ impl From {
                 RightSemi(_) | RightAnti(_) => {
                     self.is_plain = false;
                     self.steps.push(Step::Semi);
+                    left.columns = None;
                 }
-                _ => self.steps.push(Step::Join(merging)),
+                _ => {
+                    left = left.joined(right, &merging);
+                    self.steps.push(Step::Join(merging));
+                }
             }
-            left.extend(right);
         }
         left
     }
 
-    fn factor(&mut self, factor: &TableFactor) -> Vec<String> {
+    fn factor(&mut self, factor: &TableFactor) -> Group {
         let (name, alias) = match factor {
             TableFactor::NestedJoin { table_with_joins, alias: None } => return self.tables(table_with_joins),
             TableFactor::Table { name, alias, .. } => (last_of(name), alias),
@@ -116,7 +183,8 @@ impl From {
         };
         let name = alias.as_ref().map(|alias| plain(&alias.name)).or(name).unwrap_or_default();
         self.steps.push(Step::Relation(name.clone()));
-        vec![name]
+        let columns = (!name.is_empty()).then(|| vec![Part::Rest(name.clone(), Vec::new())]);
+        Group { relations: vec![name], held: Vec::new(), columns }
     }
 
     /// Whether some join merges columns.
@@ -142,6 +210,20 @@ impl From {
         columns.sort();
         columns.dedup();
         Some(columns)
+    }
+
+    /// What `*` lists, in SQL's order: merged columns first. `None` if no join merges columns, or the text does not tell.
+    pub(super) fn listed(&self) -> Option<Vec<Part>> {
+        let parts = self.whole.columns.clone().filter(|_| self.merges())?;
+        let held = |relation: &String| {
+            let held = self.whole.held.iter().filter(|(known, _)| known == relation);
+            held.map(|(_, column)| column.clone()).collect()
+        };
+        let parts = parts.into_iter().map(|part| match part {
+            Part::Rest(relation, _) => Part::Rest(relation.clone(), held(&relation)),
+            merged => merged,
+        });
+        Some(parts.collect())
     }
 
     /// What [`only_one`] reads for `column`; `None` if no join may merge columns of that name.
