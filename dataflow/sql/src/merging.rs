@@ -253,3 +253,37 @@ fn first(name: &Column, joins: &str, schema: &DFSchema) -> Option<Expr> {
     column.spans = name.spans.clone();
     Some(Expr::Column(column))
 }
+
+#[cfg(test)]
+mod tests {
+    use datafusion_sql::sqlparser::ast::Statement;
+    use datafusion_sql::sqlparser::dialect::GenericDialect;
+    use datafusion_sql::sqlparser::parser::Parser;
+
+    use super::*;
+
+    #[test]
+    fn stars_list_merged_columns_first_where_the_text_tells() {
+        let check = |query: &str, expect: &str| {
+            let statement = Parser::parse_sql(&GenericDialect {}, query).expect("SQL").remove(0);
+            let Statement::Query(query) = statement else { panic!("no query") };
+            let text = marked(*query).to_string();
+            // Marks are operators, which no query writes.
+            let text = text.replace('\0', "").replace(" merged '=a=bu'", "").replace(" merged '=a=bu=cu'", "");
+            assert_eq!(text.split(" FROM ").next(), Some(expect));
+        };
+        check("SELECT * FROM a JOIN b USING (k)", r#"SELECT "k", "a".* EXCLUDE ("k"), "b".* EXCLUDE ("k")"#);
+        check(
+            "SELECT * FROM a JOIN b USING (k) LEFT JOIN c USING (k)",
+            r#"SELECT "k", "a".* EXCLUDE ("k"), "b".* EXCLUDE ("k"), "c".* EXCLUDE ("k")"#,
+        );
+        check("SELECT a.* FROM a FULL JOIN b USING (k)", r#"SELECT a.* REPLACE (a."k" own '' AS "k")"#);
+        check("SELECT b.*, a.k FROM a RIGHT JOIN b USING (k)", "SELECT b.*, a.k own '' AS k");
+        for same in ["SELECT *", "SELECT a.*, b.k"] {
+            for from in ["a NATURAL JOIN b", "a, b", "a JOIN b ON a.k = b.k", "a JOIN b ON a.i = b.i JOIN c USING (k)"]
+            {
+                check(&format!("{same} FROM {from}"), same);
+            }
+        }
+    }
+}
