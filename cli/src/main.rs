@@ -103,10 +103,23 @@ fn on_signal(stop: impl Fn() + Send + 'static) -> Result<(), Failure> {
     ctrlc::set_handler(handler).map_err(|error| Failure::Failed(format!("could not listen for signals: {error}")))
 }
 
+/// As many open files as the system allows: spilled runs are some dozen an operator and worker, inputs and topics come on top.
+fn allow_open_files() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, getrlimit, setrlimit};
+        let mut limit = getrlimit(Resource::Nofile);
+        limit.current = limit.maximum;
+        // Where it is refused, the limit stays as it is.
+        let _ = setrlimit(Resource::Nofile, limit);
+    }
+}
+
 fn main() -> ExitCode {
     // Zeroing huge pages costs up to two fifths of the CPU where buffers come and go as they do here.
     #[cfg(target_os = "linux")]
     let _ = rustix::thread::disable_transparent_huge_pages(true);
+    allow_open_files();
     panics::end_the_process();
     let arguments = Arguments::parse();
     logging::start(arguments.log_format);

@@ -27,7 +27,9 @@ impl MemoryOptions {
     pub fn spill_dir(&self, lake: &str) -> PathBuf {
         match &self.spill_dir {
             Some(folder) => folder.clone(),
-            None if lake.contains("://") => std::env::temp_dir().join("catchment.spill"),
+            None if lake.contains("://") => {
+                std::env::temp_dir().join(format!("catchment-{}.spill", std::process::id()))
+            }
             None => PathBuf::from(format!("{}.spill", lake.trim_end_matches('/'))),
         }
     }

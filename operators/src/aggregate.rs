@@ -362,6 +362,10 @@ impl Logic for AggregateLogic {
         vec![difference]
     }
 
+    fn rest(&mut self) {
+        self.spill.settle(&mut self.groups, &mut self.slots, std::iter::empty());
+    }
+
     fn starts_unasked(&self) -> bool {
         self.spec.keys.is_empty()
     }

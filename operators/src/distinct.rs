@@ -109,4 +109,8 @@ impl Logic for DistinctLogic {
         self.spill.settle(&mut self.rows, &mut self.counts, touched);
         vec![Updates::new(changed.len(), columns, Run::One(0), Run::Each(diffs.into()))]
     }
+
+    fn rest(&mut self) {
+        self.spill.settle(&mut self.rows, &mut self.counts, std::iter::empty());
+    }
 }

@@ -22,6 +22,9 @@ pub trait Logic: 'static {
     /// Epochs of what is returned are set by the driver.
     fn apply(&mut self, input: Vec<Updates>) -> Vec<Updates>;
 
+    /// Called now and then while epochs bring nothing: what is kept may be brought down to what memory allows.
+    fn rest(&mut self) {}
+
     /// Whether the result has rows before there is any input; then `apply` is called with nothing at the first epoch, on
     /// the worker that owns the empty key.
     fn starts_unasked(&self) -> bool {
@@ -52,7 +55,9 @@ pub fn drive<'s>(input: UpdateStream<'s>, name: &str, key: Vec<usize>, mut logic
                     session.give_container(&mut container);
                 }
             };
+            let mut rests = true;
             while let Some((epoch, capability, updates)) = stash.pop(&[frontier.frontier()]) {
+                rests = false;
                 if let Some(first) = first.take()
                     && epoch > FIRST_EPOCH
                 {
@@ -64,6 +69,9 @@ pub fn drive<'s>(input: UpdateStream<'s>, name: &str, key: Vec<usize>, mut logic
                 && let Some(first) = first.take()
             {
                 answer(&first, FIRST_EPOCH, Vec::new());
+            }
+            if rests {
+                logic.rest();
             }
         }
     })

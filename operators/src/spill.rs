@@ -1,9 +1,8 @@
 //! Keys that leave memory when it is short, and come back when they are touched.
 //!
 //! An operator keeps something beside each key of a [`KeyTable`]. It asks for the states of keys that are new in the table before
-//! it looks at them ([`Spill::recall`]), and may lose some at the end of an epoch ([`Spill::settle`]): those that were not touched
-//! for longest, an eighth of what it keeps at least, so that files are large. Where nothing was ever spilled neither costs more
-//! than a look at a number.
+//! it looks at them ([`Spill::recall`]), and may lose some at the end of an epoch ([`Spill::settle`]): cold ones, which were not
+//! touched since the last time, an eighth of what it keeps at least, so that files are large, and half of it at most.
 //!
 //! **Keys without a state.** One that may lie in a file must stay in the table when its state is empty, so that the next spill
 //! says that it is gone: see [`Spill::may_hold`].
@@ -36,9 +35,8 @@ pub(crate) struct Spill(Option<Spilling>);
 struct Spilling {
     account: Account,
     runs: Runs,
-    /// When each key was touched last: the number of spills until then, modulo 256.
-    stamps: Vec<u8>,
-    spills: u8,
+    /// Whether each key was touched since the last spill.
+    touched: Vec<bool>,
     /// Where the search for cold keys goes on.
     hand: usize,
 }
@@ -46,10 +44,13 @@ struct Spilling {
 /// The part of what is kept that is spilled at least.
 const PART: usize = 8;
 
+/// Keys that are saved at a time.
+const SAVED_KEYS: usize = 32 * 1024;
+
 impl Spill {
     /// For an operator that shares `memory`.
     pub(crate) fn new(memory: &Memory) -> Self {
-        let spilling = |(account, runs)| Spilling { account, runs, stamps: Vec::new(), spills: 0, hand: 0 };
+        let spilling = |(account, runs)| Spilling { account, runs, touched: Vec::new(), hand: 0 };
         Spill(memory.account().map(spilling))
     }
 
@@ -80,29 +81,32 @@ impl Spill {
     /// Takes note of the keys that an epoch touched, and spills what is too much. Keys that are spilled lose their numbers.
     pub(crate) fn settle(&mut self, keys: &mut KeyTable, beside: &mut impl Beside, touched: impl Iterator<Item = u32>) {
         let Some(spilling) = &mut self.0 else { return };
-        spilling.stamps.resize(keys.bound(), 0);
-        touched.for_each(|id| spilling.stamps[id as usize] = spilling.spills);
-        let (all, excess) = spilling.account(keys, beside);
+        spilling.touched.resize(keys.bound(), false);
+        touched.for_each(|id| spilling.touched[id as usize] = true);
+        spilling.runs.tend().unwrap_or_else(|error| fail(error));
+        let (all, excess) = spilling.take_stock(keys, beside);
         if excess == 0 || keys.len() == 0 {
             return;
         }
-        let wanted = (excess + all / PART) * keys.len() / all.max(1) + 1;
-        let cold = spilling.coldest(keys, wanted.min(keys.len()));
-        let states = beside.save(&cold);
-        let records = Records::new(cold.iter().map(|id| (keys.hash(*id), keys.bytes(*id))), states);
-        spilling.runs.add(&records).unwrap_or_else(|error| fail(error));
+        let wanted = (excess + all / PART) as f64 / all.max(1) as f64 * keys.len() as f64;
+        let mut cold = spilling.coldest(keys, (wanted as usize).min(keys.len() / 2) + 1);
+        let name = |id: &u32| (keys.hash(*id), keys.bytes(*id));
+        cold.sort_unstable_by(|one, other| name(one).cmp(&name(other)));
+        // Memory is short: a part at a time.
+        let parts = cold.chunks(SAVED_KEYS).map(|ids| Records::new(ids.iter().map(name), beside.save(ids)));
+        spilling.runs.add(cold.len(), parts).unwrap_or_else(|error| fail(error));
         beside.forget(&cold);
         cold.iter().for_each(|id| keys.remove(*id));
         // From now on the table says which keys are new.
         drop(keys.take_fresh());
-        spilling.spills = spilling.spills.wrapping_add(1);
-        let _ = spilling.account(keys, beside);
+        spilling.touched.fill(false);
+        spilling.take_stock(keys, beside);
     }
 }
 
 impl Spilling {
-    /// What is kept in memory now, and how much of it is too much.
-    fn account(&mut self, keys: &KeyTable, beside: &impl Beside) -> (usize, usize) {
+    /// Takes note of what is kept in memory now; that, and how much of it is too much.
+    fn take_stock(&mut self, keys: &KeyTable, beside: &impl Beside) -> (usize, usize) {
         let all = keys.memory() + beside.memory(keys.len());
         (all, self.account.set(all + self.runs.memory()))
     }
@@ -118,7 +122,7 @@ impl Spilling {
                     return cold;
                 }
                 let id = (from + step) % bound;
-                if keys.is_used(id as u32) && (self.stamps[id] == self.spills) == touched {
+                if keys.is_used(id as u32) && self.touched[id] == touched {
                     cold.push(id as u32);
                     self.hand = id + 1;
                 }

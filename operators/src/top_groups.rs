@@ -300,6 +300,10 @@ impl Logic for TopGroupsLogic {
         self.spill.settle(&mut self.partition_keys, &mut self.held, touched);
         vec![output]
     }
+
+    fn rest(&mut self) {
+        self.spill.settle(&mut self.partition_keys, &mut self.held, std::iter::empty());
+    }
 }
 
 #[cfg(test)]

@@ -308,6 +308,10 @@ impl Logic for TopKLogic {
         self.spill.settle(&mut self.partitions, &mut self.rows, touched);
         vec![output]
     }
+
+    fn rest(&mut self) {
+        self.spill.settle(&mut self.partitions, &mut self.rows, std::iter::empty());
+    }
 }
 
 #[cfg(test)]

@@ -262,6 +262,12 @@ impl Logic for UpsertLogic {
         self.settle(before, fresh, fresh_piece);
         output
     }
+
+    fn rest(&mut self) {
+        if let Some(keys) = &mut self.keys {
+            self.spill.settle(keys, &mut self.documents, std::iter::empty());
+        }
+    }
 }
 
 #[cfg(test)]

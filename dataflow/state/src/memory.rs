@@ -2,7 +2,8 @@
 //!
 //! A job has one [`Budget`]; each of its workers has a [`Memory`], and each operator there an [`Account`], in which it says what it
 //! keeps. Where all of them together keep more than the budget, those with more than their part give back: an equal part of the
-//! budget each, so that a small operator is left alone and a large one bears what is too much.
+//! budget each, so that a small operator is left alone and a large one bears what is too much. (An operator that gets nothing is asked, too,
+//! whenever an epoch passes.)
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

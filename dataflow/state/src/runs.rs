@@ -2,7 +2,7 @@
 //!
 //! What is added becomes a run; of a name that stands in several, the newest counts. Runs are merged as they become more
 //! ([`merge::mergeable`]): there are some dozen at most, and a byte is rewritten about once each time that all of them double.
-//! Merging goes on a piece at a time, in proportion to what is added, so that nothing waits for a large merge.
+//! Merging goes on a piece at a time ([`Runs::tend`]), in proportion to what was added, so that nothing waits for a large merge.
 
 mod merge;
 
@@ -16,6 +16,9 @@ use merge::{Merge, mergeable};
 /// Bytes that are merged for each byte that is added: more than a byte is rewritten in its life.
 const MERGED_A_BYTE: usize = 16;
 
+/// Bytes that are merged at a time: some 20 ms.
+const STEP_BYTES: usize = 8 << 20;
+
 /// With more runs than this a merge is done to its end at once.
 const RUNS_MAX: usize = 32;
 
@@ -26,12 +29,14 @@ pub struct Runs {
     runs: Vec<Run>,
     /// A merge on its way, and the first and the number of the runs that it merges.
     merge: Option<(Merge, usize, usize)>,
+    /// Bytes that are to be merged, as there are runs to merge.
+    due: usize,
 }
 
 impl Runs {
     /// No run yet; files will lie in `folder`.
     pub fn new(folder: SpillFolder) -> Self {
-        Runs { folder, runs: Vec::new(), merge: None }
+        Runs { folder, runs: Vec::new(), merge: None, due: 0 }
     }
 
     /// Whether nothing was ever added.
@@ -59,22 +64,37 @@ impl Runs {
         self.runs.iter().map(Run::memory).sum()
     }
 
-    /// Adds `records`, which count before all that was added earlier, and goes on merging.
+    /// Adds at most `records` records, in parts whose names follow one another; they count before all that was added earlier.
     ///
     /// # Errors
     /// If a run cannot be written or read.
-    pub fn add(&mut self, records: &Records) -> Result<()> {
-        if records.is_empty() {
-            return Ok(());
-        }
-        let mut writer = Writer::new(&self.folder, records.len())?;
-        for (name, state) in records.sorted() {
-            writer.push(name, state)?;
+    pub fn add(&mut self, records: usize, parts: impl Iterator<Item = Records>) -> Result<()> {
+        let mut writer = Writer::new(&self.folder, records)?;
+        for part in parts {
+            for (name, state) in part.sorted() {
+                self.due += writer.push(name, state)? * MERGED_A_BYTE;
+            }
         }
         self.runs.push(writer.finish()?);
-        self.go_on(records.bytes() * MERGED_A_BYTE)?;
         while self.runs.len() > RUNS_MAX && (self.merge.is_some() || self.next_merge().is_some()) {
             self.go_on(usize::MAX)?;
+        }
+        Ok(())
+    }
+
+    /// Goes on merging for a bounded time, if something is to be merged.
+    ///
+    /// # Errors
+    /// If a run cannot be written or read.
+    pub fn tend(&mut self) -> Result<()> {
+        if self.due == 0 {
+            return Ok(());
+        }
+        let bytes = self.due.min(STEP_BYTES);
+        self.due -= bytes;
+        self.go_on(bytes)?;
+        if self.merge.is_none() && self.next_merge().is_none() {
+            self.due = 0;
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! The folder that spilled runs lie in.
 //!
 //! A file has no name: it is removed from the folder as soon as it is made, so that nothing is left whatever ends the process.
-//! Its space is free when nobody reads it any more. A folder that was made here goes in the end, if nobody else uses it.
+//! Its space is free when nobody reads it any more. A folder that was made here goes with the run, if that ends well.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -61,11 +61,16 @@ impl SpillFolder {
         let Folder { path: folder, environment, made, .. } = &*self.0;
         let path = folder.join(format!("{}.run", environment.unique_name()));
         let make = || {
-            if !folder.exists() {
-                std::fs::create_dir_all(folder)?;
-                made.store(true, Ordering::Relaxed);
-            }
-            let file = File::options().read(true).write(true).create_new(true).open(&path)?;
+            let open = || File::options().read(true).write(true).create_new(true).open(&path);
+            // Another run may have removed it just now.
+            let file = open().or_else(|error| match error.kind() {
+                std::io::ErrorKind::NotFound => {
+                    std::fs::create_dir_all(folder)?;
+                    made.store(true, Ordering::Relaxed);
+                    open()
+                }
+                _ => Err(error),
+            })?;
             std::fs::remove_file(&path)?;
             Ok(file)
         };

@@ -112,6 +112,9 @@ impl Beside for Held {
         const GROUP_BYTES: usize = 16;
         const PARTITION_BYTES: usize = 150;
         let rest = self.rest.memory() + self.rest.len() * size_of::<u32>();
-        keys * (PARTITION_BYTES + 8 * self.kept) + self.groups * GROUP_BYTES * (1 + self.plan.lanes) + rest
+        keys * PARTITION_BYTES
+            + 8 * self.groups.min(keys * self.kept)
+            + self.groups * GROUP_BYTES * (1 + self.plan.lanes)
+            + rest
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Saved, a document is its version and arrival, then its rows in arrow's row encoding; the winner stands before the rival.
 
-use catchment_contract::arrow::array::ArrayRef;
+use catchment_contract::arrow::array::{ArrayRef, new_empty_array};
 use catchment_contract::arrow::row::{RowConverter, SortField};
 use catchment_state::records::Strings;
 
@@ -29,7 +29,7 @@ impl Documents {
     /// Takes note of the columns' types; whether documents can be saved.
     pub fn learn(&mut self, columns: &[ArrayRef]) -> bool {
         if self.pattern.is_empty() {
-            self.pattern = columns.iter().map(|column| column.slice(0, 0)).collect();
+            self.pattern = columns.iter().map(|column| new_empty_array(column.data_type())).collect();
             let fields = columns.iter().map(|column| SortField::new(column.data_type().clone())).collect();
             self.converter = RowConverter::new(fields).ok();
         }

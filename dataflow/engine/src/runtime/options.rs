@@ -59,13 +59,14 @@ impl Default for RunOptions {
 }
 
 impl RunOptions {
-    /// The same options for a job that may take `bytes` bytes of memory: half of them are for operators' states, all but 1 GiB
-    /// where that is more; an eighth is for what sinks hold; and epochs are so small that what is on its way fits in the rest.
+    /// The same options for a job that may take `bytes` bytes of memory: half of them are for operators' states, or all but 1
+    /// GiB where that is more, but three quarters at most; an eighth is for what sinks hold; and epochs are so small that what
+    /// is on its way fits in the rest.
     pub fn within(self, bytes: usize) -> Self {
         RunOptions {
-            epoch_bytes: (bytes / 128).clamp(EPOCH_BYTES_MIN, self.epoch_bytes.max(EPOCH_BYTES_MIN)),
+            epoch_bytes: (bytes / 128).max(EPOCH_BYTES_MIN).min(self.epoch_bytes),
             held_bytes: bytes / 8,
-            state_memory: Some(bytes.saturating_sub(1 << 30).max(bytes / 2)),
+            state_memory: Some(bytes.saturating_sub(1 << 30).clamp(bytes / 2, bytes / 4 * 3)),
             ..self
         }
     }

@@ -13,6 +13,10 @@ fn records(entries: &[(u64, Vec<u8>, Vec<u8>)]) -> Records {
     Records::new(entries.iter().map(|(hash, key, _)| (*hash, &key[..])), states)
 }
 
+fn add(runs: &mut Runs, records: Records) -> Result<()> {
+    runs.add(records.len(), std::iter::once(records))
+}
+
 fn folder() -> (tempfile::TempDir, SpillFolder) {
     let parent = tempfile::tempdir().unwrap();
     let folder = SpillFolder::new(parent.path().join("spill"), Environment::system());
@@ -38,7 +42,8 @@ fn runs_agree_with_a_map() {
                 batch.insert(name(random.random_range(0..keys)), state);
             }
             let batch: Vec<_> = batch.into_iter().rev().map(|((hash, key), state)| (hash, key, state)).collect();
-            runs.add(&records(&batch)).unwrap();
+            add(&mut runs, records(&batch)).unwrap();
+            runs.tend().unwrap();
             batch.into_iter().for_each(|(hash, key, state)| drop(map.insert((hash, key), state)));
             assert!(runs.len() <= RUNS_MAX);
             let wanted: Vec<_> = (0..keys).map(name).map(|(hash, key)| (hash, key, Vec::new())).collect();
@@ -68,7 +73,8 @@ fn space_and_runs_stay_bounded_when_the_same_keys_change() {
     for round in 0..200 {
         let records = records(&batch(round));
         added += records.bytes() as u64;
-        runs.add(&records).unwrap();
+        add(&mut runs, records).unwrap();
+        runs.tend().unwrap();
         assert!(runs.len() <= 24, "{} runs", runs.len());
         // 4,000 keys of 117 bytes, four times.
         assert!(runs.bytes() < 2_000_000, "{} bytes after round {round}", runs.bytes());
@@ -86,10 +92,12 @@ fn keys_that_are_gone_are_forgotten() {
     for round in 0..64_u64 {
         let state = if round % 2 == 0 { vec![7; 1000] } else { Vec::new() };
         let entries: Vec<_> = (0..50).map(|n| (n, vec![n as u8], state.clone())).collect();
-        runs.add(&records(&entries)).unwrap();
+        add(&mut runs, records(&entries)).unwrap();
+        runs.tend().unwrap();
     }
     for round in 0..8_u64 {
-        runs.add(&records(&[(1000 + round, vec![1], vec![1; 60_000])])).unwrap();
+        add(&mut runs, records(&[(1000 + round, vec![1], vec![1; 60_000])])).unwrap();
+        runs.tend().unwrap();
     }
     assert!(runs.bytes() < 600_000, "{} bytes for 8 keys of 60,000", runs.bytes());
 }
@@ -98,7 +106,7 @@ fn keys_that_are_gone_are_forgotten() {
 fn a_folder_that_takes_no_file_is_an_error_that_names_it() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let mut runs = Runs::new(SpillFolder::new(file.path().join("spill"), Environment::system()));
-    let error = runs.add(&records(&[(1, vec![1], vec![1])])).unwrap_err();
+    let error = add(&mut runs, records(&[(1, vec![1], vec![1])])).unwrap_err();
     assert_eq!(error.fault(), Fault::Remote);
     assert!(error.to_string().contains("spill folder") && error.to_string().contains("/spill"), "{error}");
     assert!(error.hint().unwrap().contains("--spill-dir"));
