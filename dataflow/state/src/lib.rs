@@ -1,9 +1,9 @@
 //! What operators keep, beyond what fits in memory.
 //!
 //! An operator keeps a state for each key, in memory and in a form of its own: that is the fast path, and this room has no part
-//! in it. Where its worker's [`Memory`] runs short, it takes keys that were not used lately out of its tables and
-//! gives their states, as bytes, to its [`Runs`]; a key that comes again is looked up there. So memory is a cache over sorted
-//! files, and no operator knows of files.
+//! in it. Where its worker's [`Memory`] runs short, it takes keys that were not used lately out of its tables and gives their
+//! states, as bytes, to its [`Runs`]; a key that comes again is looked up there. So memory is a cache over sorted files, and no
+//! operator knows of files.
 //!
 //! ```text
 //!  keys of an epoch ─▶ table in memory ──(not there)──▶ runs: newest, …, oldest
