@@ -108,12 +108,6 @@ pub fn caught<T>(body: impl FnOnce() -> T) -> Result<T, Payload> {
     catch_unwind(AssertUnwindSafe(body))
 }
 
-/// A panic's message.
-pub fn text(payload: &(dyn Any + Send)) -> String {
-    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
-}
-
 /// A place among the threads of a host, for a thread that has not begun.
 pub struct Place(Option<(usize, Arc<Schedule>)>);
 

@@ -6,11 +6,11 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use catchment_contract::{Epoch, Error, Result};
+use catchment_contract::{Epoch, Error, Result, panics};
 
 use super::sinking::Refused;
 use crate::checkpoint::Manifest;
-use crate::host::{Host, Monitor, Payload, text};
+use crate::host::{Host, Monitor, Payload};
 
 /// News for the coordinator.
 #[derive(Default)]
@@ -111,7 +111,7 @@ pub(super) fn panicked(thread: &str, payload: Payload) -> Error {
         Ok(error) => return *error,
         Err(payload) => payload,
     };
-    let message = text(&*payload);
+    let message = panics::text(&*payload);
     Error::bug(format!("thread \"{thread}\" panicked: {message}"))
         .with_hint("what is committed stays, and the next run goes on from there; please report this as a bug")
 }

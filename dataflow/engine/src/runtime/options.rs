@@ -66,7 +66,7 @@ impl RunOptions {
         RunOptions {
             epoch_bytes: (bytes / 128).max(EPOCH_BYTES_MIN).min(self.epoch_bytes),
             held_bytes: bytes / 8,
-            state_memory: Some(bytes.saturating_sub(1 << 30).clamp(bytes / 2, bytes / 4 * 3)),
+            state_memory: Some(bytes.saturating_sub(1 << 30).clamp(bytes / 2, bytes - bytes / 4)),
             ..self
         }
     }
