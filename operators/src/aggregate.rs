@@ -233,8 +233,7 @@ impl AggregateLogic {
             .map(|aggregate| spec.accumulator(aggregate).expect("the planner checks a spec before it builds"))
             .collect();
         let slots = Slots { rows: Lane::default(), accumulators };
-        // Without keys there is one group.
-        let spill = if types.is_empty() { Spill::default() } else { Spill::new(memory) };
+        let spill = Spill::new(memory, types.len());
         let (groups, touched) = (KeyTable::new(&types), Touched::default());
         AggregateLogic { spec, groups, slots, spill, touched, is_started: false }
     }
@@ -338,9 +337,7 @@ impl AggregateLogic {
         for group in groups {
             if self.slots.is_empty(*group) {
                 self.slots.accumulators.iter_mut().for_each(|accumulator| accumulator.clear(*group));
-                if !self.spill.may_hold(self.groups.hash(*group)) {
-                    self.groups.remove(*group);
-                }
+                self.spill.release(&mut self.groups, *group);
             }
         }
     }

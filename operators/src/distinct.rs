@@ -66,8 +66,7 @@ impl DistinctLogic {
             key: (0..types.len()).collect(),
             counts: Counts(Vec::new()),
             touched: Touched::default(),
-            // Without columns there is one row.
-            spill: if types.is_empty() { Spill::default() } else { Spill::new(memory) },
+            spill: Spill::new(memory, types.len()),
         }
     }
 }
@@ -100,12 +99,12 @@ impl Logic for DistinctLogic {
                 changed.push(id);
                 diffs.push(diff);
             }
-            if count == 0 && !self.spill.may_hold(self.rows.hash(id)) {
+            if count == 0 {
                 gone.push(id);
             }
         }
         let columns = if changed.is_empty() { Vec::new() } else { self.rows.columns(&changed) };
-        gone.into_iter().for_each(|id| self.rows.remove(id));
+        gone.into_iter().for_each(|id| self.spill.release(&mut self.rows, id));
         self.spill.settle(&mut self.rows, &mut self.counts, touched);
         vec![Updates::new(changed.len(), columns, Run::One(0), Run::Each(diffs.into()))]
     }

@@ -5,7 +5,7 @@
 //! touched since the last time, an eighth of what it keeps at least, so that files are large, and half of it at most.
 //!
 //! **Keys without a state.** One that may lie in a file must stay in the table when its state is empty, so that the next spill
-//! says that it is gone: see [`Spill::may_hold`].
+//! says that it is gone: see [`Spill::release`].
 
 use catchment_contract::Error;
 use catchment_state::records::Strings;
@@ -48,8 +48,11 @@ const PART: usize = 8;
 const SAVED_KEYS: usize = 32 * 1024;
 
 impl Spill {
-    /// For an operator that shares `memory`.
-    pub(crate) fn new(memory: &Memory) -> Self {
+    /// For an operator that shares `memory`, and whose keys have so many columns; without columns there is one key, which stays.
+    pub(crate) fn new(memory: &Memory, key_columns: usize) -> Self {
+        if key_columns == 0 {
+            return Spill(None);
+        }
         let spilling = |(account, runs)| Spilling { account, runs, touched: Vec::new(), hand: 0 };
         Spill(memory.account().map(spilling))
     }
@@ -73,9 +76,11 @@ impl Spill {
         }
     }
 
-    /// Whether a key of this hash may have been spilled.
-    pub(crate) fn may_hold(&self, hash: u64) -> bool {
-        self.0.as_ref().is_some_and(|spilling| spilling.runs.may_hold(hash))
+    /// Takes a key without a state out of the table, unless a file may hold it: the next spill says that it is gone then.
+    pub(crate) fn release(&self, keys: &mut KeyTable, id: u32) {
+        if !self.0.as_ref().is_some_and(|spilling| spilling.runs.may_hold(keys.hash(id))) {
+            keys.remove(id);
+        }
     }
 
     /// Takes note of the keys that an epoch touched, and spills what is too much. Keys that are spilled lose their numbers.

@@ -105,8 +105,7 @@ impl TopGroupsLogic {
         let types: Vec<DataType> =
             plan.partition.iter().map(|column| spec.aggregate.input_types[*column].clone()).collect();
         TopGroupsLogic {
-            // Without keys there is one partition.
-            spill: if types.is_empty() { Spill::default() } else { Spill::new(memory) },
+            spill: Spill::new(memory, types.len()),
             partition_keys: KeyTable::new(&types),
             held: Held::new(plan, spec.top.offset + spec.top.limit),
             top: spec.top.clone(),
@@ -282,8 +281,7 @@ impl Logic for TopGroupsLogic {
             if has_retractions {
                 self.sweep(&prepared, stretches, &mut lost);
                 let partition = stretches[0].partition;
-                let is_empty = self.held.partitions[partition as usize].counts.len() == 0;
-                if is_empty && !self.spill.may_hold(self.partition_keys.hash(partition)) {
+                if self.held.partitions[partition as usize].counts.len() == 0 {
                     left.push(partition);
                 }
             }
@@ -295,7 +293,7 @@ impl Logic for TopGroupsLogic {
                 self.held.rest.remove(group);
             }
         }
-        left.into_iter().for_each(|partition| self.partition_keys.remove(partition));
+        left.into_iter().for_each(|partition| self.spill.release(&mut self.partition_keys, partition));
         let touched = stretches.iter().map(|stretch| stretch.partition);
         self.spill.settle(&mut self.partition_keys, &mut self.held, touched);
         vec![output]

@@ -134,8 +134,7 @@ impl TopKLogic {
         TopKLogic {
             partitions: KeyTable::new(&types),
             rows: Multisets::default(),
-            // Without keys there is one partition.
-            spill: if types.is_empty() { Spill::default() } else { Spill::new(memory) },
+            spill: Spill::new(memory, types.len()),
             ordering: order.iter().filter(|order| spec.order.contains(order)).count(),
             encoded: order.iter().map(|order| order.column).collect(),
             converter: RowConverter::new(fields).expect("the planner lets only types with a row encoding be ordered"),
@@ -299,9 +298,7 @@ impl Logic for TopKLogic {
         for Before { partition, .. } in &before {
             if self.rows.of(*partition).is_empty() {
                 self.rows.clear(*partition);
-                if !self.spill.may_hold(self.partitions.hash(*partition)) {
-                    self.partitions.remove(*partition);
-                }
+                self.spill.release(&mut self.partitions, *partition);
             }
         }
         let touched = before.into_iter().map(|before| before.partition);

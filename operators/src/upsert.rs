@@ -90,7 +90,8 @@ struct Fresh {
 impl UpsertLogic {
     pub(crate) fn new(spec: UpsertSpec, memory: &Memory) -> Self {
         let documents = Documents::new(Champions::new(spec.whole_payload));
-        UpsertLogic { spec, keys: None, documents, spill: Spill::new(memory), touched: Touched::default() }
+        let key_columns = spec.key.len();
+        UpsertLogic { spec, keys: None, documents, spill: Spill::new(memory, key_columns), touched: Touched::default() }
     }
 
     #[cfg(test)]
